@@ -1,0 +1,185 @@
+"""The facts that travel with the weights.
+
+A `Card` stands as JSON in the model file's metadata under `card`. It is the only place where a preprocessing, pooling, calibration
+or threshold constant exists: whoever has the file can reproduce its numbers, and nobody outside can get them wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from osteon.errors import ModelFileError
+
+SCHEMA = 1
+"""Version of this layout; a file with another one is refused."""
+
+Level = Literal["no", "doubt", "yes"]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """How a film becomes the square that the network sees.
+
+    `crop` "exposed" first cuts the film to its exposed part (collimation and empty air go). `aspect` "pad" keeps the shape and fills
+    with black, "stretch" does not (as in the MURA paper). Scaling is Pillow's antialiased triangle filter ("bilinear").
+    """
+
+    size: Annotated[int, Meta(ge=32, le=4096)]
+    crop: Literal["none", "exposed"] = "none"
+    aspect: Literal["pad", "stretch"] = "pad"
+    interpolation: Literal["bilinear"] = "bilinear"
+
+
+class Pooling(Struct, frozen=True, kw_only=True):
+    """How the logit comes from the evidence map: `pool(evidence) + bias`.
+
+    "mean": the arithmetic mean. "logsumexp": `log(mean(exp(sharpness * e))) / sharpness`, between mean and maximum.
+    """
+
+    kind: Literal["mean", "logsumexp"]
+    sharpness: Annotated[float, Meta(gt=0)] = 1.0
+    bias: float = 0.0
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """From a logit to a probability, and on which split that was fitted ("" = not fitted).
+
+    "logistic": `sigmoid(slope * logit + intercept)`; slope 1 and intercept 0 leave the network's own probability.
+    "isotonic": linear interpolation of `probabilities` over `logits`, constant outside.
+    """
+
+    kind: Literal["logistic", "isotonic"] = "logistic"
+    slope: Annotated[float, Meta(gt=0)] = 1.0
+    intercept: float = 0.0
+    logits: tuple[float, ...] = ()
+    probabilities: tuple[Probability, ...] = ()
+    split: str = ""
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """Thresholds on the calibrated probability, and the rule that chose them on which split.
+
+    At or above `threshold` a film or study counts as abnormal where a yes or no is needed. Shown to people: "no" below
+    `doubt_from`, "yes" at or above `doubt_to`, "doubt" between.
+    """
+
+    threshold: Probability = 0.5
+    doubt_from: Probability = 0.5
+    doubt_to: Probability = 0.5
+    rule: str = "0.5, as published"
+    split: str = ""
+
+
+class DataSource(Struct, frozen=True, kw_only=True):
+    """Training data: what it is, how much of it, and the fingerprint of the index it was read through."""
+
+    name: str
+    licence: str = ""
+    source: str = ""
+    films: int = 0
+    studies: int = 0
+    abnormal_films: int = 0
+    split: str = "train"
+    fingerprint: str = ""
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """One measured figure with its 95 % interval; `value` None where it cannot be measured, `note` then says why."""
+
+    split: str
+    level: Literal["film", "study"]
+    group: str
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    positives: int = 0
+    note: str = ""
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """Everything about a model that is not weights."""
+
+    name: str
+    version: str
+    frame: Frame
+    pooling: Pooling
+    schema: int = SCHEMA
+    network: str = ""
+    recipe: str = ""
+    code_commit: str = ""
+    created: str = ""
+    licence: str = ""
+    finding: str = "abnormality"
+    study_types: tuple[str, ...] = ()
+    study_pooling: Literal["mean", "max", "noisy-or", "top-k"] = "mean"
+    calibration: Calibration = Calibration()
+    decision: Decision = Decision()
+    data: tuple[DataSource, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    intended_use: str = ""
+    limits: str = ""
+
+    @property
+    def reference(self) -> str:
+        """`name@version`, which every result carries."""
+        return f"{self.name}@{self.version}"
+
+    def probability(self, logit: float) -> float:
+        """Return the calibrated probability of a logit, in [0, 1]."""
+        c = self.calibration
+        if c.kind == "logistic":
+            return _sigmoid(c.slope * logit + c.intercept)
+        return _interpolate(logit, c.logits, c.probabilities)
+
+    def level(self, probability: float) -> Level:
+        """Return which of the three levels a calibrated probability is shown as."""
+        if probability >= self.decision.doubt_to:
+            return "yes"
+        return "doubt" if probability >= self.decision.doubt_from else "no"
+
+    def to_json(self) -> str:
+        """Return the card as the JSON text that travels in the model file."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Card:
+        """Read a card.
+
+        Raises:
+            ModelFileError: the text is no card of this schema; the message names the field.
+        """
+        try:
+            card = msgspec.json.decode(text, type=Card)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            raise ModelFileError(f"the model's card does not fit: {fault}. Export the model again with this version of osteon.") from fault
+        if card.schema != SCHEMA:
+            raise ModelFileError(f"the model's card has schema {card.schema}, this osteon reads {SCHEMA}. Install the version it was made with.")
+        _check(card)
+        return card
+
+
+def _check(card: Card) -> None:
+    c, d = card.calibration, card.decision
+    if d.doubt_from > d.doubt_to:
+        raise ModelFileError("the model's card does not fit: decision.doubt_from lies above decision.doubt_to. Calibrate the model again.")
+    if c.kind == "isotonic" and not (len(c.logits) == len(c.probabilities) >= 2 and list(c.logits) == sorted(c.logits)):
+        raise ModelFileError("the model's card does not fit: calibration.logits must ascend, a probability for each. Calibrate the model again.")
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    if x <= xs[0]:
+        return ys[0]
+    for (x0, y0), (x1, y1) in zip(zip(xs, ys, strict=True), zip(xs[1:], ys[1:], strict=True), strict=False):
+        if x <= x1:
+            return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return ys[-1]

@@ -1,0 +1,3 @@
+"""Sub-commands: data."""
+
+from __future__ import annotations

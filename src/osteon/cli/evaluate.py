@@ -1,0 +1,3 @@
+"""Sub-commands: evaluate."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Sub-commands: predict."""
+
+from __future__ import annotations

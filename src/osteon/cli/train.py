@@ -1,0 +1,3 @@
+"""Sub-commands: train."""
+
+from __future__ import annotations
