@@ -159,17 +159,22 @@ class Card(Struct, frozen=True, kw_only=True):
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             raise ModelFileError(f"the model's card does not fit: {fault}. Export the model again with this version of osteon.") from fault
         if card.schema != SCHEMA:
-            raise ModelFileError(f"the model's card has schema {card.schema}, this osteon reads {SCHEMA}. Install the version it was made with.")
+            raise ModelFileError(
+                f"the model's card has schema {card.schema}, this osteon reads {SCHEMA}. Install the version that made it."
+            )
         _check(card)
         return card
 
 
 def _check(card: Card) -> None:
     c, d = card.calibration, card.decision
+    fault = ""
     if d.doubt_from > d.doubt_to:
-        raise ModelFileError("the model's card does not fit: decision.doubt_from lies above decision.doubt_to. Calibrate the model again.")
+        fault = "decision.doubt_from lies above decision.doubt_to"
     if c.kind == "isotonic" and not (len(c.logits) == len(c.probabilities) >= 2 and list(c.logits) == sorted(c.logits)):
-        raise ModelFileError("the model's card does not fit: calibration.logits must ascend, a probability for each. Calibrate the model again.")
+        fault = "calibration.logits must ascend, with a probability for each"
+    if fault:
+        raise ModelFileError(f"the model's card does not fit: {fault}. Calibrate the model again.")
 
 
 def _sigmoid(x: float) -> float:

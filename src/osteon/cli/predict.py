@@ -1,3 +1,177 @@
-"""Sub-commands: predict."""
+"""Sub-commands: predict, card."""
 
 from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+from osteon.cli.inputs import Sources, StudyBy, find_sources, mura_sources
+from osteon.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from osteon.card import Card
+    from osteon.cli.answers import Answer, Overlays
+    from osteon.cli.results import Study
+
+FEW = 5
+"""Films that need no progress bar."""
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="FILE|NAME@VERSION", help="A model file, or one of the package's; default: its newest."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the answers go: files, "-" for the standard output, "" for nowhere."""
+
+    json: str
+    csv: str
+    mura: str
+    quiet: bool
+
+    def check(self) -> None:
+        """Refuse what could not be written, before hours of work.
+
+        Raises:
+            UsageError: two outputs for the standard output, or a folder that does not exist.
+        """
+        if self.json == self.csv == "-":
+            raise UsageError("--json and --csv cannot both go to the standard output. Give one of them a file.")
+        for file in (self.json, self.csv, self.mura):
+            if file not in ("", "-") and not Path(file).absolute().parent.is_dir():
+                raise UsageError(f"{file}: its folder does not exist. Make it first.")
+
+    @property
+    def piped(self) -> bool:
+        """Whether the standard output belongs to another program."""
+        return "-" in (self.json, self.csv)
+
+
+@app.command()
+def predict(
+    films: Annotated[list[str] | None, typer.Argument(metavar="FILM|FOLDER|MANIFEST...", show_default=False)] = None,
+    model: ModelOption = None,
+    study_by: Annotated[StudyBy, typer.Option(help="What makes films one study; see above.")] = StudyBy.AUTO,
+    json: Annotated[str, typer.Option(metavar="FILE|-", help="Write everything as JSON; - is the standard output.")] = "",
+    csv: Annotated[str, typer.Option(metavar="FILE|-", help="Write a row a study and a row a film; - is the standard output.")] = "",
+    overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each film with its evidence as a heat map (PNG).")] = None,
+    mura_csv: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="IN OUT", help="MURA's competition: IN has a film's path a line, OUT gets '<study folder>/,<0|1>' a line."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; only refused films are told.")] = False,
+) -> None:
+    """Say of each study whether it is abnormal, how sure that is, and where it shows.
+
+    A film is PNG, JPEG, TIFF or DICOM. Films become studies by --study-by:
+
+    auto: DICOM by StudyInstanceUID; else a folder named study... is one
+    study, as in MURA; any other film is a study of its own.
+
+    folder: each folder that holds films is one study.
+
+    film: each film is a study of its own.
+
+    A manifest is a CSV with the columns path (relative to it) and study.
+
+    The exit status is 1 where a film was refused; all others still have
+    their answer.
+    """
+    if bool(films) == bool(mura_csv):
+        raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
+    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", quiet)
+    outputs.check()
+    sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
+
+    from osteon.cli.answers import answers, overlays_in
+    from osteon.cli.results import group
+    from osteon.model import load_model
+
+    opened = load_model(model)
+    overlays = overlays_in(overlay, sources.films) if overlay else None
+    told = answers(sources.films, opened, overlays)
+    studies = group(_watched(told, len(sources.films), quiet), opened.card)
+    _report(studies, sources, opened.card, outputs)
+    _finish(studies, overlays, outputs)
+
+
+@app.command()
+def card(
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as it stands in the file.")] = False,
+) -> None:
+    """Show a model's card: what it finds, from which data, how well, and its limits."""
+    from osteon.model import load_model
+
+    found = load_model(model).card
+    if json:
+        print(found.to_json())
+        return
+    from osteon.cli.show_card import show_card
+
+    show_card(found)
+
+
+def _watched(answers: Iterable[Answer], total: int, quiet: bool) -> Iterable[Answer]:
+    """Pass answers on; a bar shows how far it is, where a person looks and it takes a while."""
+    if quiet or total <= FEW or not sys.stderr.isatty():
+        yield from answers
+        return
+    from osteon.cli.progress import counting_bar
+
+    with counting_bar("films") as advance:
+        for done, answer in enumerate(answers, 1):
+            yield answer
+            advance(done, total)
+
+
+def _report(studies: Sequence[Study], sources: Sources, card: Card, outputs: Outputs) -> None:
+    from osteon.cli import results
+
+    if outputs.mura:
+        _write(outputs.mura, results.as_mura_csv(studies, card))
+    if outputs.csv:
+        _write(outputs.csv, results.as_csv(studies))
+    if outputs.json:
+        _write(outputs.json, results.as_json(studies, sources, card))
+    if not (outputs.quiet or outputs.piped):
+        in_a_file = outputs.mura or outputs.csv or outputs.json
+        results.show(studies, most=results.MOST_ROWS if in_a_file else sys.maxsize)
+        print(f"\n{results.summary(studies, sources, card)}")
+
+
+def _write(file: str, pieces: Iterable[str]) -> None:
+    if file == "-":
+        sys.stdout.writelines(pieces)
+        return
+    try:
+        with Path(file).open("w", encoding="utf-8") as out:
+            out.writelines(pieces)
+    except OSError as fault:
+        raise UsageError(f"{file}: cannot be written ({fault.strerror}). Choose another place.") from fault
+
+
+def _finish(studies: Sequence[Study], overlays: Overlays | None, outputs: Outputs) -> None:
+    """Tell on the standard error what a person must know, and set the exit status."""
+    refused = [a for s in studies for a in s.answers if a.reason]
+    for answer in refused if outputs.quiet or outputs.piped else ():
+        typer.echo(f"osteon: {answer.source.name}: {answer.reason}", err=True)
+    unanswered = sum(s.prediction.probability is None for s in studies)
+    if outputs.mura and unanswered:
+        typer.echo(f"osteon: {unanswered} studies gave no number and have 0, what most studies are.", err=True)
+    many = sum(s.is_loose for s in studies)
+    if many > 1 and not outputs.quiet:
+        typer.echo(f"osteon: {many} films count as a study each; --study-by folder makes each folder one study.", err=True)
+    if overlays and overlays.failed:
+        raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
+    if refused:
+        raise typer.Exit(1)

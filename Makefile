@@ -1,0 +1,50 @@
+# GNU make 3.81 or later, Python 3.11 or later. `make` alone lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long test-core lint format bench clean
+
+VENV := .venv
+RUN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+INSTALL = @test -n "$(PYTHON)" || { echo "osteon needs Python 3.11 or later, and none was found. Give one: make PYTHON=/path/to/python3" >&2; exit 1; }; $(PYTHON) scripts/install.py
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/lab.stamp  ## made radiographs -> index -> training -> evaluation -> prediction -> demo/report.html, in minutes
+	$(RUN)/osteon demo
+
+test: lint  ## ruff, mypy, then every test but the long ones
+	$(RUN)/python -m pytest
+
+test-long: $(VENV)/dev.stamp  ## the tests that take minutes
+	$(RUN)/python -m pytest -m long
+
+test-core: $(VENV)/lab.stamp  ## the core in an environment of its own: prediction without torch
+	$(INSTALL) .venv-core
+	$(RUN)/python scripts/check_core.py .venv-core
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy, nothing changed
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: $(VENV)/dev.stamp  ## ruff's fixes and formatting, written
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+bench: $(VENV)/dev.stamp  ## the benchmarks, one after the other
+	@for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+
+clean:  ## removes environments, caches and the demo
+	rm -rf .venv .venv-core demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is newer than pyproject.toml once its extras are installed; `dev` holds all that `lab` does.
+$(VENV)/lab.stamp: pyproject.toml scripts/install.py
+	$(INSTALL) $(VENV) lab
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml scripts/install.py
+	$(INSTALL) $(VENV) lab,dev
+	@touch $@ $(VENV)/lab.stamp

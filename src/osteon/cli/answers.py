@@ -1,0 +1,133 @@
+"""Films are read and prepared ahead in threads, while the model answers one after the other; few are in memory at a time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from osteon.cli.inputs import OVERLAY_SUFFIX
+from osteon.errors import FilmError
+from osteon.explanation import peak, write_overlay
+from osteon.film import Film, prepare, read_film
+from osteon.prediction import FilmPrediction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from osteon.card import Frame
+    from osteon.cli.inputs import Source
+    from osteon.model import Model
+
+THREADS = min(4, os.cpu_count() or 1)
+AHEAD = 2 * THREADS
+"""Films that wait for the model, and overlays that wait to be written, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one film.
+
+    `prediction` is without its map, `peak` the map's strongest place (x and y in film pixels, and its evidence), `uid` the
+    StudyInstanceUID, which groups films and is shown nowhere.
+    """
+
+    source: Source
+    prediction: FilmPrediction
+    uid: str = ""
+    peak: tuple[float, float, float] | None = None
+    overlay: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no number, without the name that stands beside it."""
+        return self.prediction.error.removeprefix(f"{self.source.file}: ")
+
+
+@dataclass(slots=True)
+class Overlays:
+    """Where overlays go: a folder, the paths that are taken (films are never overwritten), and the first reason why one failed."""
+
+    folder: Path
+    taken: set[str]
+    failed: str = ""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def place(self, source: Source, film: Film) -> Path:
+        """Return a path of its own for a film's overlay, that carries the film's place and name, or for DICOM a number alone."""
+        below = PurePosixPath(f"dicom-{next(self._numbers):04d}") if film.format == "DICOM" else PurePosixPath(source.below).with_suffix("")
+        base = self.folder.joinpath(*(part for part in below.parts if part not in ("/", "..")))
+        for number in itertools.count(1):
+            path = base.with_name(f"{base.name}{'' if number == 1 else f'-{number}'}{OVERLAY_SUFFIX}")
+            key = os.path.abspath(path).casefold()  # noqa: PTH100 - a link stays one
+            if key not in self.taken:
+                self.taken.add(key)
+                return path
+        raise AssertionError
+
+    def write(self, path: Path, film: Film, prediction: FilmPrediction, model: Model) -> None:
+        """Write one; a full disk costs the picture, not the numbers."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_overlay(path, film, prediction, model.card)
+        except OSError as fault:
+            self.failed = self.failed or f"{path}: the overlay cannot be written ({fault.strerror})"
+
+
+def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
+    """Prepare a folder for overlays of these films."""
+    return Overlays(folder, {os.path.abspath(s.file).casefold() for s in sources})  # noqa: PTH100
+
+
+def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None = None) -> Iterator[Answer]:
+    """Yield what becomes of each film, in order."""
+    pool = ThreadPoolExecutor(THREADS)
+    reading: deque[tuple[Source, Future[tuple[Film, NDArray[np.uint8]] | str]]] = deque()
+    writing: deque[Future[None]] = deque()
+    waiting = iter(sources)
+    try:
+        while True:
+            for source in itertools.islice(waiting, AHEAD - len(reading)):
+                reading.append((source, pool.submit(_read, source.file, model.card.frame)))
+            if not reading:
+                break
+            source, read = reading.popleft()
+            answer, film = _answer(source, read.result(), model)
+            if overlays is not None and film is not None:
+                path = overlays.place(source, film)
+                writing.append(pool.submit(overlays.write, path, film, answer.prediction, model))
+                answer = replace(answer, overlay=str(path))
+            if len(writing) > AHEAD:
+                writing.popleft().result()
+            yield replace(answer, prediction=answer.prediction.without_evidence())
+        for written in writing:
+            written.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(file: str, frame: Frame) -> tuple[Film, NDArray[np.uint8]] | str:
+    """Return a film with its network input, or why there is none."""
+    try:
+        film = read_film(file)
+        return film, prepare(film, frame)
+    except FilmError as refusal:
+        return str(refusal)
+    except Exception as fault:  # a decoder's own fault must not cost the other films their answer
+        return f"{file}: reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
+
+
+def _answer(source: Source, read: tuple[Film, NDArray[np.uint8]] | str, model: Model) -> tuple[Answer, Film | None]:
+    if isinstance(read, str):
+        return Answer(source, FilmPrediction(source.file, error=read)), None
+    film, prepared = read
+    told = model.predict_film(film, prepared)
+    assert told.evidence is not None and told.placement is not None
+    return Answer(source, told, film.study, peak(told.evidence, told.placement, model.card.frame)), film

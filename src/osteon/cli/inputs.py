@@ -1,0 +1,181 @@
+"""What the command was given -> the films to read, and which study each belongs to."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osteon.errors import BadManifest, EmptyDataset, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
+OVERLAY_SUFFIX = ".overlay.png"
+"""What this program draws; found beside films, it is no film."""
+
+_DICOM_MAGIC = 128
+"""PS3.10 section 7.1: DICM stands behind a preamble of 128 bytes."""
+
+
+class StudyBy(StrEnum):
+    """How films become studies."""
+
+    AUTO = "auto"
+    FOLDER = "folder"
+    FILM = "film"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A film to read.
+
+    `file` is opened, `name` is what people are shown, `below` is its path below what was given. `study` names its study; with
+    `ask_file` a StudyInstanceUID in the file decides instead.
+    """
+
+    file: str
+    name: str
+    below: str
+    study: str
+    ask_file: bool = False
+
+
+@dataclass(slots=True)
+class Sources:
+    """The films to read, in order, each once; and a count, by reason, of the files that were left out."""
+
+    films: list[Source] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def ignored_text(self) -> str:
+        """Return the counts as words, "" for none."""
+        return ", ".join(f"{count} {reason}" for reason, count in sorted(self.ignored.items()))
+
+
+def find_sources(arguments: Sequence[str], study_by: StudyBy) -> Sources:
+    """Find the films that files, folders and manifests (CSV) name.
+
+    Raises:
+        UsageError: an argument does not exist or cannot be read.
+        BadManifest: a manifest has no column `path`.
+        EmptyDataset: there is no film in all of them.
+    """
+    sources, seen = Sources(), set[str]()
+    for argument in arguments:
+        for source in _found(argument, study_by, sources.ignored):
+            where = os.path.abspath(source.file)  # noqa: PTH100 - 100,000 times, and a link stays one
+            if where in seen:
+                sources.ignored["files named twice"] += 1
+            else:
+                seen.add(where)
+                sources.films.append(source)
+    if not sources.films:
+        left_out = sources.ignored_text()
+        raise EmptyDataset(f"no film (PNG, JPEG, TIFF, DICOM) in {', '.join(arguments)}{f'; ignored: {left_out}' if left_out else ''}.")
+    return sources
+
+
+def mura_sources(table: Path) -> Sources:
+    """Read the competition's list: a path a line, no header; paths are relative to here, the list's folder, or the one above it.
+
+    Raises:
+        UsageError: the list cannot be read.
+        EmptyDataset: it is empty.
+    """
+    names = [line.strip() for line in _text(table).splitlines() if line.strip()]
+    if not names:
+        raise EmptyDataset(f"{table}: the list names no film. It has a path a line.")
+    roots = [Path(), table.parent, table.parent.parent]
+    root = next((r for r in roots if (r / names[0]).is_file()), roots[0])
+    return Sources([Source(str(root / n), n, n, f"{n.rpartition('/')[0] or '.'}/") for n in names])
+
+
+def _found(argument: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[Source]:
+    path = Path(argument)
+    if path.is_dir():
+        yield from _in_folder(argument.rstrip("/\\") or "/", study_by, ignored)
+    elif not path.exists():
+        raise EmptyDataset(f"{argument}: there is no such file or folder.")
+    elif path.suffix.lower() == ".csv":
+        yield from _in_manifest(path, study_by)
+    else:
+        yield _source(argument, path.name, study_by)
+
+
+def _source(file: str, below: str, study_by: StudyBy) -> Source:
+    folder = os.path.dirname(file)  # noqa: PTH120 - as it was given, 100,000 times
+    # The name of the folder as it is, also where "." was given.
+    of_a_study = study_by is StudyBy.FOLDER or (study_by is StudyBy.AUTO and _basename(folder).lower().startswith("study"))
+    return Source(file, file, below, (folder or ".") if of_a_study else file, study_by is StudyBy.AUTO)
+
+
+def _basename(folder: str) -> str:
+    name = os.path.basename(folder)  # noqa: PTH119
+    return Path(folder).resolve().name if name in ("", ".", "..") else name
+
+
+def _in_folder(top: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[Source]:
+    for below in _walk(top, "", set(), ignored):
+        yield _source(os.path.join(top, below), below, study_by)  # noqa: PTH118
+
+
+def _walk(top: str, below: str, entered: set[str], ignored: Counter[str]) -> Iterator[str]:
+    """Yield the films below a folder, in order of their names, files before folders; a link to a folder above is entered once."""
+    folder = os.path.join(top, below)  # noqa: PTH118
+    real = os.path.realpath(folder)
+    if real in entered:
+        return
+    entered.add(real)
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda e: (e.is_dir(), e.name))
+    except OSError as fault:
+        raise UsageError(f"{folder}: the folder cannot be read ({fault.strerror}).") from fault
+    for entry in entries:
+        if entry.name.startswith("."):
+            ignored["hidden files"] += 1
+        elif entry.is_dir():
+            yield from _walk(top, f"{below}{entry.name}/", entered, ignored)
+        elif _is_film(entry):
+            yield below + entry.name
+        else:
+            ignored["other files"] += 1
+
+
+def _is_film(entry: os.DirEntry[str]) -> bool:
+    name = entry.name.lower()
+    if name.endswith(FILM_SUFFIXES):
+        return not name.endswith(OVERLAY_SUFFIX)
+    if name == "dicomdir" or not entry.is_file():
+        return False
+    try:
+        with Path(entry.path).open("rb") as file:  # a PACS exports DICOM under any name
+            return file.read(_DICOM_MAGIC + 4)[_DICOM_MAGIC:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _in_manifest(table: Path, study_by: StudyBy) -> Iterator[Source]:
+    reader = csv.DictReader(_text(table).splitlines())
+    if "path" not in (reader.fieldnames or ()):
+        raise BadManifest(f"{table}: there is no column path. A manifest has the columns path and, where it is known, study.")
+    for row in reader:
+        below = (row["path"] or "").strip()
+        if not below:
+            raise BadManifest(f"{table}, line {reader.line_num}: the path is empty.")
+        source = _source(str(table.parent / below), below, study_by)
+        study = (row.get("study") or "").strip()
+        yield source if study_by is not StudyBy.AUTO or not study else Source(source.file, source.file, below, study)
+
+
+def _text(table: Path) -> str:
+    try:
+        return table.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise UsageError(f"{table}: the table cannot be read ({getattr(fault, 'strerror', None) or 'no UTF-8 text'}).") from fault

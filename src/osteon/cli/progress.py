@@ -1,0 +1,59 @@
+"""Progress bars of long commands."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from osteon.lab.training.watching import Progress
+
+
+@contextlib.contextmanager
+def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with the time left; the function it gives is called with (done, total)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def training_bar() -> Iterator[Callable[[Progress], None]]:
+    """Show a training: the pass, its loss, films a second, the time left of all passes, and a line for each pass that has ended."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task("start", total=None, note="")
+        told = 0
+
+        def show(progress: Progress) -> None:
+            nonlocal told
+            for row in progress.history[told:]:
+                area = "-" if row.select_auroc is None else f"{row.select_auroc:.3f}"
+                console.print(
+                    f"pass {row.epoch + 1}: loss {row.loss:.4f}, selection loss {row.select_loss:.4f}, AUROC {area}, "
+                    f"{row.films_per_second:.1f} films/s"
+                )
+                told += 1
+            note = "" if progress.stage != "train" else _note(progress)
+            bar.update(task, description=_stage(progress), completed=progress.done, total=progress.total, note=note)
+
+        yield show
+
+
+def _stage(progress: Progress) -> str:
+    return "prepare films" if progress.stage == "prepare" else f"{progress.stage}, pass {progress.epoch + 1}"
+
+
+def _note(progress: Progress) -> str:
+    minutes, seconds = divmod(int(progress.left), 60)
+    return f"loss {progress.loss:.3f}  {progress.films_per_second:.1f} films/s  {minutes // 60}:{minutes % 60:02d}:{seconds:02d} left"

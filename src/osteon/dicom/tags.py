@@ -1,0 +1,49 @@
+"""Attributes of a data set, read without trust: a file may lack them, leave them empty or fill them with anything."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from osteon.errors import UnsupportedFilm
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+
+def text(ds: Dataset, keyword: str) -> str:
+    """Return an attribute as text, the first of several; "" where it is missing, empty or broken."""
+    try:
+        value = ds.get(keyword)
+        if value is None or isinstance(value, str):
+            return (value or "").strip()
+        return str(value[0]).strip() if value else ""
+    except Exception:
+        return ""
+
+
+def whole(ds: Dataset, keyword: str, absent: int) -> int:
+    """Return an attribute as a whole number; `absent` where it is missing or empty, -1 where it is broken."""
+    try:
+        value = ds.get(keyword)
+        return absent if value is None or value == "" else int(value)
+    except Exception:
+        return -1
+
+
+def number(ds: Dataset, keyword: str, absent: float) -> float:
+    """Return an attribute as a number, the first of several; `absent` where it is missing or empty.
+
+    Raises:
+        UnsupportedFilm: it is there and no finite number.
+    """
+    try:
+        value = ds.get(keyword)
+        if value is None or (not isinstance(value, (int, float)) and len(value) == 0):
+            return absent
+        found = float(value if isinstance(value, (int, float, str)) else value[0])
+    except Exception:
+        found = math.nan
+    if not math.isfinite(found):
+        raise UnsupportedFilm(f"{keyword} is no number. Have the sender correct it.")
+    return found

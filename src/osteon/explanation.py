@@ -1,0 +1,195 @@
+"""Evidence -> heat on a fixed scale -> overlay.
+
+The scale is the card's, the same for every film: a cell's heat is the probability that the film would have if this cell alone spoke.
+No map is stretched to its own range, so a normal film does not glow: no cell is hotter than the film's own probability.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from osteon.card import Card, Frame
+    from osteon.film import Film, Placement
+    from osteon.prediction import FilmPrediction
+
+# Nine equal steps of the perceptually uniform map "plasma" (van der Walt, Smith; CC0): lightness rises with the value, so it can be
+# read in any kind of colour blindness, and every step has colour, so it parts from a grey film.
+_PLASMA = ("0d0887", "4c02a1", "7e03a8", "a92395", "cc4778", "e56b5d", "f89540", "fdc527", "f0f921")
+
+STRONGEST = 0.5
+"""The share of colour where heat is 1; the bone stays visible below it."""
+
+_STEPS = 1000
+_SMALLEST_TEXT, _TEXTS_A_SIDE = 13, 40
+_LEGEND_TEXTS = 30
+_DISCLAIMER = "Not for diagnosis"
+_MEANING = {
+    "logsumexp": "Colour: the film's probability if this place alone spoke",
+    "mean": "Colour: the film's probability if all were like this place",
+}
+
+
+def heat(evidence: NDArray[np.float32], probability: float, card: Card) -> NDArray[np.float64]:
+    """Turn evidence into heat.
+
+    A cell's value is the calibrated probability of the film whose other cells say nothing (log-sum-exp pooling), or of the film
+    whose other cells say the same (mean pooling), never above the film's own. `scale` then makes levels visible.
+
+    Args:
+        evidence: (h, w), logit units.
+        probability: The film's, calibrated.
+        card: Of the model that both come from.
+
+    Returns:
+        (h, w), 0 to 1.
+    """
+    pooling = card.pooling
+    alone = math.log(evidence.size) / pooling.sharpness if pooling.kind == "logsumexp" else 0.0
+    cells = [min(card.probability(float(e) - alone + pooling.bias), probability) for e in evidence.ravel()]
+    return scale(np.array(cells).reshape(evidence.shape), card)
+
+
+def scale(probability: NDArray[np.float64], card: Card) -> NDArray[np.float64]:
+    """Map probabilities to heat: each of the three levels takes a third of the colours, whatever the model's thresholds are."""
+    knots, steps = _knots(card)
+    return np.asarray(np.interp(probability, knots, steps), np.float64)
+
+
+def spread(cells: NDArray[np.float64], placement: Placement, frame: Frame, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Lay a map over the frame's square back on the film, bilinearly between the middles of its cells.
+
+    Args:
+        cells: (h, w), over the whole frame.
+        placement: Where the film stands in the frame.
+        frame: The model's.
+        shape: (H, W) of the film.
+
+    Returns:
+        (H, W); 0 where the network did not see the film.
+    """
+    p = placement
+    x, y = np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5
+    along_x, along_y = p.to_frame(x, y)  # type: ignore[arg-type]  # the same arithmetic for all columns and rows at once
+    rows = _between(cells, along_y * (cells.shape[0] / frame.size) - 0.5)
+    full = _between(rows.T, along_x * (cells.shape[1] / frame.size) - 0.5).T
+    seen_x, seen_y = (x >= p.left) & (x < p.left + p.width), (y >= p.top) & (y < p.top + p.height)
+    return (full * seen_y[:, None] * seen_x).astype(np.float32)
+
+
+def peak(evidence: NDArray[np.float32], placement: Placement, frame: Frame) -> tuple[float, float, float]:
+    """Return where the strongest cell of a map (h, w) has its middle, x and y in film pixels, and its evidence in logit units."""
+    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
+    height, width = evidence.shape
+    p = placement
+    x, y = p.to_film((float(column) + 0.5) * frame.size / width, (float(row) + 0.5) * frame.size / height)
+    return min(max(x, p.left), p.left + p.width), min(max(y, p.top), p.top + p.height), float(evidence[row, column])
+
+
+def overlay(film: Film, prediction: FilmPrediction, card: Card) -> NDArray[np.uint8]:
+    """Draw a film with its heat over it and a legend below; the film's pixels begin at the upper left corner.
+
+    Args:
+        film: The film.
+        prediction: Of this film, with its evidence.
+        card: Of the model that made it.
+
+    Returns:
+        (at least H, at least W, 3), the film at its own resolution.
+    """
+    if prediction.evidence is None or prediction.placement is None or prediction.probability is None:
+        raise ValueError("an overlay needs a prediction with evidence")
+    height, width = film.pixels.shape
+    cells = heat(prediction.evidence, prediction.probability, card)
+    drawn = _blend(film.pixels, spread(cells, prediction.placement, card.frame, (height, width)))
+    text = max(_SMALLEST_TEXT, min(height, width) // _TEXTS_A_SIDE)
+    legend = _legend(prediction, card, text, max(width, _LEGEND_TEXTS * text))
+    canvas = np.zeros((height + legend.shape[0], legend.shape[1], 3), np.uint8)
+    canvas[:height, :width], canvas[height:] = drawn, legend
+    return canvas
+
+
+def write_overlay(path: Path, film: Film, prediction: FilmPrediction, card: Card) -> None:
+    """Write `overlay` as PNG."""
+    Image.fromarray(overlay(film, prediction, card)).save(path, "PNG", compress_level=2)
+
+
+def colours(heat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the colours (..., 3), 0 to 255, of heat (...)."""
+    table = np.array([list(bytes.fromhex(c)) for c in _PLASMA], np.float64)
+    ends = np.linspace(0, 1, len(table))
+    return np.stack([np.interp(heat, ends, channel) for channel in table.T], axis=-1)
+
+
+def _knots(card: Card) -> tuple[list[float], list[float]]:
+    d = card.decision
+    pairs = {0.0: 0.0, d.doubt_from: 1 / 3, d.doubt_to: 2 / 3, 1.0: 1.0}
+    if d.doubt_from == d.doubt_to:
+        pairs[d.doubt_from] = 0.5
+    return list(pairs), list(pairs.values())
+
+
+def _between(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate along the first axis; beyond the middles of the first and last cell their values hold."""
+    inside = np.clip(at, 0, len(values) - 1)
+    low = np.minimum(inside.astype(np.intp), max(0, len(values) - 2))
+    high = np.minimum(low + 1, len(values) - 1)
+    part = (inside - low)[:, None]
+    return np.asarray(values[low] * (1 - part) + values[high] * part, np.float64)
+
+
+def _blend(grey: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lay colour over a grey picture (H, W) in [0, 1], the more the hotter."""
+    steps = np.linspace(0, 1, 1 + _STEPS)
+    # Below a sixth, half of "no", the film stays as it is; from five sixths, half of "yes", the colour is at its strongest.
+    rise = np.clip((steps - 1 / 6) * 1.5, 0, 1)
+    share = STRONGEST * rise * rise * (3 - 2 * rise)
+    paint = share[:, None] * colours(steps)
+    at = np.rint(heat * _STEPS).astype(np.uint16)
+    light = np.clip(grey, 0, 1) * (255 * (1 - share)).astype(np.float32)[at]
+    drawn = np.empty((*grey.shape, 3), np.uint8)
+    for channel in range(3):
+        drawn[..., channel] = np.rint(light + paint[:, channel].astype(np.float32)[at])
+    return drawn
+
+
+def _legend(prediction: FilmPrediction, card: Card, text: int, width: int) -> NDArray[np.uint8]:
+    image = Image.new("RGB", (width, int(text * 8.2)))
+    draw = ImageDraw.Draw(image)
+    edge = text // 2
+    truncated = "  (the file ends early)" if prediction.truncated else ""
+    title = f"{card.finding}: {prediction.level}   {prediction.probability:.3f}{truncated}"
+    draw.text((edge, text * 0.4), title, "white", _font(text * 1.25))
+    _bar(image, card, text, (edge, int(text * 2.6), width - 2 * edge))
+    draw.text((edge, text * 5.5), _MEANING[card.pooling.kind], "silver", _font(text * 0.95))
+    draw.text((edge, text * 6.8), f"{card.reference}   {_DISCLAIMER}", "silver", _font(text * 0.95))
+    return np.asarray(image)
+
+
+def _bar(image: Image.Image, card: Card, text: int, place: tuple[int, int, int]) -> None:
+    """Draw the colours as they look over mid-grey, the levels' names in them, and the probabilities where levels meet."""
+    left, top, width = place
+    draw, font = ImageDraw.Draw(image), _font(text * 0.95)
+    steps = np.linspace(0, 1, width, dtype=np.float32)[None].repeat(int(text * 1.4), axis=0)
+    image.paste(Image.fromarray(_blend(np.full_like(steps, 0.5), steps)), (left, top))
+    knots, ends = _knots(card)
+    for knot, end in zip(knots, ends, strict=True):
+        x = left + end * (width - 1)
+        anchor = {0.0: "la", 1.0: "ra"}.get(end, "ma")
+        draw.line((x, top, x, top + text * 1.6), "white", max(1, text // 12))
+        draw.text((x, top + text * 1.7), f"{knot:.2g}" if 0 < knot < 1 else f"{knot:.0f}", "silver", font, anchor)
+    names = ("no", "doubt", "yes") if len(knots) == 4 else ("no", "yes")
+    for name, start, end in zip(names, ends, ends[1:], strict=False):
+        draw.text((left + (start + end) / 2 * width, top + text * 0.7), name, "white", font, "mm", stroke_width=1, stroke_fill="black")
+
+
+def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,89 @@
+"""Every file below a folder, accounted for; and what a layout makes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+FILM_SUFFIXES = frozenset({"png", "jpg", "jpeg", "tif", "tiff", "dcm", "dicom"})
+
+BOXES = pl.List(pl.List(pl.Float32))
+"""Finding boxes of a film: x, y, width, height in pixels each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person should know: what kind, which files or studies, and the reason in words."""
+
+    kind: str
+    names: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a walk through a folder met, as posix paths relative to it, sorted."""
+
+    films: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """The rows of a data set before any film was opened.
+
+    `films` has `path` (relative to `root`), `split`, `study_type`, `view`, `patient`, `study`, `label`, `group`, `boxes` and further
+    columns of the source. Where `boxes_width` and `boxes_height` stand there too, boxes are in pixels of a picture of that size.
+    """
+
+    layout: str
+    root: Path
+    films: pl.DataFrame
+    hidden: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def walk(top: Path) -> Files:
+    """Return every file below a folder by kind: films by their suffix, hidden files (a dot begins the name), others.
+
+    A hidden folder counts as one hidden file. Linked folders are entered, each once.
+    """
+    files = Files()
+    for path, name in _files(f"{top}/", "", {os.path.realpath(top)}):
+        if name[0] == ".":
+            files.hidden.append(path)
+        elif name.rpartition(".")[2].lower() in FILM_SUFFIXES:
+            files.films.append(path)
+        else:
+            files.others.append(path)
+    for paths in (files.films, files.hidden, files.others):
+        paths.sort()
+    return files
+
+
+def _files(top: str, below: str, entered: set[str]) -> Iterator[tuple[str, str]]:
+    folders = []
+    with os.scandir(top + below) as entries:
+        for entry in entries:
+            if entry.name[0] != "." and entry.is_dir() and _is_new(entry, entered):
+                folders.append(f"{below}{entry.name}/")
+            else:
+                yield below + entry.name, entry.name
+    for folder in folders:
+        yield from _files(top, folder, entered)
+
+
+def _is_new(entry: os.DirEntry[str], entered: set[str]) -> bool:
+    """Return whether a folder was not yet entered: a link may lead back to where it stands."""
+    if not entry.is_symlink():
+        return True
+    real = os.path.realpath(entry.path)
+    new = real not in entered
+    entered.add(real)
+    return new

@@ -1,0 +1,233 @@
+"""Model x index -> predictions: a row a film, with its score and where the evidence lies, or with the reason why there is none.
+
+The table carries every column of the index, so that evaluation, comparison and calibration need neither the model nor the films
+again. It is written as Parquet with its `Origin` in the file's metadata. A table of another program (CSV or Parquet with
+`probability` or `logit`, and `path` or `study`) is read too, and then joined to an index.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from osteon.card import Card
+from osteon.errors import EmptyDataset, MeasurementError
+from osteon.film import Placement
+from osteon.lab import localisation
+from osteon.lab.store import open_store
+from osteon.model import Model
+
+Progress = Callable[[int, int], None]
+
+BATCH = 16
+SCORES: dict[str, pl.DataType] = {
+    "logit": pl.Float64(),
+    "probability": pl.Float64(),
+    "peak_x": pl.Float64(),
+    "peak_y": pl.Float64(),
+    **{column: pl.Float64() for column in localisation.COLUMNS},
+    "error": pl.String(),
+}
+"""The columns that a prediction adds to an index: null where there is nothing to say; `error` is "" where there is a score."""
+
+_INDEX: dict[str, pl.DataType] = {
+    "path": pl.String(),
+    "root": pl.String(),
+    "split": pl.String(),
+    "study_type": pl.String(),
+    "view": pl.String(),
+    "patient": pl.String(),
+    "study": pl.String(),
+    "group": pl.String(),
+    "label": pl.Int8(),
+}
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What made a table of predictions: the model (`name@version`, sha256 of its file, card) and the index (fingerprint)."""
+
+    model: str = ""
+    model_sha256: str = ""
+    card: Card | None = None
+    fingerprint: str = ""
+    command: str = ""
+    osteon: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """`films`: the columns of the index and those of `SCORES`. `stray`: predictions of films or studies that the index does not know."""
+
+    films: pl.DataFrame
+    origin: Origin
+    stray: tuple[str, ...] = ()
+
+    @property
+    def card(self) -> Card | None:
+        """The model's card; None where the predictions come from elsewhere."""
+        return self.origin.card
+
+
+def score(model: Model, films: pl.DataFrame, progress: Progress | None = None, store: Path | None = None) -> pl.DataFrame:
+    """Run a model on the films of an index.
+
+    Args:
+        model: An open model.
+        films: An index, or some of its rows.
+        progress: Called with (done, total): first over preparing the films, then over running the model.
+        store: Folder of the prepared films; by default the user's cache.
+
+    Returns:
+        The rows of the index in their order with the columns of `SCORES`; a refused film has its reason in `error`.
+    """
+    frame = model.card.frame
+    try:
+        prepared = open_store(films, frame, progress, store)
+    except EmptyDataset:
+        return _refused(films, {})
+    answers: list[dict[str, object]] = []
+    boxes = prepared.films["boxes"].to_list() if "boxes" in prepared.films.columns else [None] * len(prepared)
+    for start in range(0, len(prepared), BATCH):
+        logits, evidence = model.run(np.ascontiguousarray(prepared.pixels[start : start + BATCH]))
+        for i, (logit, cells) in enumerate(zip(logits.tolist(), evidence, strict=True), start):
+            place = _where(cells, prepared.placements[i], frame.size, boxes[i])
+            answers.append({"logit": logit, "probability": model.card.probability(logit), "error": "", **place})
+        if progress:
+            progress(min(start + BATCH, len(prepared)), len(prepared))
+    scored = prepared.films.with_columns(pl.DataFrame(answers, schema=pl.Schema(SCORES)).get_columns())
+    missing = films.with_row_index("row").join(scored.select("path", "root"), on=["path", "root"], how="anti")
+    together = pl.concat([scored, _refused(missing.drop("row"), prepared.refused)], how="diagonal_relaxed")
+    order = films.select("path", "root").with_row_index("row")
+    return together.join(order, on=["path", "root"], how="left").sort("row").drop("row")
+
+
+def _where(evidence: NDArray[np.float32], placement: Placement, size: int, boxes: list[list[float]] | None) -> dict[str, float]:
+    x, y = localisation.peak(evidence, placement, size)
+    return {"peak_x": x, "peak_y": y, **(localisation.locate(evidence, placement, size, boxes) if boxes else {})}
+
+
+def _refused(films: pl.DataFrame, reasons: dict[str, str]) -> pl.DataFrame:
+    said = [
+        reasons.get(str(Path(root) / path), f"{path}: {status} when it was indexed")
+        for path, root, status in films.select("path", "root", "status").iter_rows()
+    ]
+    nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in SCORES.items() if name != "error"]
+    return films.with_columns(*nothing, pl.Series("error", said, dtype=pl.String))
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write the table as Parquet with its origin; the file is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        predictions.films.write_parquet(name, metadata={"osteon": msgspec.json.encode(predictions.origin).decode()})
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictions:
+    """Read predictions of osteon (Parquet) or of another program (CSV or Parquet).
+
+    Args:
+        path: The table.
+        index: Where labels and subgroups come from; the table's own where it is None. Films without a prediction stay, with the reason.
+
+    Raises:
+        MeasurementError: no such table, columns missing, a probability outside 0 to 1, or nothing that the index knows.
+    """
+    table, origin = _read(path)
+    _check(table, path)
+    if "probability" not in table.columns:
+        table = table.with_columns(probability=1 / (1 + (-pl.col("logit")).exp()))
+    if index is None:
+        return Predictions(_whole(table, path), origin)
+    key = "path" if "path" in table.columns else "study"
+    return _joined(table, origin, index if key == "path" else _first_films(index), key)
+
+
+def _read(path: Path) -> tuple[pl.DataFrame, Origin]:
+    try:
+        if path.suffix.lower() != ".parquet":
+            return pl.read_csv(path, infer_schema_length=None), Origin()
+        text = pl.read_parquet_metadata(path).get("osteon")
+        return pl.read_parquet(path), msgspec.json.decode(text, type=Origin) if text else Origin()
+    except FileNotFoundError as fault:
+        raise MeasurementError(f"{path}: there is no such table of predictions.") from fault
+    except (pl.exceptions.PolarsError, OSError, msgspec.MsgspecError, json.JSONDecodeError) as fault:
+        reason = str(fault).splitlines()[0]
+        raise MeasurementError(f"{path}: no table of predictions can be read from it ({reason}). Give Parquet or CSV.") from fault
+
+
+def _check(table: pl.DataFrame, path: Path) -> None:
+    if not {"probability", "logit"} & set(table.columns) or not {"path", "study"} & set(table.columns):
+        found = ", ".join(table.columns[:8])
+        raise MeasurementError(f"{path}: predictions have the columns `path` or `study`, and `probability` or `logit`; this has {found}.")
+    for name in {"probability", "logit"} & set(table.columns):
+        if not table[name].dtype.is_numeric() and table[name].dtype != pl.Null:
+            raise MeasurementError(f"{path}: the column `{name}` holds no numbers.")
+    if "probability" in table.columns and not table.filter(~pl.col("probability").is_between(0, 1)).is_empty():
+        raise MeasurementError(f"{path}: the column `probability` has values outside 0 to 1. Name the column `logit` if they are log-odds.")
+
+
+def _whole(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    if "label" not in table.columns:
+        raise MeasurementError(f"{path}: the predictions carry no labels. Give the index that has them with --index.")
+    return _with_columns(table)
+
+
+def _joined(table: pl.DataFrame, origin: Origin, index: pl.DataFrame, key: str) -> Predictions:
+    answers = table.select(key, *(name for name in SCORES if name in table.columns))
+    if (twice := answers.filter(pl.col(key).is_duplicated()).height) > 0:
+        raise MeasurementError(f"{twice} rows of the predictions share their `{key}` with another. Give one row for each.")
+    stray = answers.join(index, on=key, how="anti")[key].cast(pl.String).to_list()
+    films = index.drop([name for name in SCORES if name in index.columns]).join(answers, on=key, how="left", maintain_order="left")
+    if films["probability"].null_count() == len(films):
+        raise MeasurementError(f"none of the {len(table)} predictions is of a {'film' if key == 'path' else 'study'} that the index knows.")
+    return Predictions(_with_columns(films), origin, tuple(stray))
+
+
+def _with_columns(table: pl.DataFrame) -> pl.DataFrame:
+    """Give the table every column that measuring needs; films that have neither score nor reason get one."""
+    wanted = {**_INDEX, **SCORES}
+    there = [pl.col(name).cast(dtype) for name, dtype in wanted.items() if name in table.columns]
+    absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in wanted.items() if name not in table.columns]
+    table = table.with_columns(*there, *absent)
+    words = [name for name, dtype in _INDEX.items() if dtype == pl.String()]
+    table = table.with_columns(pl.col(*words).fill_null(""), pl.col("error").fill_null(""))
+    table = table.with_columns(study=pl.when(pl.col("study") == "").then("path").otherwise("study"))
+    own = pl.coalesce(*(pl.when(pl.col(name) != "").then(pl.col(name)) for name in ("group", "patient", "study")))
+    unsaid = pl.col("probability").is_null() | pl.col("probability").is_nan()
+    silent = pl.when(unsaid & (pl.col("error") == "")).then(pl.lit("no prediction for it")).otherwise("error")
+    return table.with_columns(group=own, probability=pl.when(unsaid).then(None).otherwise("probability"), error=silent)
+
+
+def _first_films(index: pl.DataFrame) -> pl.DataFrame:
+    """Return a row a study, for predictions that name studies and not films."""
+    return index.unique("study", keep="first", maintain_order=True).with_columns(path=pl.lit(""))
+
+
+def of_split(predictions: Predictions, split: str) -> Predictions:
+    """Return the films of one split; "" or "all" takes all.
+
+    Raises:
+        MeasurementError: there is none; the message names the splits that there are.
+    """
+    if split in {"", "all"}:
+        return predictions
+    films = predictions.films.filter(pl.col("split") == split)
+    if films.is_empty():
+        counts = predictions.films["split"].value_counts(sort=True).iter_rows()
+        known = ", ".join(f"{name or 'no name'} ({count} films)" for name, count in counts)
+        raise MeasurementError(f"there is no film in split {split!r}; there are: {known}. Make one with `osteon split`.")
+    return replace(predictions, films=films)

@@ -1,0 +1,174 @@
+"""Which films a batch holds, how they are varied, and what their evidence should be.
+
+Everything random is a function of (seed, pass, step) alone: a resumed run draws what the killed one would have drawn, and each of several
+processes draws the whole batch and takes its own part of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from osteon.errors import EmptyDataset
+from osteon.lab.store import FilmStore
+from osteon.lab.training.recipe import Augmentation, Recipe
+
+ERASED_SIDE = 0.25  # of the film's side, at most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Films of one step: image (n, S, S) uint8, label (n,) float32, weight (n,) float32, boxes (n, k, 4) in [-1, 1], boxed (n,) bool."""
+
+    image: Tensor
+    label: Tensor
+    weight: Tensor
+    boxes: Tensor
+    boxed: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(*(part.to(device, non_blocking=True) for part in (self.image, self.label, self.weight, self.boxes, self.boxed)))
+
+
+class TrainingFilms:
+    """A store's labelled films with what the loss needs of each."""
+
+    def __init__(self, store: FilmStore, recipe: Recipe, training: pl.DataFrame) -> None:
+        labels = store.films["label"]
+        if labels.null_count():
+            raise EmptyDataset("the training split holds films without a label. Index them with labels, or split them off.")
+        self.pixels = store.pixels
+        self.label = labels.to_numpy().astype(np.float32)
+        self.weight = class_weights(store.films, training) if recipe.loss == "weighted" else np.ones(len(store), np.float32)
+        self.boxes, self.boxed = _padded_boxes(store)
+
+    def __len__(self) -> int:
+        """Return how many films there are."""
+        return len(self.label)
+
+    def order(self, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+        """Return the film numbers of one pass, shuffled; films that fill no whole batch wait for another pass."""
+        repeats = np.where(self.label > 0, recipe.abnormal_repeat, 1)
+        order = np.random.default_rng([recipe.seed, epoch]).permutation(np.repeat(np.arange(len(self)), repeats))
+        return order[: max(len(order) // recipe.batch, 1) * recipe.batch]
+
+    def take(self, which: NDArray[np.int64]) -> Batch:
+        """Return these films as one batch."""
+        return Batch(
+            *(
+                torch.from_numpy(np.ascontiguousarray(part[which]))
+                for part in (self.pixels, self.label, self.weight, self.boxes, self.boxed)
+            )
+        )
+
+
+def class_weights(films: pl.DataFrame, training: pl.DataFrame) -> NDArray[np.float32]:
+    """Return the paper's weight of each film: w(T,1) = N_T / (A_T + N_T) for abnormal, w(T,0) = A_T / (A_T + N_T) for normal films.
+
+    A_T and N_T count the abnormal and normal films of study type T in the training split alone (arXiv 1712.06957v4, section 3.1). A study
+    type that training does not have weighs one half.
+    """
+    shares = training.group_by("study_type").agg(pl.col("label").cast(pl.Float64).mean().alias("abnormal"))
+    abnormal = films.select("study_type", "label").join(shares, on="study_type", how="left", maintain_order="left")
+    weight = pl.when(pl.col("label") > 0).then(1 - pl.col("abnormal")).otherwise(pl.col("abnormal")).fill_null(0.5)
+    return abnormal.select(weight).to_series().to_numpy().astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Random numbers of a whole batch of `whole` films, of which this process takes `mine`."""
+
+    generator: torch.Generator
+    whole: int
+    mine: slice
+
+    def signed(self) -> Tensor:
+        """Return one number in [-1, 1] a film, (n,)."""
+        return self.uniform(1)[0] * 2 - 1
+
+    def sign(self, probability: float) -> Tensor:
+        """Return -1 with that probability, else 1, a film, (n,)."""
+        return 1 - 2 * (self.uniform(1)[0] < probability).float()
+
+    def uniform(self, rows: int) -> Tensor:
+        """Return numbers in [0, 1), (rows, n)."""
+        return torch.rand(rows, self.whole, generator=self.generator)[:, self.mine]
+
+
+def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
+    """Draw affine warps (n, 2, 3) from output to input coordinates in [-1, 1], as `affine_grid` takes them."""
+    a = augmentation
+    angle = draw.signed() * math.radians(a.rotation)
+    size = 1 + draw.signed() * a.scale
+    mirror, upside = draw.sign(a.flip), draw.sign(a.flip_vertical)
+    shift = (draw.uniform(2).T * 2 - 1) * 2 * a.shift
+    cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
+    linear = torch.stack([torch.stack([cos * mirror, -sin * upside], 1), torch.stack([sin * mirror, cos * upside], 1)], 1)
+    return torch.cat([linear, shift[:, :, None]], 2)
+
+
+def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw) -> Tensor:
+    """Warp films (n, S, S) uint8 by `theta` and change their grey values; returns float32, 0 to 255."""
+    if augmentation == Augmentation():  # the warp that changes nothing would still round
+        return image.float()
+    n, side = len(image), image.shape[-1]
+    grid = F.affine_grid(theta, [n, 1, side, side], align_corners=False)
+    grey = F.grid_sample(image[:, None].float() / 255, grid, align_corners=False)[:, 0]
+    a = augmentation
+    changes = torch.stack([torch.exp(draw.signed() * a.gamma), 1 + draw.signed() * a.contrast, draw.signed() * a.brightness])
+    gamma, contrast, brightness = changes.to(image.device)[:, :, None, None]
+    if a.gamma:
+        grey = grey**gamma
+    if a.contrast or a.brightness:
+        grey = ((grey - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    if a.erase:
+        grey = _erase(grey, a.erase, draw)
+    return grey * 255
+
+
+def evidence_targets(batch: Batch, theta: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return which evidence cells (n, h, w) lie in a box once the film is warped by `theta`, as float32 0 or 1.
+
+    A cell's centre is carried back into the film by the same warp, so rotation and mirroring are exact. A box counts as at least as wide
+    and high as a warped cell, or a small fracture between two centres would be lost: the cell that its middle falls into is always in.
+    """
+    n, (h, w) = len(batch.label), shape
+    grid = F.affine_grid(theta.to(batch.boxes.device), [n, 1, h, w], align_corners=False)
+    x, y = grid[..., 0, None], grid[..., 1, None]
+    left, top, right, bottom = (batch.boxes[:, None, None, :, i] for i in range(4))
+    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
+    # Half the width and height, in the film, that a cell takes once the warp has turned and scaled it.
+    cell_x, cell_y = (theta[:, :, :2].abs() @ theta.new_tensor([1 / w, 1 / h])).T[:, :, None, None, None].to(batch.boxes.device)
+    reach_x, reach_y = torch.maximum((right - left) / 2, cell_x), torch.maximum((bottom - top) / 2, cell_y)
+    inside = ((x - middle_x).abs() <= reach_x) & ((y - middle_y).abs() <= reach_y) & (right > left)
+    return inside.any(-1).float()
+
+
+def _padded_boxes(store: FilmStore) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    boxes = store.boxes()
+    most = max([len(b) for b in boxes if b is not None] + [1])
+    padded = np.zeros((len(boxes), most, 4), np.float32)
+    for row, given in zip(padded, boxes, strict=True):
+        if given is not None:
+            row[: len(given)] = given / store.frame.size * 2 - 1
+    # An abnormal film without a box says nothing about where; only a normal one says "nowhere".
+    labels = store.films["label"].to_list()
+    boxed = np.array([b is not None and (len(b) > 0 or not label) for b, label in zip(boxes, labels, strict=True)])
+    return padded, boxed
+
+
+def _erase(grey: Tensor, probability: float, draw: Draw) -> Tensor:
+    side = grey.shape[-1]
+    chance, x, y, width, height = draw.uniform(5).to(grey.device)[..., None]
+    along = (torch.arange(side, device=grey.device) + 0.5) / side
+    columns = ((along - x).abs() < width * ERASED_SIDE / 2)[:, None, :]
+    rows = ((along - y).abs() < height * ERASED_SIDE / 2)[:, :, None]
+    return grey.masked_fill(columns & rows & (chance < probability)[:, None], 0.0)

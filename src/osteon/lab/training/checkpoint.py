@@ -1,0 +1,60 @@
+"""Weights and state on disk: written whole or not at all, read without running anything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from osteon.errors import CheckpointError
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Write a file atomically: beside it, flushed to the disk, then renamed over it.
+
+    Raises:
+        CheckpointError: it cannot be written (a full disk, say); the file that was there before is untouched.
+    """
+    beside = path.with_suffix(".part")
+    try:
+        with beside.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _flush_folder(path.parent)
+    except (OSError, RuntimeError) as fault:  # torch reports a failed write as RuntimeError
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: cannot be written ({_reason(fault)}). The last one is kept: make room and go on with --resume."
+        ) from fault
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote; only tensors and plain values, never code.
+
+    Raises:
+        CheckpointError: it is not there or not whole.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
+        raise CheckpointError(f"{path}: no readable checkpoint ({type(fault).__name__}). Start again in another folder.") from fault
+    return content
+
+
+def _reason(fault: Exception) -> str:
+    return (fault.strerror or str(fault)) if isinstance(fault, OSError) else str(fault).splitlines()[0]
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,186 @@
+"""A run's best weights -> one model file with its card, accepted only if it answers as torch does."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import polars as pl
+import torch
+
+from osteon.card import Card, DataSource, Pooling
+from osteon.errors import CheckpointError, ModelFileError, UsageError
+from osteon.lab.index import read_index
+from osteon.lab.training import checkpoint
+from osteon.lab.training.network import Detector, Ensemble
+from osteon.lab.training.run import RunFolder, RunRecord, ranked
+from osteon.model import load_model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OPSET = 18
+TOLERANCE = 1e-3  # logit units; float32 engines differ in the order of their sums
+PROBES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What to export: the run, the file, the card's name ("" = the recipe's) and version, and how many of the best passes."""
+
+    run: Path
+    out: Path
+    name: str = ""
+    version: str = "0.1.0"
+    members: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The card that was written, and the largest difference to torch on the probe films, in logit units."""
+
+    card: Card
+    difference: float
+
+
+def export_run(export: Export) -> Exported:
+    """Write the best passes of a run as one model file.
+
+    The file is written beside its place, opened as any user opens it, compared with torch, and only then moved there.
+
+    Raises:
+        UsageError: the folder holds no training, or fewer finished passes than members.
+        CheckpointError: weights cannot be read.
+        ModelFileError: the file does not answer as torch does.
+    """
+    run = RunFolder(export.run)
+    record = run.record()
+    network = _network(run, record, export.members)
+    card = _card(record, network, export)
+    export.out.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(suffix=".onnx", dir=export.out.parent)
+    os.close(handle)
+    try:
+        write_model(network, card, Path(beside))
+        difference = _difference(network, Path(beside), card.frame.size)
+        Path(beside).replace(export.out)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+    return Exported(card, difference)
+
+
+def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:
+    """Write a network and its card as an ONNX file of any batch size (opset 18)."""
+    size = card.frame.size
+    probe = torch.zeros(2, size, size, dtype=torch.uint8)
+    with warnings.catch_warnings(), _quiet("torch.onnx"):
+        warnings.simplefilter("ignore")  # the exporter's own, about its internals
+        program = torch.onnx.export(
+            network.eval(),
+            (probe,),
+            input_names=["image"],
+            output_names=["logit", "evidence"],
+            opset_version=OPSET,
+            dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {"card": card.to_json()})
+    model.doc_string = ""
+    for node in model.graph.node:  # source lines and stack traces of the exporting machine
+        node.ClearField("metadata_props")
+        node.doc_string = ""
+    path.write_bytes(model.SerializeToString())
+
+
+def _network(run: RunFolder, record: RunRecord, members: int) -> Detector | Ensemble:
+    best = ranked(run.history(), record.recipe)[: record.recipe.keep]
+    if members < 1 or len(best) < members:
+        raise UsageError(f"{run.folder} keeps the weights of {len(best)} passes, {members} were asked for. Change --members.")
+    detectors = [_detector(run.best_file(p.epoch), record) for p in best[:members]]
+    return detectors[0] if members == 1 else Ensemble(detectors).eval()
+
+
+def _detector(path: Path, record: RunRecord) -> Detector:
+    detector = Detector(record.recipe)
+    try:
+        detector.load_state_dict(checkpoint.load(path)["weights"])
+    except (RuntimeError, KeyError) as fault:
+        raise CheckpointError(f"{path}: its weights do not fit the recipe of this run. Export with the version that trained it.") from fault
+    return detector.eval()
+
+
+def _card(record: RunRecord, network: Detector | Ensemble, export: Export) -> Card:
+    recipe = record.recipe
+    bias = network.bias if isinstance(network, Ensemble) else float(network.head.bias.detach())
+    films = read_index(Path(record.plan.index)).filter(pl.col("split") == record.plan.train)
+    members = f"ensemble of {export.members} passes of " if export.members > 1 else ""
+    return Card(
+        name=export.name or recipe.name,
+        version=export.version,
+        frame=recipe.frame,
+        pooling=Pooling(kind=recipe.pooling.kind, sharpness=recipe.pooling.sharpness, bias=bias),
+        network=members + recipe.network,
+        recipe=recipe.name,
+        code_commit=record.code_commit,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        study_types=tuple(sorted(t for t in films["study_type"].unique().to_list() if t)),
+        data=(_source(films, record),),
+        intended_use="Research on abnormality in radiographs of bones and joints. Not a medical device.",
+        limits="Trained and measured only on the data named here. A low score does not exclude an abnormality.",
+    )
+
+
+def _source(films: pl.DataFrame, record: RunRecord) -> DataSource:
+    return DataSource(
+        name=Path(films["root"][0]).name if len(films) else "",
+        films=len(films),
+        studies=films["study"].n_unique(),
+        abnormal_films=int(films["label"].sum() or 0),
+        split=record.plan.train,
+        fingerprint=record.plan.fingerprint,
+    )
+
+
+def _difference(network: Detector | Ensemble, path: Path, size: int) -> float:
+    films = _probe_films(size)
+    with torch.no_grad():
+        logit, evidence = (part.numpy() for part in network(torch.from_numpy(films)))
+    told_logit, told_evidence = load_model(path).run(films)
+    worst = float(max(np.abs(told_logit - logit).max(), np.abs(told_evidence - evidence).max()))
+    if not worst <= TOLERANCE:
+        raise ModelFileError(f"{path.name}: the exported network differs from torch by {worst:.2g} logit, {TOLERANCE:g} is allowed.")
+    return worst
+
+
+def _probe_films(size: int) -> NDArray[np.uint8]:
+    """Smooth made films (noise alone would not reach the deeper layers), one black, (PROBES, S, S)."""
+    random = np.random.default_rng(0)
+    coarse = random.uniform(0, 255, (PROBES, size // 16 + 1, size // 16 + 1))
+    films = np.kron(coarse, np.ones((16, 16)))[:, :size, :size]
+    films[0] = 0
+    return films.astype(np.uint8)
+
+
+class _quiet:  # noqa: N801 - reads as what it does
+    """Silence a logger for a while; the exporter reports each step to it."""
+
+    def __init__(self, name: str) -> None:
+        self.logger = logging.getLogger(name)
+
+    def __enter__(self) -> None:
+        self.level = self.logger.level
+        self.logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.setLevel(self.level)

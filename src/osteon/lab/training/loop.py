@@ -1,0 +1,250 @@
+"""The training loop: index -> run folder. Read it from top to bottom.
+
+Killed at any moment it goes on from its checkpoint to the same final weights, bit for bit on the CPU: everything random depends on
+(seed, pass, step) alone, so the position is the random state.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from osteon.errors import DivergedTraining
+from osteon.lab.metrics import ranking
+from osteon.lab.training import checkpoint
+from osteon.lab.training.batches import Draw, TrainingFilms, evidence_targets, vary, warps
+from osteon.lab.training.losses import evidence_loss, film_loss
+from osteon.lab.training.network import Detector
+from osteon.lab.training.ring import Ring
+from osteon.lab.training.run import Pass, RunFolder, RunRecord, ranked
+from osteon.lab.training.schedule import average, optimizer, rate
+from osteon.lab.training.watching import Progress, Watch, stop_signal
+
+SELECTION_BATCH = 32
+SMOOTHING = 0.98  # of the loss that people see
+SELECTION_SHARE = 1.05  # a budget leaves room for the last selection, and five per cent
+
+
+class Stopped(KeyboardInterrupt):
+    """The training was asked to stop, and left a checkpoint."""
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a training stands. `falls` counts how often the plateau rule has lowered the rate."""
+
+    epoch: int = 0
+    step: int = 0
+    done: int = 0
+    falls: int = 0
+    elapsed: float = 0.0
+    loss_sum: float = 0.0
+    shown_loss: float = math.nan
+    selection_seconds: float = 0.0
+    history: list[Pass] = field(default_factory=list)
+
+
+class Training:
+    """One training, from its checkpoint to its end."""
+
+    def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector) -> None:
+        self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
+        self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = ring.wrap(_Parts(self.detector))
+        self.optimizer = optimizer(self.detector, self.recipe)
+        self.mean = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.ema else {}
+        self.at = Position()
+        if run.checkpoint.exists():
+            self._resume()
+
+    def go_on(self, data: TrainingFilms, held: TrainingFilms, watch: Watch) -> list[Pass]:
+        """Train until the recipe's passes, the budget or the patience end.
+
+        Args:
+            data: What is learned from.
+            held: What checkpoints are selected on.
+            watch: Told of every step.
+
+        Returns:
+            A row a pass.
+
+        Raises:
+            DivergedTraining: the loss is no longer a number; the last checkpoint is from before.
+            CheckpointError: a checkpoint cannot be written.
+            Stopped: Ctrl-C or a termination signal; a checkpoint was left.
+        """
+        with stop_signal() as stopping:
+            while not self._finished():
+                began = time.monotonic()
+                films = self._one_pass(data, watch, stopping)
+                self._select(held, films, time.monotonic() - began, watch)
+                self._save()
+        return self.at.history
+
+    def _one_pass(self, data: TrainingFilms, watch: Watch, stopping: Callable[[], bool]) -> int:
+        order = data.order(self.recipe, self.at.epoch)
+        size = min(self.recipe.batch, len(order))
+        steps, films, began, saved = len(order) // size, 0, time.monotonic(), time.monotonic()
+        already = self.at.elapsed
+        while self.at.step < steps and not self._out_of_time():
+            loss, stop = self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping())
+            self._count(loss)
+            films += size
+            self.at.elapsed = already + time.monotonic() - began
+            watch(self._progress(steps, films / (time.monotonic() - began)))
+            if stop or time.monotonic() - saved > self.plan.save_every * 60:
+                self._save()
+                saved = time.monotonic()
+            if stop:
+                raise Stopped
+        return films
+
+    def _step(self, data: TrainingFilms, films: NDArray[np.int64], steps: int, stop: bool) -> tuple[float, bool]:
+        """Learn from one batch; returns its loss, and whether any process was asked to stop."""
+        seed = np.random.SeedSequence([self.recipe.seed, self.at.epoch, self.at.step]).generate_state(2)
+        torch.manual_seed(int(seed[0]) + self.ring.rank)
+        mine = self.ring.mine(films)
+        # The numbers of the whole batch are drawn by each process: a film's do not depend on how many processes there are.
+        draw = Draw(torch.Generator().manual_seed(int(seed[1])), len(films), mine)
+        batch = data.take(films[mine]).to(self.ring.device)
+        theta = warps(self.recipe.augmentation, draw).to(self.ring.device)
+        image = vary(batch.image, theta, self.recipe.augmentation, draw)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * rate(self.recipe, self._fraction(steps), self.at.falls)
+        self.network.train()
+        with torch.autocast(self.ring.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            logit, _, cells = self.network(image)
+        loss = film_loss(logit, batch, self.recipe)
+        if self.recipe.box_loss:
+            target = evidence_targets(batch, theta, (cells.shape[-2], cells.shape[-1]))
+            loss = loss + self.recipe.box_loss * evidence_loss(cells, target, batch, self.recipe)
+        told = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
+        if not math.isfinite(told[0]):
+            raise DivergedTraining(
+                f"the loss became {told[0]} in pass {self.at.epoch + 1}, step {self.at.step + 1}. Lower learning_rate with --set and start "
+                f"again; {self.run.checkpoint} is from before."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.mean().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        if self.recipe.ema:
+            average(self.mean, self.detector, self.recipe.ema, self.at.done)
+        return told[0] / len(films), told[1] > 0
+
+    def _select(self, held: TrainingFilms, films: int, seconds: float, watch: Watch) -> None:
+        """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
+        began = time.monotonic()
+        logits, loss = self._held_logits(held, watch)
+        area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
+        self.at.selection_seconds = time.monotonic() - began
+        row = Pass(
+            epoch=self.at.epoch,
+            loss=self.at.loss_sum / max(self.at.step, 1),
+            select_loss=loss,
+            select_auroc=float(area[0]) if np.isfinite(area[0]) else None,
+            rate=self.optimizer.param_groups[0]["lr"],
+            films_per_second=films / seconds if seconds else 0.0,
+            seconds=seconds + self.at.selection_seconds,
+        )
+        earlier = [p.select_loss for p in self.at.history]
+        self.at.falls += bool(earlier) and loss >= min(earlier)
+        self.at.history.append(row)
+        self.at.elapsed += self.at.selection_seconds
+        self.at.epoch, self.at.step, self.at.loss_sum = self.at.epoch + 1, 0, 0.0
+        if self.ring.leads:
+            self._keep_best(row)
+            self.run.write_history(self.at.history)
+
+    def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
+        own = {key: value.clone() for key, value in self.detector.state_dict().items()}
+        self.detector.load_state_dict(self.mean or own)
+        self.detector.eval()
+        logits, losses = [], []
+        with torch.no_grad():
+            for start in range(0, len(held), SELECTION_BATCH):
+                batch = held.take(np.arange(start, min(start + SELECTION_BATCH, len(held)))).to(self.ring.device)
+                logit, _ = self.detector(batch.image)
+                logits.append(logit.double().cpu().numpy())
+                losses.append(film_loss(logit, batch, self.recipe).double().cpu().numpy())
+                watch(Progress("select", start + len(logit), len(held), self.at.epoch, history=tuple(self.at.history)))
+        self.detector.load_state_dict(own)
+        return np.concatenate(logits), float(np.concatenate(losses).mean())
+
+    def _keep_best(self, row: Pass) -> None:
+        best = ranked(self.at.history, self.recipe)[: self.recipe.keep]
+        if row in best:
+            checkpoint.save({"weights": self.mean or self.detector.state_dict()}, self.run.best_file(row.epoch))
+        kept = {self.run.best_file(p.epoch) for p in best}
+        for file in set(self.run.best.glob("pass-*.pt")) - kept:
+            file.unlink()
+
+    def _save(self) -> None:
+        if self.ring.leads:
+            checkpoint.save(
+                {
+                    "network": self.detector.state_dict(),
+                    "mean": self.mean,
+                    "optimizer": self.optimizer.state_dict(),
+                    "position": msgspec.to_builtins(self.at),
+                },
+                self.run.checkpoint,
+            )
+
+    def _resume(self) -> None:
+        content = checkpoint.load(self.run.checkpoint)
+        self.detector.load_state_dict(content["network"])
+        for key, value in content["mean"].items():
+            self.mean[key].copy_(value)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.at = msgspec.convert(content["position"], Position)
+
+    def _finished(self) -> bool:
+        passes = len(self.at.history)
+        if self.plan.budget:
+            return passes > 0 and self._out_of_time()
+        best = min(range(passes), key=lambda i: self.at.history[i].select_loss) if passes else 0
+        impatient = self.recipe.patience > 0 and passes - 1 - best >= self.recipe.patience
+        return passes >= self.recipe.epochs or impatient
+
+    def _out_of_time(self) -> bool:
+        return self.plan.budget > 0 and self._time_used() >= 1
+
+    def _time_used(self) -> float:
+        return (self.at.elapsed + self.at.selection_seconds * SELECTION_SHARE) / (self.plan.budget * 60)
+
+    def _fraction(self, steps: int) -> float:
+        if self.plan.budget:
+            return min(self._time_used(), 1.0)
+        return (self.at.epoch * steps + self.at.step) / (self.recipe.epochs * steps)
+
+    def _count(self, loss: float) -> None:
+        self.at.loss_sum += loss
+        shown = self.at.shown_loss
+        self.at.shown_loss = loss if math.isnan(shown) else SMOOTHING * shown + (1 - SMOOTHING) * loss
+        self.at.step, self.at.done = self.at.step + 1, self.at.done + 1
+
+    def _progress(self, steps: int, speed: float) -> Progress:
+        if self.plan.budget:
+            left = max(self.plan.budget * 60 - self.at.elapsed, 0.0)
+        else:
+            left = ((self.recipe.epochs - self.at.epoch) * steps - self.at.step) * self.recipe.batch / speed
+        return Progress("train", self.at.step, steps, self.at.epoch, self.at.shown_loss, speed, left, tuple(self.at.history))
+
+
+class _Parts(nn.Module):
+    """What DistributedDataParallel wraps: the detector's forward with all that the loss needs."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.detector.parts(image)

@@ -1,0 +1,132 @@
+"""The network that is trained and exported: grey film -> (logit, evidence).
+
+Two heads, one contract: `pool(evidence) + bias == logit`. A term that belongs to the whole film is added to every cell of the
+evidence before pooling, which mean and log-sum-exp carry through unchanged, so the identity is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from osteon.card import Pooling
+from osteon.errors import UsageError
+from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.weights import Backbone, build_backbone
+
+PYRAMID_CHANNELS = 128
+RARE = -4.0  # first log-odds of an evidence cell: almost no cell lies inside a finding
+
+
+def pool(evidence: Tensor, pooling: Pooling) -> Tensor:
+    """Pool evidence (n, h, w) to (n,), without the bias, as the card says."""
+    cells = evidence.flatten(1)
+    if pooling.kind == "mean":
+        return cells.mean(1)
+    peak = cells.amax(1, keepdim=True).detach()  # log-sum-exp around the peak: exp never overflows
+    return peak[:, 0] + torch.log(torch.exp(pooling.sharpness * (cells - peak)).mean(1)) / pooling.sharpness
+
+
+class MeanHead(nn.Module):
+    """The paper's head: global average, one linear unit; the class activation map is an exact decomposition of the logit."""
+
+    def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
+        super().__init__()
+        # Dropping whole channels of the map is dropout on the averaged vector, since the average is linear.
+        self.dropout = nn.Dropout2d(recipe.dropout)
+        self.linear = nn.Linear(backbone.channels[32], 1)
+
+    def forward(self, features: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return evidence (n, h, w) for the score, and the same for supervision."""
+        weight = self.linear.weight[:, :, None, None]
+        evidence = F.conv2d(self.dropout(features[32]), weight)[:, 0]
+        return evidence, evidence
+
+    @property
+    def bias(self) -> Tensor:
+        """What is added after pooling, ()."""
+        return self.linear.bias[0]
+
+
+class PyramidHead(nn.Module):
+    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell; beside it a linear unit on the whole film."""
+
+    def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
+        super().__init__()
+        self.strides = [stride for stride in (32, 16, 8) if stride >= recipe.evidence_stride]
+        self.lateral = nn.ModuleDict({str(s): nn.Conv2d(backbone.channels[s], PYRAMID_CHANNELS, 1) for s in self.strides})
+        self.smooth = nn.Conv2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, padding=1)
+        self.cell = nn.Conv2d(PYRAMID_CHANNELS, 1, 1)
+        self.dropout = nn.Dropout(recipe.dropout)
+        self.whole = nn.Linear(backbone.channels[32], 1)
+        nn.init.constant_(self.cell.bias, RARE)  # type: ignore[arg-type]
+        nn.init.zeros_(self.whole.weight)
+
+    def forward(self, features: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return evidence (n, h, w) for the score, and the cells alone, which boxes supervise."""
+        merged = self.lateral["32"](features[32])
+        for stride in self.strides[1:]:
+            fine = self.lateral[str(stride)](features[stride])
+            merged = fine + F.interpolate(merged, size=fine.shape[-2:], mode="nearest")
+        cells = self.cell(F.relu(self.smooth(F.relu(merged))))[:, 0]
+        whole = self.whole(self.dropout(features[32].mean((2, 3))))
+        return cells + whole[:, :, None], cells
+
+    @property
+    def bias(self) -> Tensor:
+        """What is added after pooling: nothing, the linear unit's bias is in the evidence."""
+        return torch.zeros(())
+
+
+class Detector(nn.Module):
+    """Backbone and head behind the first layer that makes a grey film the backbone's input."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.pooling = recipe.pooling
+        self.backbone = build_backbone(recipe.network)
+        self.head: MeanHead | PyramidHead = (MeanHead if recipe.head == "mean" else PyramidHead)(self.backbone, recipe)
+        self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(self.backbone.std).view(1, -1, 1, 1), persistent=False)
+        try:
+            self.backbone.freeze(recipe.freeze)
+        except ValueError as fault:
+            raise UsageError(f"freeze={recipe.freeze}: {fault}. Change it with --set freeze=...") from fault
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (logit (n,), evidence (n, h, w)) of films (n, S, S), uint8 or float32, 0 to 255."""
+        logit, evidence, _ = self.parts(image)
+        return logit, evidence
+
+    def parts(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logit, evidence, and the evidence cells that boxes supervise."""
+        three = (image.to(torch.float32)[:, None] - self.mean) / self.std
+        features = self.backbone(three.contiguous(memory_format=torch.channels_last))
+        evidence, cells = self.head(features)
+        return pool(evidence.float(), self.pooling) + self.head.bias, evidence.float(), cells.float()
+
+
+class Ensemble(nn.Module):
+    """Several detectors as one: mean logit, and mean evidence shifted so that it still pools to that logit."""
+
+    def __init__(self, members: Sequence[Detector]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.bias = math.fsum(float(member.head.bias.detach()) for member in members) / len(members)  # what is added after pooling
+        self.pooling = members[0].pooling
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (logit (n,), evidence (n, h, w)) of films (n, S, S)."""
+        logits, maps = zip(*(member(image) for member in self.members), strict=True)
+        finest = max(maps, key=lambda e: e.shape[-1]).shape[-2:]
+        evidence = torch.stack([F.interpolate(e[:, None], size=finest, mode="nearest")[:, 0] for e in maps]).mean(0)
+        logit = torch.stack(logits).mean(0)
+        shift = logit - self.bias - pool(evidence, self.pooling)
+        return logit, evidence + shift[:, None, None]

@@ -1,0 +1,166 @@
+"""Every setting of a training, in one frozen value: `paper`, `article`, `osteon`, and what a user changes in them.
+
+`paper`: Rajpurkar et al., arXiv 1712.06957v4. `article`: the re-implementation this project starts from. `osteon`: ours, the default.
+Each departure from what was published is listed in `departures`, which `run/recipe.json` keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from osteon.card import Frame, Pooling
+from osteon.errors import UsageError
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+BelowOne = Annotated[float, Meta(ge=0, lt=1)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Augmentation(Struct, frozen=True, kw_only=True):
+    """What is drawn at random for each film of each batch; zero turns a thing off.
+
+    Geometry is one affine warp: rotation up to `rotation` degrees, size within 1 +- `scale`, shift up to `shift` of the side, mirrored
+    with probability `flip`, upside down with `flip_vertical`. Grey values then: `(g ** gamma - 0.5) * contrast + 0.5 + brightness` with
+    gamma in exp(+- `gamma`), contrast in 1 +- `contrast`, brightness in +- `brightness`; `erase` is the probability that a rectangle of
+    up to a quarter of the side is blanked.
+    """
+
+    rotation: Annotated[float, Meta(ge=0, le=180)] = 0.0
+    scale: BelowOne = 0.0
+    shift: Share = 0.0
+    flip: Share = 0.0
+    flip_vertical: Share = 0.0
+    contrast: Share = 0.0
+    brightness: Share = 0.0
+    gamma: Share = 0.0
+    erase: Share = 0.0
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """One training.
+
+    `head` "mean" is the paper's (global average, one linear unit); "pyramid" is a small feature pyramid at `evidence_stride` whose
+    cells are pooled by `pooling`, beside a linear unit on the averaged features. `loss` "weighted" is the paper's, "plain" unweighted
+    cross-entropy. `box_loss` weighs the cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the
+    weight of a cell inside a box. `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving
+    average (0: none). `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first
+    blocks that stay as they came.
+    """
+
+    name: str
+    network: Literal["lite0", "lite1", "lite2", "densenet121", "densenet169", "densenet201"]
+    frame: Frame
+    head: Literal["mean", "pyramid"]
+    pooling: Pooling
+    augmentation: Augmentation
+    evidence_stride: Literal[8, 16, 32] = 32
+    init: str = "imagenet"
+    freeze: Annotated[int, Meta(ge=0)] = 0
+    dropout: Share = 0.0
+    loss: Literal["weighted", "plain"] = "plain"
+    box_loss: Annotated[float, Meta(ge=0)] = 0.0
+    box_cells: Positive = 1.0
+    label_smoothing: Share = 0.0
+    abnormal_repeat: Annotated[int, Meta(ge=1)] = 1
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 1e-4
+    head_learning_rate: Positive = 1e-4
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    warmup: BelowOne = 0.0
+    batch: Annotated[int, Meta(ge=1)] = 8
+    epochs: Annotated[int, Meta(ge=1)] = 10
+    patience: Annotated[int, Meta(ge=0)] = 0
+    select_by: Literal["loss", "auroc"] = "loss"
+    ema: BelowOne = 0.0
+    keep: Annotated[int, Meta(ge=1)] = 5
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: Annotated[int, Meta(ge=0)] = 0
+    departures: tuple[str, ...] = ()
+
+
+_SELECTION = "checkpoints are selected on the split named by --select, carved from the training patients, not on the reported split"
+_CHANCE = "the number of passes is not published; training ends when the loss on the selection split has not fallen for `patience` passes"
+
+PAPER = Recipe(
+    name="paper",
+    network="densenet169",
+    frame=Frame(size=320, aspect="stretch"),
+    head="mean",
+    pooling=Pooling(kind="mean"),
+    augmentation=Augmentation(rotation=30, flip=0.5),
+    loss="weighted",
+    epochs=30,
+    patience=5,
+    departures=(_SELECTION, _CHANCE, "the ensemble averages logits"),
+)
+ARTICLE = msgspec.structs.replace(PAPER, name="article", frame=Frame(size=224, aspect="stretch"), dropout=0.1, loss="plain")
+OSTEON = Recipe(
+    name="osteon",
+    network="lite0",
+    frame=Frame(size=384, crop="exposed"),
+    head="pyramid",
+    evidence_stride=16,
+    pooling=Pooling(kind="logsumexp", sharpness=2.0),
+    augmentation=Augmentation(
+        rotation=30, scale=0.2, shift=0.05, flip=0.5, flip_vertical=0.5, contrast=0.3, brightness=0.15, gamma=0.3, erase=0.2
+    ),
+    freeze=3,
+    dropout=0.2,
+    box_loss=3.0,
+    box_cells=8.0,
+    abnormal_repeat=2,
+    optimizer="adamw",
+    learning_rate=4e-4,
+    head_learning_rate=1.5e-3,
+    weight_decay=0.02,
+    schedule="cosine",
+    warmup=0.05,
+    batch=16,
+    epochs=12,
+    ema=0.995,
+    select_by="auroc",
+)
+FIXED = ("name", "departures")
+RECIPES = {recipe.name: recipe for recipe in (PAPER, ARTICLE, OSTEON)}
+
+
+def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """Return a recipe with some settings changed, each change noted as a departure.
+
+    Args:
+        name: `paper`, `article` or `osteon`.
+        changes: `setting=value`; a dot reaches inside: `frame.size=224`, `augmentation.flip=0`.
+
+    Raises:
+        UsageError: no such recipe or setting, or a value outside its range.
+
+    >>> recipe("article", ["epochs=3", "frame.size=128"]).departures[-2:]
+    ('epochs: 30 -> 3', 'frame.size: 224 -> 128')
+    """
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe {name!r}. Take one of: {', '.join(RECIPES)}.")
+    settings = msgspec.to_builtins(RECIPES[name])
+    noted = [_change(settings, change) for change in changes]
+    settings["departures"] = (*settings["departures"], *noted)
+    try:
+        return msgspec.convert(settings, Recipe, strict=False)
+    except msgspec.ValidationError as fault:
+        raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
+
+
+def _change(settings: dict[str, Any], change: str) -> str:
+    path, equals, value = change.partition("=")
+    *outer, last = path.split(".")
+    place = settings
+    for key in outer:
+        place = place.get(key, {}) if isinstance(place.get(key), dict) else {}
+    if not equals or last not in place or last in FIXED:
+        known = ", ".join(key for key in settings if key not in FIXED)
+        raise UsageError(f"--set {change}: no such setting. Write setting=value with one of: {known}.")
+    old, place[last] = place[last], value
+    return f"{path}: {old} -> {value}"

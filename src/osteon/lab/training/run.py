@@ -1,0 +1,142 @@
+"""The folder of one training: what was asked, how far it is, what it has found.
+
+recipe.json       the recipe, each departure, the data and its fingerprint, the first weights: enough to do it again
+history.json      a row a pass
+checkpoint.pt     everything needed to go on
+best/             the weights of the best passes, at most `recipe.keep`
+tensorboard/      curves
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+import torch
+from msgspec import Struct
+
+from osteon import __version__
+from osteon.errors import CheckpointError, UsageError
+from osteon.lab.training.recipe import Recipe
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a training was asked to do, apart from the recipe.
+
+    Attributes:
+        index: The index file.
+        fingerprint: Of the index, so that nothing goes on with other data.
+        train: Split that is learned from.
+        select: Split that checkpoints are chosen on; never the one that is reported.
+        budget: Minutes after which the schedule ends, 0 for the recipe's passes.
+        save_every: Minutes between checkpoints within a pass.
+    """
+
+    index: str
+    fingerprint: str = ""
+    train: str = "train"
+    select: str = "tune"
+    budget: float = 0.0
+    save_every: float = 5.0
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """`recipe.json`: enough to do the training again."""
+
+    recipe: Recipe
+    plan: Plan
+    weights: str
+    version: str = __version__
+    code_commit: str = ""
+    torch: str = torch.__version__
+    processes: int = 1
+    device: str = "cpu"
+    threads: int = 1
+
+
+class Pass(Struct, frozen=True, kw_only=True):
+    """One pass over the training films, and what the selection split says after it."""
+
+    epoch: int
+    loss: float
+    select_loss: float
+    select_auroc: float | None
+    rate: float
+    films_per_second: float
+    seconds: float
+
+
+class RunFolder:
+    """Paths and records of one training."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record_file = folder / "recipe.json"
+        self.history_file = folder / "history.json"
+        self.checkpoint = folder / "checkpoint.pt"
+        self.best = folder / "best"
+        self.tensorboard = folder / "tensorboard"
+
+    def start(self, record: RunRecord) -> None:
+        """Make the folder of a new training.
+
+        Raises:
+            UsageError: it already holds one.
+        """
+        if self.record_file.exists():
+            raise UsageError(f"{self.folder} already holds a training. Go on with it by --resume, or name another folder with -o.")
+        self.best.mkdir(parents=True, exist_ok=True)
+        self._write(self.record_file, msgspec.json.format(msgspec.json.encode(record), indent=1))
+
+    def record(self) -> RunRecord:
+        """Return what the training was asked to do.
+
+        Raises:
+            UsageError: the folder holds no training.
+        """
+        if not self.record_file.exists():
+            raise UsageError(f"{self.folder} holds no training (no recipe.json). Start one with: osteon train INDEX -o {self.folder}")
+        return msgspec.json.decode(self.record_file.read_bytes(), type=RunRecord)
+
+    def history(self) -> list[Pass]:
+        """Return the passes so far."""
+        return msgspec.json.decode(self.history_file.read_bytes(), type=list[Pass]) if self.history_file.exists() else []
+
+    def write_history(self, history: list[Pass]) -> None:
+        """Write the passes so far, atomically."""
+        self._write(self.history_file, msgspec.json.format(msgspec.json.encode(history), indent=1))
+
+    def best_file(self, epoch: int) -> Path:
+        """Return where the weights of a pass are kept."""
+        return self.best / f"pass-{epoch:03d}.pt"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        beside = path.with_suffix(".part")
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError as fault:
+            beside.unlink(missing_ok=True)
+            raise CheckpointError(f"{path}: cannot be written ({fault.strerror}). Make room and go on with --resume.") from fault
+
+
+def ranked(history: list[Pass], recipe: Recipe) -> list[Pass]:
+    """Return the passes, best first, by what the recipe selects by; a pass whose AUROC cannot be measured comes last."""
+    if recipe.select_by == "loss":
+        return sorted(history, key=lambda p: p.select_loss)
+    return sorted(history, key=lambda p: (-(p.select_auroc if p.select_auroc is not None else -1.0), p.select_loss))
+
+
+def code_commit() -> str:
+    """Return the commit of the source that runs, "" where it is not a checkout."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True)  # noqa: S607
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return answer.stdout.strip()

@@ -1,0 +1,130 @@
+"""From an index to a run folder: start a training, or go on with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from osteon.errors import DatasetError, EmptyDataset, UsageError
+from osteon.lab.index import fingerprint, read_index
+from osteon.lab.store import FilmStore, open_store
+from osteon.lab.training.batches import TrainingFilms
+from osteon.lab.training.loop import Training
+from osteon.lab.training.network import Detector
+from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.ring import Ring, ring
+from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
+from osteon.lab.training.watching import Progress, Watch, curves
+from osteon.lab.training.weights import load_first_weights
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """What a user asks for; `learn` and `select` are splits, `budget` minutes (0: the recipe's passes)."""
+
+    recipe: Recipe
+    index: Path
+    learn: str = "train"
+    select: str = "tune"
+    budget: float = 0.0
+    offline: bool = False
+
+
+def start_training(request: TrainingRequest, folder: Path, device: str = "auto", watch: Watch = lambda _: None) -> list[Pass]:
+    """Train from the first weights; returns a row a pass.
+
+    Raises:
+        UsageError: the folder already holds a training.
+        DatasetError: a split is missing or holds no usable film.
+        MissingWeights: the first weights are not there.
+        TrainingError: as `Training.go_on`.
+    """
+    with ring(device) as processes:
+        films = read_index(request.index)
+        detector = _first(request.recipe)
+        weights = load_first_weights(detector.backbone, request.recipe.network, request.recipe.init, request.offline)
+        plan = Plan(
+            index=str(request.index.resolve()),
+            fingerprint=fingerprint(films),
+            train=request.learn,
+            select=request.select,
+            budget=request.budget,
+        )
+        record = RunRecord(
+            recipe=request.recipe,
+            plan=plan,
+            weights=weights,
+            code_commit=code_commit(),
+            processes=processes.size,
+            device=_device_name(processes),
+            threads=torch.get_num_threads(),
+        )
+        learn, held = _films(films, record, watch)
+        run = RunFolder(folder)
+        if processes.leads:
+            run.start(record)
+        return _go_on(Training(record, run, processes, detector), learn, held, watch)
+
+
+def resume_training(folder: Path, device: str = "auto", watch: Watch = lambda _: None) -> list[Pass]:
+    """Go on with a training from its last checkpoint; one that has ended is left as it is.
+
+    Raises:
+        UsageError: the folder holds no training.
+        DatasetError: the index is no longer the one it was started with.
+        TrainingError: as `Training.go_on`.
+    """
+    run = RunFolder(folder)
+    record = run.record()
+    with ring(device) as processes:
+        films = read_index(Path(record.plan.index))
+        if fingerprint(films) != record.plan.fingerprint:
+            raise DatasetError(f"{record.plan.index} has changed since {folder} was started. Restore it, or start a new training.")
+        if processes.size != record.processes:
+            raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.size}. Go on with as many.")
+        detector = _first(record.recipe)
+        if not run.checkpoint.exists():  # killed before the first checkpoint
+            load_first_weights(detector.backbone, record.recipe.network, record.recipe.init)
+        learn, held = _films(films, record, watch)
+        return _go_on(Training(record, run, processes, detector), learn, held, watch)
+
+
+def _first(recipe: Recipe) -> Detector:
+    torch.manual_seed(recipe.seed)
+    torch.set_flush_denormal(True)  # a tiny number costs a CPU a hundred times a normal one
+    return Detector(recipe)
+
+
+def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms]:
+    learn = _store(films, record.plan.train, record.recipe, watch)
+    held = _store(films, record.plan.select, record.recipe, watch)
+    return TrainingFilms(learn, record.recipe, learn.films), TrainingFilms(held, record.recipe, learn.films)
+
+
+def _store(films: pl.DataFrame, split: str, recipe: Recipe, watch: Watch) -> FilmStore:
+    chosen = films.filter(pl.col("split") == split)
+    if not len(chosen):
+        there = ", ".join(sorted(s for s in films["split"].unique().to_list() if s)) or "none"
+        raise EmptyDataset(
+            f"the index has no split {split!r} (it has: {there}). Make one with `osteon split`, or name one with --train and --select."
+        )
+    return open_store(chosen, recipe.frame, lambda done, total: watch(Progress("prepare", done, total)))
+
+
+def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms, watch: Watch) -> list[Pass]:
+    if not training.ring.leads:
+        return training.go_on(learn, held, lambda _: None)
+    with curves(training.run.tensorboard) as draw:
+
+        def both(progress: Progress) -> None:
+            draw(progress)
+            watch(progress)
+
+        return training.go_on(learn, held, both)
+
+
+def _device_name(processes: Ring) -> str:
+    return torch.cuda.get_device_name(processes.device) if processes.device.type == "cuda" else "cpu"
