@@ -3,7 +3,7 @@
 >>> import osteon
 >>> model = osteon.load_model()                          # the packaged model, or a path       # doctest: +SKIP
 >>> film = osteon.read_film("wrist.dcm")                 # PNG, JPEG, TIFF or DICOM            # doctest: +SKIP
->>> [prediction] = model.predict([film])                 # logit, probability, level, evidence # doctest: +SKIP
+>>> prediction = model.predict([film])                   # probability, level, evidence        # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import openvino
     from numpy.typing import NDArray
 
-    from osteon.film import Film
+    from osteon.film import Film, Placement
 
 POOLING_TOLERANCE = 2e-3
 """How far `logit` may stand from the pooled evidence, relative above 1: float32 sums in another order."""
@@ -82,11 +82,18 @@ class Model:
                 logits[i], evidence[i] = logit[0], cells[0]
         return logits, evidence
 
-    def predict_film(self, film: Film, prepared: NDArray[np.uint8] | None = None) -> FilmPrediction:
-        """Return what the model says of one film; `prepared` is `prepare(film, card.frame)` where that was done already."""
+    def predict_film(self, film: Film, placement: Placement | None = None, prepared: NDArray[np.uint8] | None = None) -> FilmPrediction:
+        """Return what the model says of one film.
+
+        Args:
+            film: The film.
+            placement: `place(film, card.frame)`, where that was done already.
+            prepared: `prepare(film, card.frame)`, (S, S), where that was done already.
+        """
         frame = self.card.frame
-        logit, evidence = self.run((prepare(film, frame) if prepared is None else prepared)[None])
-        return film_prediction(film, place(film, frame), float(logit[0]), evidence[0], self.card)
+        placement = placement or place(film, frame)
+        logit, evidence = self.run((prepare(film, frame, placement) if prepared is None else prepared)[None])
+        return film_prediction(film, placement, float(logit[0]), evidence[0], self.card)
 
     def predict(self, films: Iterable[Film], study: str = "") -> Prediction:
         """Return what the model says of one study.

@@ -16,7 +16,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-LAB_PACKAGES = ("torch", "polars", "matplotlib", "seaborn", "sklearn", "scipy", "onnx", "onnxscript", "jinja2", "tensorboard", "optuna", "nncf")
+LAB_PACKAGES = (
+    "torch",
+    "polars",
+    "matplotlib",
+    "seaborn",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "onnxscript",
+    "jinja2",
+    "tensorboard",
+    "optuna",
+    "nncf",
+)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from osteon.cli.inputs import OVERLAY_SUFFIX
 from osteon.errors import FilmError
 from osteon.explanation import peak, write_overlay
-from osteon.film import Film, prepare, read_film
+from osteon.film import Film, Placement, place, prepare, read_film
 from osteon.prediction import FilmPrediction
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ class Answer:
     def reason(self) -> str:
         """Why there is no number, without the name that stands beside it."""
         return self.prediction.error.removeprefix(f"{self.source.file}: ")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A film that only waits for the model."""
+
+    film: Film
+    placement: Placement
+    prepared: NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -89,7 +98,7 @@ def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
 def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None = None) -> Iterator[Answer]:
     """Yield what becomes of each film, in order."""
     pool = ThreadPoolExecutor(THREADS)
-    reading: deque[tuple[Source, Future[tuple[Film, NDArray[np.uint8]] | str]]] = deque()
+    reading: deque[tuple[Source, Future[_Ready | str]]] = deque()
     writing: deque[Future[None]] = deque()
     waiting = iter(sources)
     try:
@@ -113,21 +122,21 @@ def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None =
         pool.shutdown(cancel_futures=True)
 
 
-def _read(file: str, frame: Frame) -> tuple[Film, NDArray[np.uint8]] | str:
+def _read(file: str, frame: Frame) -> _Ready | str:
     """Return a film with its network input, or why there is none."""
     try:
         film = read_film(file)
-        return film, prepare(film, frame)
+        placement = place(film, frame)
+        return _Ready(film, placement, prepare(film, frame, placement))
     except FilmError as refusal:
         return str(refusal)
     except Exception as fault:  # a decoder's own fault must not cost the other films their answer
         return f"{file}: reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
 
 
-def _answer(source: Source, read: tuple[Film, NDArray[np.uint8]] | str, model: Model) -> tuple[Answer, Film | None]:
+def _answer(source: Source, read: _Ready | str, model: Model) -> tuple[Answer, Film | None]:
     if isinstance(read, str):
         return Answer(source, FilmPrediction(source.file, error=read)), None
-    film, prepared = read
-    told = model.predict_film(film, prepared)
-    assert told.evidence is not None and told.placement is not None
-    return Answer(source, told, film.study, peak(told.evidence, told.placement, model.card.frame)), film
+    told = model.predict_film(read.film, read.placement, read.prepared)
+    assert told.evidence is not None
+    return Answer(source, told, read.film.study, peak(told.evidence, read.placement, model.card.frame)), read.film

@@ -1,3 +1,145 @@
-"""Sub-commands: data."""
+"""Sub-commands that make an index: index, split."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+
+if TYPE_CHECKING:
+    from osteon.lab.index import Report
+
+PARTS = "train=0.75,tune=0.10,valid=0.15"
+
+KINDS = {
+    "unreadable": "unreadable, or no radiograph: kept in the index, never used",
+    "truncated": "files that end early: read as far as they go",
+    "exact-duplicate": "sets of files with the same bytes: each set stays in one group",
+    "near-duplicate": "pairs that show the same exposure: each pair stays in one group",
+    "label-conflict": "contradictory labels: folder against table, or duplicates",
+    "missing": "tables that list what is not in the folder",
+    "unlisted": "films that the data set's table does not list",
+    "no-boxes": "fractured films without a marked fracture",
+    "boxes-misfit": "films whose boxes were drawn on a picture of another shape: left out",
+    "no-patient": "sources without patients: duplicates and neighbours stay together",
+    "ignored-column": "columns that the index makes itself",
+    "leak": "patients or duplicates in more than one split",
+}
+"""What the terminal says of each kind of finding."""
+
+
+@app.command()
+def index(
+    dataset: Annotated[Path, typer.Argument(help="folder in MURA's or FracAtlas's layout, or a manifest (CSV with the column path)")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="index to write: .parquet or .csv")] = Path("index.parquet"),
+    no_decode: Annotated[bool, typer.Option("--no-decode", help="read names and headers alone: quick, finds no duplicates")] = False,
+    allow_leaks: Annotated[bool, typer.Option("--allow-leaks", help="go on where a patient or duplicate is in two splits")] = False,
+    no_count_check: Annotated[bool, typer.Option("--no-count-check", help="go on where MURA has other counts than published")] = False,
+    article_csv: Annotated[Path | None, typer.Option(help="folder to write the article's four tables to as well")] = None,
+) -> None:
+    """Index a data set: a row a film, a row a study, and a report of all that is wrong with them."""
+    from osteon.cli.progress import counting_bar
+    from osteon.lab.index import write_article_csv, write_index
+    from osteon.lab.indexing import build_index
+    from osteon.lab.splits import refuse_leaks
+
+    _check_suffix(out)
+    if no_decode:
+        films, report = build_index(dataset, decode=False, count_check=not no_count_check)
+    else:
+        with counting_bar("look at films") as progress:
+            films, report = build_index(dataset, count_check=not no_count_check, progress=progress)
+    report.findings += refuse_leaks(films, allow_leaks)
+    _show(write_index(films, out, report), out)
+    for table in write_article_csv(films, article_csv) if article_csv else []:
+        typer.echo(f"{table}")
+    if (films["status"] == "unreadable").any():
+        raise typer.Exit(1)
+
+
+@app.command()
+def split(
+    index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index`")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="index to write; by default the same one")] = None,
+    parts: Annotated[str, typer.Option(help="name=share of each part, together 1")] = PARTS,
+    of: Annotated[str | None, typer.Option(help="deal out this split alone, and leave the others as they are")] = None,
+    folds: Annotated[int, typer.Option(help="write a column `fold` for cross-validation instead of parts")] = 0,
+    seed: Annotated[int, typer.Option(help="another seed, another split")] = 0,
+) -> None:
+    """Deal films out to parts: patients and duplicates stay together, study types and labels are shared out alike."""
+    from osteon.lab import splits
+    from osteon.lab.index import Report, read_index, read_report, write_index
+
+    out = out or index
+    _check_suffix(out)
+    films = read_index(index)
+    report = read_report(index) or Report(dataset=str(index), layout="index", decoded=bool((films["sha256"] != "").any()))
+    if folds:
+        films, report.split = splits.folds(films, folds, seed), f"{folds} folds, seed {seed}"
+    else:
+        films = splits.split(films, _parts(parts), seed, of)
+        report.split = f"{parts}{f' of {of}' if of else ''}, seed {seed}"
+    report.findings = [f for f in report.findings if f.kind != "leak"] + splits.refuse_leaks(films, allow=True)
+    _show(write_index(films, out, report), out)
+
+
+def _check_suffix(out: Path) -> None:
+    from osteon.errors import UsageError
+
+    if out.suffix not in (".parquet", ".csv"):
+        raise UsageError(f"{out}: an index ends in .parquet or .csv. Name it so with -o.")
+
+
+def _parts(text: str) -> dict[str, float]:
+    from osteon.errors import UsageError
+
+    parts: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            parts[name.strip()] = float(share)
+        except ValueError as fault:
+            raise UsageError(f"--parts {text!r}: {part!r} is no name=share. Write them as in {PARTS}.") from fault
+    return parts
+
+
+def _show(report: Report, out: Path) -> None:
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(_table(report))
+    patients = f"{report.patients:,} patients, " if report.patients else ""
+    console.print(
+        f"{report.layout}: {report.films:,} films, {report.studies:,} studies, {patients}{report.groups:,} groups that stay together"
+    )
+    for kind, count in report.found.items():
+        console.print(f"{count:>6,}  {kind}: {KINDS[kind]}", style="yellow")
+    for name, ignored in (("hidden files", report.hidden), ("other files", report.strays)):
+        if ignored.count:
+            console.print(f"{ignored.count:>6,}  {name}, ignored: {', '.join(ignored.first[:2])}{' ...' if ignored.count > 2 else ''}")
+    more = "" if report.decoded else "; no film was decoded: truncated and duplicate ones are not known"
+    console.print(
+        f"{out}, with {out.with_suffix('').name}.studies{out.suffix} and the findings in {out.with_suffix('').name}.report.json{more}"
+    )
+
+
+def _table(report: Report) -> object:
+    from rich.table import Table
+
+    table = Table("split", "study type", box=None, pad_edge=False, header_style="bold")
+    for column in ("studies", "films", "abnormal films", "normal", "no label"):
+        table.add_column(column, justify="right")
+    cells: dict[tuple[str, str], dict[str, int]] = {}
+    for row in report.table:
+        for key in ((str(row["split"]), str(row["study_type"])), (str(row["split"]), "all")):
+            cell = cells.setdefault(key, {"studies": 0, "films": 0, "1": 0, "0": 0, "None": 0})
+            cell["studies"] += int(row["studies"] or 0)
+            cell["films"] += int(row["films"] or 0)
+            cell[str(row["label"])] += int(row["films"] or 0)
+    for (split_, kind), cell in sorted(cells.items(), key=lambda item: (item[0][0], item[0][1] == "all", item[0][1])):
+        table.add_row(split_ or "-", kind or "-", *(f"{n:,}" for n in cell.values()), style="bold" if kind == "all" else "")
+    return table

@@ -1,3 +1,159 @@
-"""Sub-commands: evaluate."""
+"""Sub-commands that measure a model: evaluate, compare, calibrate."""
 
 from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from osteon.cli import app
+from osteon.errors import UsageError
+
+if TYPE_CHECKING:
+    from osteon.lab.evaluation import Evaluation
+    from osteon.lab.scoring import Predictions
+
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one of the package's; default: its newest")
+]
+IndexOption = Annotated[Path | None, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")]
+PredictionsOption = Annotated[
+    Path | None,
+    typer.Option("--predictions", help="predictions.parquet of an earlier evaluation, or another program's table: no model is run"),
+]
+ByOption = Annotated[list[str] | None, typer.Option("--by", help="a further column of the index to make subgroups by")]
+PrevalenceOption = Annotated[
+    list[float] | None, typer.Option("--prevalence", min=0, max=1, help="state PPV and NPV at this prevalence too")
+]
+ResamplesOption = Annotated[int, typer.Option(min=100, max=100_000, help="bootstrap resamples of the patients")]
+SeedOption = Annotated[int, typer.Option(help="another seed, other resamples")]
+
+
+@app.command()
+def evaluate(
+    model: ModelOption = None,
+    index: IndexOption = None,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", help="split to measure, several for several reports; all: every film")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the evaluation")] = Path("evaluation"),
+    predictions: PredictionsOption = None,
+    by: ByOption = None,
+    prevalence: PrevalenceOption = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="by default the card's")] = None,
+    card_into: Annotated[Path | None, typer.Option(help="write a copy of the model whose card carries these figures")] = None,
+    resamples: ResamplesOption = 2000,
+    seed: SeedOption = 0,
+) -> None:
+    """Measure a model on a split: every figure with its interval, for studies and films, per study type and subgroup."""
+    from osteon.cli.evaluation_tables import show_evaluation
+    from osteon.lab.evaluation import Plan
+    from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for
+    from osteon.lab.scoring import write_predictions
+
+    splits = split or ["valid"]
+    scored = _predictions(model, index, predictions, splits)
+    if predictions is None:
+        write_predictions(scored, out / PREDICTIONS)
+    evaluations = []
+    for name in splits:
+        folder = out if len(splits) == 1 else out / name
+        plan = Plan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples, seed=seed)
+        evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder))
+        show_evaluation(evaluations[-1], folder)
+    if card_into is not None:
+        _write_card(model, evaluations, card_into)
+    if any(evaluation.counts.refused_films for evaluation in evaluations):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="an evaluation's folder, or a table of predictions")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="another; differences are B - A")],
+    split: Annotated[str, typer.Option("--split", help="split to compare on; all: every film")] = "valid",
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the comparison")] = Path("comparison"),
+    index: IndexOption = None,
+    resamples: ResamplesOption = 2000,
+    seed: SeedOption = 0,
+) -> None:
+    """Compare two models on the same films: paired differences with their intervals, McNemar's test, where they disagree."""
+    from osteon.cli.evaluation_tables import show_comparison
+    from osteon.lab.evaluation import Plan
+    from osteon.lab.evaluation_folder import compare_into, plan_for, predictions_of
+    from osteon.lab.index import read_index
+
+    films = None if index is None else read_index(index)
+    first, second = predictions_of(a, films), predictions_of(b, films)
+    plan = Plan(split=split, resamples=resamples, seed=seed)
+    comparison, apart = compare_into(first, second, (plan_for(first, plan), plan_for(second, plan)), out)
+    show_comparison(comparison, apart, out)
+
+
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
+    model: ModelOption = None,
+    index: IndexOption = None,
+    split: Annotated[str, typer.Option("--split", help="split to calibrate on; never the one you report")] = "tune",
+    predictions: PredictionsOption = None,
+    method: Annotated[Literal["logistic", "temperature", "isotonic"], typer.Option(help="how logits become probabilities")] = "logistic",
+    rule: Annotated[str, typer.Option(help="max-kappa, sensitivity>=0.9, specificity>=0.9, or a threshold such as 0.5")] = "max-kappa",
+    doubt: Annotated[str, typer.Option(help="sensitivity below and specificity above the band of doubt, or none")] = "0.95,0.95",
+    pooling: Annotated[Literal["mean", "max", "noisy-or", "top-k"], typer.Option(help="how a study's films are pooled")] = "mean",
+    report: Annotated[Path | None, typer.Option(help="folder of the report; by default beside the model")] = None,
+    other_data: Annotated[bool, typer.Option("--other-data", help="the split only shares its name with one in the card")] = False,
+    seed: SeedOption = 0,
+) -> None:
+    """Make probabilities mean what they say, choose threshold and band of doubt by a stated rule, and write both into the card."""
+    from osteon.cli.evaluation_tables import show_calibration
+    from osteon.lab.calibration import CalibrationPlan, calibrate, check_split
+    from osteon.lab.decision import read_band, read_rule
+    from osteon.lab.evaluation_folder import calibrate_into
+    from osteon.lab.model_file import model_path, with_card
+    from osteon.model import load_model
+
+    plan = CalibrationPlan(split=split, method=method, rule=read_rule(rule), doubt=read_band(doubt), pooling=pooling, seed=seed)
+    file = model_path(model)
+    card = load_model(file).card
+    if not other_data:
+        check_split(card, split)
+    scored = _predictions(model, index, predictions, [split])
+    calibrated, crossed = calibrate(scored, card, plan)
+    with_card(file, calibrated.card, out)
+    folder = report or out.with_suffix(".calibration")
+    calibrate_into(calibrated, scored, crossed, folder)
+    show_calibration(calibrated, out, folder)
+
+
+def _predictions(model: str | None, index: Path | None, table: Path | None, splits: list[str]) -> Predictions:
+    from osteon.cli.progress import counting_bar
+    from osteon.lab.evaluation_folder import predictions_of
+    from osteon.lab.index import read_index
+    from osteon.lab.scoring import score_index
+
+    if table is not None:
+        return predictions_of(table, None if index is None else read_index(index))
+    if index is None:
+        raise UsageError("name the index with --index, or the predictions of an earlier evaluation with --predictions.")
+    command = shlex.join(["osteon", *sys.argv[1:]])
+    with counting_bar("read films") as progress:
+        return score_index(model, index, splits, command, progress)
+
+
+def _write_card(model: str | None, evaluations: list[Evaluation], out: Path) -> None:
+    import msgspec
+
+    from osteon.lab.model_file import file_sha256, model_path, with_card
+    from osteon.model import load_model
+
+    file = model_path(model)
+    if (measured := evaluations[0].origin.model_sha256) and measured != file_sha256(file):
+        raise UsageError(f"{file} is not the model file that made these predictions. Name that one with --model.")
+    card = load_model(file).card
+    figures = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
+    with_card(file, msgspec.structs.replace(card, metrics=figures), out)
+    typer.echo(f"{out}: {card.reference} with {len(figures)} figures in its card")

@@ -65,9 +65,11 @@ def _name(kind: str, name: str, films: Sequence[Answer], in_folder: Counter[str]
     """Return what a study is called: never its UID, but the folder that holds it alone, or its first film."""
     if kind == "name":
         return name
-    folder = _folder(films[0])
-    alone = len(films) > 1 and in_folder[folder] == len(films) and all(_folder(a) == folder for a in films)
-    return folder if alone else films[0].source.name
+    folder, first = _folder(films[0]), films[0].source.name
+    if len(films) == 1:
+        return first
+    alone = in_folder[folder] == len(films) and all(_folder(a) == folder for a in films)
+    return folder if alone else f"{first} and {len(films) - 1} more"
 
 
 def _folder(answer: Answer) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from osteon.cli.results import WIDE
 
 if TYPE_CHECKING:
     from osteon.card import Calibration, Card, Decision, Metric
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 def show_card(card: Card) -> None:
     """Print a card: the facts, the data it learned from, its figures with their intervals, its limits."""
-    console = Console(highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     console.print(Text(f"{card.reference}: finds {card.finding}", "bold"))
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _facts(card).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the training in the folder")] = False,
     learn: Annotated[str, typer.Option("--train", help="split to learn from")] = "train",
     select: Annotated[str, typer.Option(help="split to choose checkpoints on; never the one you report")] = "tune",
-    budget: Annotated[float, typer.Option(help="end the schedule properly within so many minutes")] = 0.0,
+    budget: Annotated[float, typer.Option(min=0, help="end the schedule properly within so many minutes")] = 0.0,
+    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
@@ -30,18 +32,29 @@ def train(
     from osteon.cli.progress import training_bar
     from osteon.errors import UsageError
     from osteon.lab.training import recipe as recipes
-    from osteon.lab.training.session import TrainingRequest, resume_training, start_training
+    from osteon.lab.training.loop import Stopped
+    from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 
-    with training_bar() as watch:
-        if resume:
-            history = resume_training(out, device, watch)
-        elif index is None:
-            raise UsageError("name the index to train on, or go on with a training by --resume.")
-        else:
-            changes = [*(change or []), *([f"init={init}"] if init else [])]
-            plan = TrainingRequest(recipes.recipe(recipe, changes), index, learn, select, budget, offline)
-            history = start_training(plan, out, device, watch)
-    typer.echo(f"{len(history)} passes in {out}. Next: osteon export {out} -o model.onnx")
+    if index is None and not resume:
+        raise UsageError("name the index to train on, or go on with a training by --resume.")
+    changes = [*(change or []), *([f"init={init}"] if init else [])]
+    if resume and changes:
+        raise UsageError(f"--resume goes on with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
+    if resume and has_ended(out):
+        _say(f"{out}: this training has ended, nothing was done. Next: osteon export {out} -o model.onnx")
+        return
+    try:
+        with training_bar() as watch:
+            if index is None or resume:
+                history = resume_training(out, device, offline, watch)
+            else:
+                request = TrainingRequest(recipes.recipe(recipe, changes), index, learn, select, budget, save_every, offline)
+                history = start_training(request, out, device, watch)
+    except Stopped as stop:
+        _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
+        raise typer.Exit(130) from stop
+    _tell_refused(out)
+    _say(f"{len(history)} passes in {out}. Next: osteon export {out} -o model.onnx")
 
 
 @app.command()
@@ -57,3 +70,16 @@ def export(
 
     done = export_run(Export(run, out, name, version, members))
     typer.echo(f"{out}: {done.card.reference}, {out.stat().st_size / 1e6:.1f} MB, largest difference to torch {done.difference:.1e} logit")
+
+
+def _tell_refused(run: Path) -> None:
+    from osteon.lab.training.run import RunFolder
+
+    record = RunFolder(run)
+    if refused := record.record().refused:
+        _say(f"{len(refused)} films could not be prepared and were left out; {record.record_file} says which and why.", error=True)
+
+
+def _say(line: str, error: bool = False) -> None:
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts one speaks
+        typer.echo(line, err=error)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.dicom.tags import number
+from osteon.dicom.tags import code, number
 from osteon.errors import UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def display_table(ds: Dataset, codes: Codes) -> NDArray[np.float32]:
     if shown is None:
         low, high = (values.min(), values.max()) if bits <= 8 else _spread(values, codes, padding)
         shown = np.clip((values - low) / ((high - low) or 1), 0, 1)
-    if ds.get("PhotometricInterpretation") == "MONOCHROME1" or str(ds.get("PresentationLUTShape", "")).upper() == "INVERSE":
+    if code(ds, "PhotometricInterpretation") == "MONOCHROME1" or code(ds, "PresentationLUTShape") == "INVERSE":
         shown = 1 - shown
     return np.where(padding, 0, shown).astype(np.float32)
 
@@ -89,7 +89,7 @@ def _voi(ds: Dataset, values: NDArray[np.float64]) -> NDArray[np.float64] | None
     centre, width = number(ds, "WindowCenter", np.nan), number(ds, "WindowWidth", np.nan)
     if np.isnan(centre) or np.isnan(width) or width <= 0:
         return None
-    return _windowed(values, centre, width, str(ds.get("VOILUTFunction") or "LINEAR").strip().upper())
+    return _windowed(values, centre, width, code(ds, "VOILUTFunction") or "LINEAR")
 
 
 def _windowed(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:
@@ -99,7 +99,7 @@ def _windowed(values: NDArray[np.float64], centre: float, width: float, function
     if function == "LINEAR":
         centre, width = centre - 0.5, width - 1
     elif function != "LINEAR_EXACT":
-        raise UnsupportedFilm(f"VOILUTFunction (0028,1056) is {function!r}, none that DICOM knows. Have the sender correct it.")
+        raise UnsupportedFilm(f"VOILUTFunction (0028,1056) is {function}, none that DICOM knows. Have the sender correct it.")
     if width <= 0:  # LINEAR of width 1 is a threshold
         return (values > centre).astype(np.float64)
     return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1), np.float64)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from osteon.dicom.grayscale import display_table
-from osteon.dicom.tags import text, whole
+from osteon.dicom.tags import called, code, text, whole
 from osteon.dicom.transfer import stored_codes
 from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
 from osteon.regions import study_type
@@ -134,28 +134,26 @@ def _check_deflated(content: bytes, name: str) -> None:
 
 
 def _check_kind(ds: Dataset, name: str) -> None:
-    modality, kind = text(ds, "Modality").upper(), text(ds, "SOPClassUID") or text(ds.file_meta, "MediaStorageSOPClassUID")
+    modality, kind = code(ds, "Modality"), text(ds, "SOPClassUID") or text(ds.file_meta, "MediaStorageSOPClassUID")
     if modality and modality not in MODALITIES:
-        raise UnsupportedFilm(f"{name}: Modality (0008,0060) is {modality[:16]}, no radiograph. osteon reads {', '.join(MODALITIES)}.")
+        raise UnsupportedFilm(f"{name}: Modality (0008,0060) is {modality}, no radiograph. osteon reads {', '.join(MODALITIES)}.")
     if kind == _RAW or text(ds, "PresentationIntentType").upper() == "FOR PROCESSING":
         raise UnsupportedFilm(f"{name}: raw detector data (FOR PROCESSING). Send the image that is for presentation.")
     digitised = kind == _SECONDARY and modality and text(ds, "ConversionType").upper() == "DF"
     if kind.startswith(_SECONDARY) and not digitised:
         raise UnsupportedFilm(f"{name}: a secondary capture (a screenshot or the like), no radiograph. Send the radiograph itself.")
     if kind and not digitised and kind not in _PRESENTED:
-        from pydicom.uid import UID
-
-        raise UnsupportedFilm(f"{name}: SOPClassUID (0008,0016) is {UID(kind).name}, no radiograph. Send the radiograph itself.")
+        raise UnsupportedFilm(f"{name}: SOPClassUID (0008,0016) is {called(kind)}, no radiograph. Send the radiograph itself.")
     if not kind and not modality:
         raise UnsupportedFilm(f"{name}: neither Modality (0008,0060) nor SOPClassUID (0008,0016) says that it is a radiograph.")
 
 
 def _check_layout(ds: Dataset, name: str) -> None:
-    photometric, frames = text(ds, "PhotometricInterpretation").upper(), whole(ds, "NumberOfFrames", 1)
+    photometric, frames = code(ds, "PhotometricInterpretation"), whole(ds, "NumberOfFrames", 1)
     if "PixelData" not in ds:
         raise UnsupportedFilm(f"{name}: it holds no PixelData (7FE0,0010). Send the image itself.")
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise UnsupportedFilm(f"{name}: PhotometricInterpretation (0028,0004) is {photometric[:16] or 'missing'}, not grey: no radiograph.")
+        raise UnsupportedFilm(f"{name}: PhotometricInterpretation (0028,0004) is {photometric or 'missing'}, not grey: no radiograph.")
     if frames > 1:
         raise UnsupportedFilm(f"{name}: {frames} frames (0028,0008), a film has one. Export the frame to be read.")
     rows, columns = whole(ds, "Rows", 0), whole(ds, "Columns", 0)

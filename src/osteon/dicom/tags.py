@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from osteon.errors import UnsupportedFilm
@@ -20,6 +21,22 @@ def text(ds: Dataset, keyword: str) -> str:
         return str(value[0]).strip() if value else ""
     except Exception:
         return ""
+
+
+def code(ds: Dataset, keyword: str) -> str:
+    """Return a code string (PS3.5 6.2, CS) of one word, upper case, fit for a message; "?" where it is anything else.
+
+    A damaged length makes an element swallow its neighbours, a patient's name among them.
+    """
+    found = text(ds, keyword).upper()
+    return found if re.fullmatch("[A-Z0-9_]{0,16}", found) else "?"
+
+
+def called(uid: str) -> str:
+    """Return the name of a UID that DICOM registers, or the UID; "?" where it is none."""
+    from pydicom.uid import UID
+
+    return UID(uid).name if re.fullmatch("[0-9.]{1,64}", uid) else "?"
 
 
 def whole(ds: Dataset, keyword: str, absent: int) -> int:

@@ -7,11 +7,11 @@ announces is held against Rows and Columns: a decoder makes room for the former.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from osteon.dicom.tags import whole
+from osteon.dicom.tags import called, text, whole
 from osteon.errors import UnreadableFilm, UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.uint8] | NDArray[np.uint16]
 
+UNCOMPRESSED = (
+    "1.2.840.10008.1.2",  # Implicit VR Little Endian
+    "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
+    "1.2.840.10008.1.2.1.99",  # Deflated: the data set, not the pixels
+    "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
+)
 EXTENDED = "1.2.840.10008.1.2.4.51"
 RLE = "1.2.840.10008.1.2.5"
 
@@ -37,7 +43,10 @@ DECODERS = {
     "1.2.840.10008.1.2.4.203": "pylibjpeg",  # HTJ2K
     RLE: "pylibjpeg",
 }
-"""Transfer syntax -> pydicom's plugin. What stands in no line is uncompressed or refused."""
+"""Compressed transfer syntax -> pydicom's plugin."""
+
+
+_UNUSED_BITS: dict[str, Any] = {"correct_unused_bits": False}  # pydicom does not look at HighBit
 
 
 def stored_codes(ds: Dataset, name: str) -> tuple[Codes, int]:
@@ -56,12 +65,17 @@ def stored_codes(ds: Dataset, name: str) -> tuple[Codes, int]:
         UnreadableFilm: broken, or no decoder makes pixels of it.
         UnsupportedFilm: a transfer syntax that osteon does not decode.
     """
-    syntax, bits = ds.file_meta.TransferSyntaxUID, int(ds.BitsStored)
-    values, missing = (_decompressed(ds, name), 0) if syntax.is_encapsulated else _uncompressed(ds, name)
+    syntax, bits = text(ds.file_meta, "TransferSyntaxUID"), int(ds.BitsStored)
+    if syntax in UNCOMPRESSED:
+        values, missing = _uncompressed(ds, name)
+    elif syntax in DECODERS:
+        values, missing = _decompressed(ds, name, syntax), 0
+    else:
+        raise UnsupportedFilm(f"{name}: osteon does not decode transfer syntax (0002,0010) {called(syntax)}. Send the film uncompressed.")
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     codes = cast("Codes", native.view(f"u{native.dtype.itemsize}"))
     # Only what is stored as words keeps unused bits (PS3.5 8.1.1); a codec gives the sample alone.
-    shift = whole(ds, "HighBit", bits - 1) + 1 - bits if not syntax.is_encapsulated or syntax == RLE else 0
+    shift = whole(ds, "HighBit", bits - 1) + 1 - bits if syntax in (*UNCOMPRESSED, RLE) else 0
     return cast("Codes", (codes >> max(0, shift)) & (2**bits - 1)), missing
 
 
@@ -95,19 +109,16 @@ def _uncompressed(ds: Dataset, name: str) -> tuple[NDArray[np.integer], int]:
             raise UnreadableFilm(f"{name}: Rows and Columns promise {size:,} pixels, the file holds {held:,}. Send the film again.")
         ds.PixelData = ds.PixelData[: held * width] + bytes((size - held) * width)
     try:
-        values, _ = get_decoder(ds.file_meta.TransferSyntaxUID).as_array(ds, raw=True)
+        values, _ = get_decoder(ds.file_meta.TransferSyntaxUID).as_array(ds, raw=True, **_UNUSED_BITS)
     except Exception as fault:
         raise UnreadableFilm(f"{name}: no pixels come out of it ({_line(fault)}). Send the film again.") from fault
     return values, max(0, size - held)
 
 
-def _decompressed(ds: Dataset, name: str) -> NDArray[np.integer]:
+def _decompressed(ds: Dataset, name: str, syntax: str) -> NDArray[np.integer]:
     from pydicom.encaps import get_frame
     from pydicom.pixels.decoders.base import get_decoder
 
-    syntax = ds.file_meta.TransferSyntaxUID
-    if syntax not in DECODERS:
-        raise UnsupportedFilm(f"{name}: transfer syntax {syntax.name} is none that osteon decodes. Send the film uncompressed.")
     try:
         frame = get_frame(ds.PixelData, 0, number_of_frames=1)
         size = codestream_size(frame)
@@ -115,9 +126,9 @@ def _decompressed(ds: Dataset, name: str) -> NDArray[np.integer]:
             _check_codestream(ds, size)
         if syntax == EXTENDED and size is not None and size[2] > 8:
             return _extended(frame, size)
-        values, _ = get_decoder(syntax).as_array(ds, raw=True, decoding_plugin=DECODERS[syntax])
+        values, _ = get_decoder(syntax).as_array(ds, raw=True, decoding_plugin=DECODERS[syntax], **_UNUSED_BITS)
     except Exception as fault:  # decoders raise anything
-        raise UnreadableFilm(f"{name}: its {syntax.name} pixels are broken ({_line(fault)}). Send the film again.") from fault
+        raise UnreadableFilm(f"{name}: its {called(syntax)} pixels are broken ({_line(fault)}). Send the film again.") from fault
     return values
 
 

@@ -191,7 +191,9 @@ def _notes(predictions: Predictions, films: pl.DataFrame, plan: Plan) -> Iterato
     if card is None:
         return
     if (plan.split, predictions.origin.fingerprint) in {(source.split, source.fingerprint) for source in card.data}:
-        yield f"the model was trained on the split {plan.split!r}: these figures say how well it remembers"
+        yield f"the model was trained on this split {plan.split!r}: the figures say how well it remembers"
+    elif plan.split in {source.split for source in card.data}:
+        yield f"the model was trained on a split named {plan.split!r}: if it is the same data, the figures say how well it remembers"
     for what, split in (("calibrated", card.calibration.split), ("given its threshold", card.decision.split)):
         if split and split == plan.split:
             yield f"the model was {what} on a split named {split!r}: on the same data, that figure is too good"

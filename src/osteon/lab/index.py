@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -99,11 +101,13 @@ def read_index(path: str | Path) -> pl.DataFrame:
     """
     path = Path(path)
     try:
-        films = pl.read_csv(path, infer_schema_length=None, missing_utf8_is_empty_string=True) if path.suffix == ".csv" else pl.read_parquet(path)
+        films = _read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
     except FileNotFoundError as fault:
         raise BadManifest(f"{path}: there is no such index. Make one with: osteon index DATASET -o {path}") from fault
     except (pl.exceptions.PolarsError, OSError) as fault:
-        raise BadManifest(f"{path}: no index can be read from it ({str(fault).splitlines()[0]}). Make it again with osteon index.") from fault
+        raise BadManifest(
+            f"{path}: no index can be read from it ({str(fault).splitlines()[0]}). Make it again with osteon index."
+        ) from fault
     if missing := [c for c in COLUMNS if c not in films.columns]:
         raise BadManifest(f"{path}: no index: the column {missing[0]} is missing. Make it with: osteon index DATASET -o {path}")
     try:
@@ -112,17 +116,20 @@ def read_index(path: str | Path) -> pl.DataFrame:
         raise BadManifest(f"{path}: a column has another type than an index ({str(fault).splitlines()[0]}). Make it again.") from fault
 
 
-def write_index(films: pl.DataFrame, path: str | Path, report: Report) -> None:
+def write_index(films: pl.DataFrame, path: str | Path, report: Report) -> Report:
     """Write an index with its table of studies and its report beside it, each at once or not at all.
 
-    For `index.parquet` these are `index.studies.parquet` and `index.report.json`; with `.csv` both tables are CSV.
+    For `index.parquet` these are `index.studies.parquet` and `index.report.json`; with `.csv` both tables are CSV. Returns the report
+    with its counts.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(films, path)
     _write(study_table(films), path.with_suffix(f".studies{path.suffix}"))
-    text = msgspec.json.format(msgspec.json.encode(_counted(report, films)), indent=1)
+    whole = replace(report, **_counts(films, report.findings))
+    text = msgspec.json.format(msgspec.json.encode(whole), indent=1)
     _replace(report_path(path), lambda part: part.write_bytes(text))
+    return whole
 
 
 def report_path(index: str | Path) -> Path:
@@ -147,20 +154,21 @@ def fingerprint(films: pl.DataFrame) -> str:
 
 
 def study_table(films: pl.DataFrame) -> pl.DataFrame:
-    """Return a row a study: `path` (its folder, or its film where it has one alone), `study`, `films`, `label`, and what its films share."""
+    """Return a row a study: `path` (its folder, or its film where other studies share the folder), `films` (how many), `label`."""
     shared = ["split", "study_type", "patient", "group"]
-    rows = films.sort("path").group_by("study", maintain_order=True).agg(pl.first("path"), *(pl.first(c) for c in shared), pl.len().alias("films"), pl.max("label"))
+    by_study = films.sort("path").group_by("study", maintain_order=True)
+    rows = by_study.agg(pl.first("path", *shared), pl.len().cast(pl.Int32).alias("films"), pl.max("label"))
     folder = pl.col("path").str.extract(r"^(.*)/[^/]*$").fill_null("")
-    path = pl.when(folder.is_unique()).then(folder).otherwise("path")
-    return rows.select(path=path, study="study", films=pl.col("films").cast(pl.Int32), label="label", **{c: pl.col(c) for c in shared})
+    path = pl.when(folder.is_unique()).then(folder).otherwise("path").alias("path")
+    return rows.select(path, "study", "films", "label", *shared)
 
 
 def studies(films: pl.DataFrame) -> list[Study]:
     """Return the studies of an index in order of name."""
     table = films.with_columns(file=pl.format("{}/{}", "root", "path")).sort("study", "path")
     shared = ["patient", "group", "study_type", "split"]
-    rows = table.group_by("study", maintain_order=True).agg(*(pl.first(c) for c in shared), pl.max("label"), pl.col("file"))
-    return [Study(**{**row, "films": tuple(row.pop("file"))}) for row in rows.to_dicts()]
+    rows = table.group_by("study", maintain_order=True).agg(pl.first(*shared), pl.max("label"), pl.col("file"))
+    return [Study(films=tuple(row.pop("file")), **row) for row in rows.to_dicts()]
 
 
 def write_article_csv(films: pl.DataFrame, folder: str | Path) -> list[Path]:
@@ -171,26 +179,63 @@ def write_article_csv(films: pl.DataFrame, folder: str | Path) -> list[Path]:
     Raises:
         UsageError: no film stands in a split.
     """
-    placed = films.filter(pl.col("split") != "").with_columns(file=pl.col("root").str.extract(r"([^/]*)$") + "/" + pl.col("path"))
+    file = pl.col("root").str.extract(r"([^/]*)$") + "/" + pl.col("path")
+    placed = films.filter(pl.col("split") != "").select("split", "study", "label", file=file, folder=file.str.replace(r"[^/]*$", ""))
     if placed.is_empty():
         raise UsageError("the article's tables are written a split, and the index has none. Make one with osteon split.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for (split,), part in placed.sort("path").partition_by("split", as_dict=True).items():
-        part = part.with_columns(folder=pl.col("file").str.replace(r"[^/]*$", ""))
+    for (split,), part in placed.sort("file").partition_by("split", as_dict=True).items():
         by_study = part.group_by("study", maintain_order=True).agg(pl.first("folder"), pl.len(), pl.max("label")).drop("study")
-        for name, table in ((f"{split}_study_data.csv", by_study), (f"{split}_image_data.csv", part.select("file", "label"))):
-            written.append(folder / name)
-            table.write_csv(folder / name, include_header=False)
+        for name, table in (("study", by_study), ("image", part.select("file", "label"))):
+            written.append(folder / f"{split}_{name}_data.csv")
+            table.write_csv(written[-1], include_header=False)
     return written
 
 
-def _counted(report: Report, films: pl.DataFrame) -> Report:
-    table = films.group_by("split", "study_type", "label").agg(films=pl.len(), studies=pl.n_unique("study")).sort("split", "study_type", "label")
-    return msgspec.structs.replace(report) if False else Report(
-        **{f: getattr(report, f) for f in ("dataset", "layout", "decoded", "split", "hidden", "strays", "findings")},
-        fingerprint=fingerprint(films), films=films.height, studies=films["study"].n_unique(),
-        patients=films.filter(pl.col("patient") != "")["patient"].n_unique(), groups=films["group"].n_unique(),
-        found=dict(Counter(f.kind for f in report.findings)), table=table.to_dicts(),
-    )
+def _counts(films: pl.DataFrame, findings: list[Finding]) -> dict[str, Any]:
+    cells = films.group_by("split", "study_type", "label").agg(films=pl.len(), studies=pl.n_unique("study"))
+    return {
+        "fingerprint": fingerprint(films),
+        "films": films.height,
+        "studies": films["study"].n_unique(),
+        "patients": films.filter(pl.col("patient") != "")["patient"].n_unique(),
+        "groups": films["group"].n_unique(),
+        "found": dict(Counter(finding.kind for finding in findings)),
+        "table": cells.sort("split", "study_type", "label").to_dicts(),
+    }
+
+
+def _read_csv(path: Path) -> pl.DataFrame:
+    texts = {name: kind for name, kind in COLUMNS.items() if kind == pl.String}
+    films = pl.read_csv(path, infer_schema_length=None, schema_overrides=texts | {"boxes": pl.String})
+    return films.with_columns(pl.col(name).fill_null("") for name in texts if name in films.columns)
+
+
+def _write(table: pl.DataFrame, path: Path) -> None:
+    if path.suffix == ".csv":
+        if "boxes" in table.columns:
+            text = [None if boxes is None else json.dumps(boxes) for boxes in table["boxes"].to_list()]
+            table = table.with_columns(pl.Series("boxes", text, dtype=pl.String))
+        _replace(path, table.write_csv)
+    else:
+        _replace(path, table.write_parquet)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        part.replace(path)
+    except OSError as fault:
+        part.unlink(missing_ok=True)
+        raise UsageError(
+            f"{path}: cannot be written ({fault.strerror or fault}). Free some space, or give another file with -o."
+        ) from fault
+
+
+def _boxes(column: pl.Series) -> pl.Series:
+    if column.dtype != pl.String:
+        return column
+    return pl.Series("boxes", [json.loads(text) if text else None for text in column], dtype=BOXES)

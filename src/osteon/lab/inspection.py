@@ -42,6 +42,7 @@ _CELLS: dict[str, pl.DataType | type[pl.DataType]] = {
     "thumbnail": pl.Binary,
 }
 _KEY: dict[str, pl.DataType | type[pl.DataType]] = {"path": pl.String, "size": pl.Int64, "changed": pl.Int64}
+_SIZE = struct.Struct(">II").unpack_from
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 Cells = tuple[str, str, int | None, int | None, str, str, str, str, str, bytes]
@@ -64,6 +65,8 @@ def inspect_films(paths: list[str], progress: Progress | None = None, workers: i
     known = _recall(memory)
     fresh = wanted.join(known, on=list(_KEY), how="anti").unique("path", maintain_order=True)
     done = len(wanted) - len(fresh)
+    if progress:
+        progress(done, len(wanted))
     rows: list[tuple[object, ...]] = []
     saved = time.monotonic()
     try:
@@ -85,15 +88,8 @@ def read_headers(paths: list[str]) -> pl.DataFrame:
 
     Width and height are null where only decoding tells them (DICOM), `sha256` and `thumbnail` are empty.
     """
-    sizes: list[tuple[int | None, int | None]] = []
-    formats, reasons = [], []
-    for path in paths:
-        width, height, kind, reason = _header(path)
-        sizes.append((width, height))
-        formats.append(kind)
-        reasons.append(reason)
-    widths, heights = zip(*sizes, strict=True) if sizes else ((), ())
-    table = pl.DataFrame({"reason": reasons, "width": widths, "height": heights, "format": formats}, schema_overrides=_CELLS)
+    headers = [_header(path) for path in paths]
+    table = pl.DataFrame(headers, schema={c: _CELLS[c] for c in ("width", "height", "format", "reason")}, orient="row")
     status = pl.when(pl.col("reason") == "").then(pl.lit("ok")).otherwise(pl.lit("unreadable"))
     empty = [pl.lit("" if kind == pl.String else b"").alias(c) for c, kind in _CELLS.items() if c not in table.columns and c != "status"]
     return table.with_columns(status.alias("status"), *empty).select(*_CELLS)
@@ -129,13 +125,10 @@ def _header(path: str) -> tuple[int | None, int | None, str, str]:
     """Return width, height, format, and why it is none of them ("" where it is)."""
     try:
         handle = os.open(path, os.O_RDONLY)
-        try:
-            start = os.read(handle, 24)
-        finally:
-            os.close(handle)
-        if start.startswith(_PNG_START) and len(start) == 24:
-            width, height = struct.unpack_from(">II", start, 16)
-            return width, height, "PNG", ""
+        start = os.read(handle, 24)
+        os.close(handle)
+        if len(start) == 24 and start[:16] == _PNG_START:
+            return *_SIZE(start, 16), "PNG", ""
         return _other_header(path)
     except OSError as fault:
         return None, None, "", f"it cannot be opened ({fault.strerror})"

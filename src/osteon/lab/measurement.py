@@ -55,10 +55,10 @@ def measure_part(sample: Sample, threshold: float, weights: NDArray[np.float32],
 
 def intervals(part: Part) -> dict[str, Ends]:
     """Return the 95 % interval of every figure by name; None where there is none."""
-    informing = _informing(part.sample, part.threshold)
+    informing = informed_by(part)
     ends: dict[str, Ends] = dict.fromkeys(part.values)
     for name, value in part.values.items():
-        patients = informing.get(_figure(name), informing["both"]) if name == _figure(name) else informing["both"]
+        patients = informing[name]
         if name == "ece":
             ends[name] = bootstrap.gap_interval(part.gaps, part.resampled_gaps, patients)
         elif not np.isnan(value):
@@ -107,7 +107,7 @@ def no_interval(sample: Sample) -> str:
     patients = len(np.unique(sample.cluster))
     if patients < bootstrap.LEAST_CLUSTERS:
         return f"no interval: {patients} patient{'s' if patients != 1 else ''}"
-    return "no interval: too few patients with, or without, what it counts"
+    return "no interval: too few patients inform it"
 
 
 def as_published(part: Part, row: Row) -> Metric:
@@ -131,7 +131,8 @@ def macro_metrics(parts: Sequence[Part], row: Row) -> Iterator[Metric]:
             continue
         value = float(np.mean([part.values[name] for part in defined]))
         low, high = _macro_interval(name, value, defined, patients) or (None, None)
-        yield row(name=name, value=value, low=low, high=high, note=note or ("" if low is not None else "no interval: too few patients"))
+        lacking = "" if low is not None else "no interval: too few patients inform it"
+        yield row(name=name, value=value, low=low, high=high, note="; ".join(part for part in (lacking, note) if part))
 
 
 def mean_metric(row: Row, name: str, figures: Floats, cluster: NDArray[np.int64], weights: NDArray[np.float32]) -> Metric:
@@ -156,10 +157,13 @@ def _figure(name: str) -> str:
     return name.partition(" at ")[0]
 
 
-def _informing(sample: Sample, threshold: float) -> dict[str, int]:
-    """Return how many patients inform each figure; "both": the fewer of those with an abnormal and those with a normal row."""
-    called = sample.probability >= threshold
-    rows = {"sensitivity": sample.label, "specificity": ~sample.label, "ppv": called, "npv": ~called}
-    count = {name: len(np.unique(sample.cluster[chosen])) for name, chosen in rows.items()}
-    everyone = len(np.unique(sample.cluster))
-    return {**count, "accuracy": everyone, "brier": everyone, "ece": everyone, "both": min(count["sensitivity"], count["specificity"])}
+def informed_by(part: Part) -> dict[str, int]:
+    """Return by figure how many patients inform it; most need abnormal and normal rows, and have the fewer of the two."""
+    sample, called = part.sample, part.sample.probability >= part.threshold
+    count = {
+        name: len(np.unique(sample.cluster[rows]))
+        for name, rows in (("sensitivity", sample.label), ("specificity", ~sample.label), ("ppv", called), ("npv", ~called))
+    }
+    count |= dict.fromkeys(("accuracy", "brier", "ece"), len(np.unique(sample.cluster)))
+    fewer = min(count["sensitivity"], count["specificity"])
+    return {name: count.get(name, fewer) for name in part.values}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +19,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+import osteon
 from osteon.card import Card
 from osteon.errors import EmptyDataset, MeasurementError
 from osteon.film import Placement
 from osteon.lab import localisation
+from osteon.lab.index import fingerprint, read_index
+from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.store import open_store
-from osteon.model import Model
+from osteon.model import Model, load_model
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +55,7 @@ _INDEX: dict[str, pl.DataType] = {
 }
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True):
     """What made a table of predictions: the model (`name@version`, sha256 of its file, card) and the index (fingerprint)."""
 
     model: str = ""
@@ -75,6 +78,30 @@ class Predictions:
     def card(self) -> Card | None:
         """The model's card; None where the predictions come from elsewhere."""
         return self.origin.card
+
+
+def score_index(model: str | None, index: Path, splits: Sequence[str], command: str = "", progress: Progress | None = None) -> Predictions:
+    """Run a model file on some splits of an index.
+
+    Args:
+        model: A file, `name@version` of one that the package brings, or None for the package's newest.
+        index: As `osteon index` wrote it.
+        splits: Names; "all" takes every film.
+        command: What a reader would type to get the same, kept in the origin.
+        progress: Called with (done, total).
+
+    Raises:
+        ModelFileError: the model cannot be opened.
+        DatasetError: the index cannot be read.
+        MeasurementError: a split is not there.
+    """
+    file = model_path(model)
+    opened, films = load_model(file), read_index(index)
+    chosen = pl.concat([of_split(Predictions(films, Origin()), split).films for split in splits]).unique(
+        "path", keep="first", maintain_order=True
+    )
+    origin = Origin(opened.card.reference, file_sha256(file), opened.card, fingerprint(films), command, osteon.__version__)
+    return Predictions(_with_columns(score(opened, chosen, progress)), origin)
 
 
 def score(model: Model, films: pl.DataFrame, progress: Progress | None = None, store: Path | None = None) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from osteon.errors import LeakySplit, UsageError
+from osteon.lab.layouts import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,25 +86,34 @@ def _strata(films: pl.DataFrame) -> tuple[list[str], NDArray[np.float64]]:
 def leaks(films: pl.DataFrame) -> pl.DataFrame:
     """Return the groups that stand in more than one split: `group`, `splits`, `films` (paths)."""
     placed = films.filter(pl.col("split") != "")
-    by_group = placed.group_by("group").agg(splits=pl.col("split").unique().sort(), films=pl.col("path").sort())
-    return by_group.filter(pl.col("splits").list.len() > 1).sort("group")
+    crossing = placed.select("group", "split").unique()["group"]
+    placed = placed.filter(pl.col("group").is_in(crossing.filter(crossing.is_duplicated()).implode()))
+    return placed.group_by("group").agg(splits=pl.col("split").unique().sort(), films=pl.col("path").sort()).sort("group")
 
 
-def refuse_leaks(films: pl.DataFrame) -> None:
-    """Raise where a patient or a duplicate stands in two splits.
+def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Finding]:
+    """Refuse films where a patient or a duplicate stands in two splits; allowed, they are findings for the report.
 
     Raises:
-        LeakySplit: naming some of the groups and their films.
+        LeakySplit: naming some of the groups and a film of each split.
     """
     found = leaks(films)
-    if found.is_empty():
-        return
-    shown = [f"{row['group']} in {' and '.join(row['splits'])} ({', '.join(row['films'][:3])})" for row in found.head(NAMED_LEAKS).to_dicts()]
-    more = f", and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else ""
-    raise LeakySplit(f"a patient or a duplicate stands in two splits: {'; '.join(shown)}{more}. Split again, or go on with --allow-leaks.")
+    if found.is_empty() or allow:
+        return [Finding("leak", tuple(row["films"]), f"{row['group']} stands in {' and '.join(row['splits'])}") for row in found.to_dicts()]
+    shown = [_named(films, group) for group in found["group"].head(NAMED_LEAKS)]
+    more = f"; and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else ""
+    raise LeakySplit(
+        f"a patient or a duplicate stands in more than one split: {'; '.join(shown)}{more}."
+        " Deal the films out again with osteon split, or go on with --allow-leaks."
+    )
+
+
+def _named(films: pl.DataFrame, group: str) -> str:
+    first = films.filter((pl.col("group") == group) & (pl.col("split") != "")).sort("path").group_by("split", maintain_order=True).first()
+    return f"{group} ({', '.join(first.sort('split')['path'])})"
 
 
 def _check_parts(parts: dict[str, float]) -> None:
-    if not parts or "" in parts or min(parts.values()) <= 0 or abs(sum(parts.values()) - 1) > 1e-6:
+    if not parts or "" in parts or not min(parts.values()) > 0 or not abs(sum(parts.values()) - 1) < 1e-6:
         shown = ",".join(f"{name}={share:g}" for name, share in parts.items())
-        raise UsageError(f"parts {shown!r}: give each a name and a share above 0, together 1, as in train=0.75,calib=0.10,valid=0.15.")
+        raise UsageError(f"parts {shown!r}: give each a name and a share above 0, together 1, as in train=0.75,tune=0.10,valid=0.15.")

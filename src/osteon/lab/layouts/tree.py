@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,29 +53,22 @@ def walk(top: Path) -> Files:
 
     A hidden folder counts as one hidden file. Linked folders are entered, each once.
     """
-    files = Files()
-    for path, name in _files(f"{top}/", "", {os.path.realpath(top)}):
-        if name[0] == ".":
-            files.hidden.append(path)
-        elif name.rpartition(".")[2].lower() in FILM_SUFFIXES:
-            files.films.append(path)
-        else:
-            files.others.append(path)
-    for paths in (files.films, files.hidden, files.others):
-        paths.sort()
-    return files
-
-
-def _files(top: str, below: str, entered: set[str]) -> Iterator[tuple[str, str]]:
-    folders = []
-    with os.scandir(top + below) as entries:
-        for entry in entries:
-            if entry.name[0] != "." and entry.is_dir() and _is_new(entry, entered):
-                folders.append(f"{below}{entry.name}/")
-            else:
-                yield below + entry.name, entry.name
-    for folder in folders:
-        yield from _files(top, folder, entered)
+    films, hidden, others = [], [], []
+    entered, to_enter = {os.path.realpath(top)}, [""]
+    while to_enter:
+        below = to_enter.pop()
+        with os.scandir(f"{top}/{below}") as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == ".":
+                    hidden.append(below + name)
+                elif entry.is_dir() and _is_new(entry, entered):
+                    to_enter.append(f"{below}{name}/")
+                elif name.rpartition(".")[2].lower() in FILM_SUFFIXES:
+                    films.append(below + name)
+                else:
+                    others.append(below + name)
+    return Files(sorted(films), sorted(hidden), sorted(others))
 
 
 def _is_new(entry: os.DirEntry[str], entered: set[str]) -> bool:

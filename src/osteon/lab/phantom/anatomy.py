@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from osteon.lab.phantom.arm import FOREARM, UPPER_ARM, forearm, upper_arm
-from osteon.lab.phantom.hand import CARPALS, HandPose, hand
+from osteon.lab.phantom.arm import FOREARM, HEAD, forearm, upper_arm
+from osteon.lab.phantom.build import Build, Maker
+from osteon.lab.phantom.hand import HandPose, hand
 from osteon.lab.phantom.shoulder import girdle
-from osteon.lab.phantom.skeleton import Body, Bone, Build, Maker, Y, moved_body
+from osteon.lab.phantom.skeleton import Body, Bone, moved_body
 from osteon.lab.phantom.solids import Cut, Ellipsoid, Tube, Vector, rotation, scaled
 
 Range = tuple[float, float]
@@ -26,7 +27,6 @@ class View:
     fan: float = 0.0
     abduction: float = 12.0
     humeral_turn: float = 0.0
-    chest: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ REGIONS: dict[str, Region] = {
         plates=_MC | {f"pp{n}": (0.4, 0.6) for n in FINGERS},
         wires=_MC | {f"pp{n}": (0.4, 0.7) for n in FINGERS},
         nails={},
-        lesions={name: (0.15, 0.85) for name in (*_MC, *(f"pp{n}" for n in FINGERS))},
+        lesions=dict.fromkeys((*_MC, *(f"pp{n}" for n in FINGERS)), (0.15, 0.85)),
         joints=tuple(f"{j}{n}" for j in ("mcp", "pip", "dip") for n in FINGERS),
     ),
     "FINGER": Region(
@@ -186,21 +186,25 @@ def anatomy(build: Build, study_type: str, view: View, finger: int = 3, rng: np.
 
 def _limb(maker: Maker, study_type: str, view: View, finger: int, rng: np.random.Generator) -> Body:
     # Order matters: a maker's small differences follow the order of making, and must not depend on the view.
-    palm = hand(maker, _hand_pose(view, rng), _rays(study_type, view, finger, rng)) if study_type not in ("SHOULDER", "HUMERUS") else Body()
-    fore, upper = forearm(maker), upper_arm(maker)
-    lower = fore + moved_body(palm, rotation(1, rng.normal(0, 3)), np.array([0, FOREARM, 0.0]))
-    lower = moved_body(lower, rotation(0, -np.clip(view.flexion + rng.normal(0, 4), 0, 120)), np.zeros(3))
-    arm = lower + moved_body(upper, rotation(2, rng.normal(-6, 2)), np.zeros(3))
-    if study_type not in ("SHOULDER", "HUMERUS"):
+    if study_type == "FINGER":
+        return hand(maker, _hand_pose(view, rng), _rays(view, finger, rng))
+    arm = Body() if study_type == "SHOULDER" else forearm(maker)
+    if study_type in ("HAND", "WRIST", "FOREARM"):
+        palm = hand(maker, _hand_pose(view, rng))
+        arm += moved_body(palm, rotation(1, rng.normal(0, 3)), np.array([0, FOREARM, 0.0]))
+    if study_type in ("HAND", "WRIST"):
         return arm
-    head = np.array([13, -UPPER_ARM, 3.0])
+    arm = moved_body(arm, rotation(0, -float(np.clip(view.flexion + rng.normal(0, 4), 0, 120))), np.zeros(3))
+    carry = rotation(2, rng.normal(-6, 2))
+    arm += moved_body(upper_arm(maker), carry, np.zeros(3))
+    if study_type in ("FOREARM", "ELBOW"):
+        return arm
+    head = carry @ HEAD
     turn = rotation(2, view.abduction + rng.normal(0, 4)) @ rotation(1, view.humeral_turn + rng.normal(0, 8))
-    return moved_body(arm, turn, -turn @ head) + girdle(maker, view.chest)
+    return moved_body(arm, turn, -turn @ head) + girdle(maker)
 
 
-def _rays(study_type: str, view: View, finger: int, rng: np.random.Generator) -> tuple[int, ...]:
-    if study_type != "FINGER":
-        return (1, 2, 3, 4, 5)
+def _rays(view: View, finger: int, rng: np.random.Generator) -> tuple[int, ...]:
     # Seen from the side, the other fingers are folded away.
     if view.azimuth > 30:
         return (finger,)
@@ -210,14 +214,12 @@ def _rays(study_type: str, view: View, finger: int, rng: np.random.Generator) ->
 def _hand_pose(view: View, rng: np.random.Generator) -> HandPose:
     fan = np.array([10, 62, 42, 22, 6]) * view.fan + rng.normal(6, 3, 5)
     curl = np.array([10, 4, 6, 8, 8]) * (1 + 1.5 * view.fan) + rng.normal(0, 3, 5)
-    return HandPose(
-        spread=float(rng.uniform(0.7, 1.5)), knuckles=tuple(fan.clip(0, 80).tolist()), curl=tuple(curl.clip(-2, 60).tolist())
-    )
+    return HandPose(spread=float(rng.uniform(0.7, 1.5)), knuckles=tuple(fan.clip(0, 80).tolist()), curl=tuple(curl.clip(-2, 60).tolist()))
 
 
 def _grown(body: Body, size: float) -> Body:
     def ellipsoid(e: Ellipsoid) -> Ellipsoid:
-        return replace(e, centre=size * e.centre, axes=size * e.axes, shell=size * e.shell)
+        return replace(e, centre=size * e.centre, axes=size * e.axes, wall=size * e.wall)
 
     bones = tuple(
         replace(
@@ -253,7 +255,9 @@ def core_points(body: Body, core: Mapping[str, Range]) -> Vector:
 def _outline(bone: Bone, span: Range) -> Vector:
     tube = bone.shaft
     if tube is None:
-        return np.concatenate([np.stack([p.centre + s * a for a in p.axes for s in (-1, 1)]) for p in bone.parts if not isinstance(p, Tube)])
+        return np.concatenate(
+            [np.stack([p.centre + s * a for a in p.axes for s in (-1, 1)]) for p in bone.parts if not isinstance(p, Tube)]
+        )
     rows = []
     for u in np.linspace(*span, 7):
         half = tube.profile.across[round(u * (len(tube.profile.across) - 1))]
@@ -261,9 +265,7 @@ def _outline(bone: Bone, span: Range) -> Vector:
     return np.stack(rows)
 
 
-def carpals() -> tuple[str, ...]:
-    """Return the names of the wrist's small bones."""
-    return tuple(CARPALS)
-
-
-__all__ = ["REGIONS", "Region", "View", "Y", "anatomy", "carpals", "core_points", "region"]
+def pick(rng: np.random.Generator, places: Mapping[str, Range]) -> tuple[str, float]:
+    """Return one of the bones and a place in its range."""
+    name = list(places)[int(rng.integers(len(places)))]
+    return name, float(rng.uniform(*places[name]))

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from osteon.lab.phantom.skeleton import Body, Bone, Change, Maker, Shape, flesh_tube, joint
+from osteon.lab.phantom.build import Maker, Shape, flesh_tube
+from osteon.lab.phantom.skeleton import Body, Bone, Change, joint
 from osteon.lab.phantom.solids import Ellipsoid, Vector, rotation
 
 FOREARM = 245.0
 """From the elbow's hinge to the wrist joint."""
 UPPER_ARM = 300.0
 """From the centre of the humeral head to the elbow's hinge."""
+HEAD = np.array([13, -UPPER_ARM, 3.0])
+"""The centre of the humeral head."""
 
 
 def _v(*xyz: float) -> Vector:
@@ -35,15 +38,15 @@ def forearm(maker: Maker) -> Body:
             blunt=3.0,
         ),
     )
-    tuberosity = maker.blob((-8.5, 40, -2), (5, 10, 5), shell=1.5)
+    tuberosity = maker.blob((-8.5, 40, -2), (5, 10, 5), wall=1.5)
     ulna = maker.shaft(
         _v(8, -2, 12.5),
         _v(17.5, FOREARM - 8, 2),
         Shape(widths=(10.5, 6.2, 8.2), depths=(8.5, 6.4, 8), reach=(55, 20), cortex=2.9, bow=(2, 3), blunt=3.0),
     )
-    olecranon = maker.blob((8, -8, 13), (10.5, 11, 8.5), rotation(0, 20), shell=1.2)
-    coronoid = maker.blob((8, 17, 0), (9, 6.5, 13), rotation(0, -28), shell=1.2)
-    styloid = maker.blob((23, FOREARM - 5, 3), (2.6, 5, 2.6), shell=0.9)
+    olecranon = maker.blob((8, -8, 13), (10.5, 11, 8.5), rotation(0, 20), wall=1.2)
+    coronoid = maker.blob((8, 17, 0), (9, 6.5, 13), rotation(0, -28), wall=1.2)
+    styloid = maker.blob((23, FOREARM - 5, 3), (2.6, 5, 2.6), wall=0.9)
     bones = (Bone("radius", (radius, tuberosity)), Bone("ulna", (ulna, olecranon, coronoid, styloid)))
     joints = (
         joint("humeroradial", ("humerus", "radius"), ((-13, 9, 0), (-13, 11.5, 0)), 10),
@@ -73,12 +76,12 @@ def upper_arm(maker: Maker) -> Body:
             blunt=3.4,
         ),
     )
-    head = maker.blob((13, -UPPER_ARM, 3), (22.5, 22.5, 22.5), shell=0.8)
-    tubercle = maker.blob((-14, -UPPER_ARM + 8, 0), (9, 15, 13), rotation(2, -12), shell=0.9)
-    medial = maker.blob((16, 1.5, -1), (8.5, 10.5, 11), shell=0.8)
-    groove = maker.blob((3, -1, -2), (15, 9, 9.5), shell=0.8)
-    capitulum = maker.blob((-13, 0, -3), (11, 9.5, 10), shell=0.8)
-    epicondyle = maker.blob((25, -14, 1), (8, 10, 6), rotation(2, 35), shell=0.9)
+    head = maker.blob(HEAD, (22.5, 22.5, 22.5), wall=0.8)
+    tubercle = maker.blob((-14, -UPPER_ARM + 8, 0), (9, 15, 13), rotation(2, -12), wall=0.9)
+    medial = maker.blob((16, 1.5, -1), (8.5, 10.5, 11), wall=0.8)
+    groove = maker.blob((3, -1, -2), (15, 9, 9.5), wall=0.8)
+    capitulum = maker.blob((-13, 0, -3), (11, 9.5, 10), wall=0.8)
+    epicondyle = maker.blob((21, -13, 0), (9, 12, 7), rotation(2, 32), wall=0.9)
     fossa = Change(Ellipsoid(_v(2, -22, 2), np.diag([11.0, 9.0, 6.0])), "soft", 0.7)
     bone = Bone("humerus", (shaft, head, tubercle, medial, groove, capitulum, epicondyle), changes=(fossa,))
     f = maker.build.flesh

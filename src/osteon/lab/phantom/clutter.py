@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
-from osteon.lab.phantom.physics import enlarge
+from osteon.lab.phantom.physics import Plane, enlarge
 from osteon.lab.phantom.skeleton import Body, Piece
-from osteon.lab.phantom.solids import ROWS, Ellipsoid, Plane, Profile, Tube, rotation
+from osteon.lab.phantom.solids import ROWS, Ellipsoid, Profile, Tube, rotation
 
-CASTS = ("HAND", "WRIST", "FOREARM", "ELBOW")
+CASTS = ("HAND", "WRIST", "FOREARM")
 GLYPHS = {
     "L": "10000 10000 10000 10000 10000 10000 11111",
     "R": "11110 10001 10001 11110 10100 10010 10001",
@@ -54,15 +55,13 @@ def lead_letter(text: str, height: int, degrees: float) -> Plane:
 
 
 def _turned(plane: Plane, degrees: float) -> Plane:
-    from scipy import ndimage
-
     return np.asarray(np.clip(ndimage.rotate(plane, degrees, order=1, reshape=True), 0, 1), np.float32)
 
 
 def _cast(body: Body, thick: float) -> list[Piece]:
-    # Flesh tubes in a row: upper arm, forearm, palm; each stretch of plaster begins where the one before ends.
-    tubes = sorted((s for s in body.flesh if isinstance(s, Tube) and s.length > 90), key=lambda s: -s.length)
-    spans = [(0.16, 0.87) if s.length > 200 else (0.25, 0.92) for s in tubes]
+    # A short arm cast: the stretch around the palm begins where the one around the forearm ends.
+    forearm, palm = (s for s in body.flesh[:3] if isinstance(s, Tube))
+    tubes, spans = (forearm, palm), ((0.3, 0.87), (0.25, 0.92))
     return [Piece(_wrapped(s, thick, span), "plaster", hollow=True) for s, span in zip(tubes, spans, strict=True)]
 
 

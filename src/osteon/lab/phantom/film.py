@@ -1,24 +1,25 @@
 """One made film: a patient's limb in a view, framed, exposed and developed.
 
-Five streams of chance, spawned from the given one, keep the parts of a film apart: patient, finding, pose and clutter, exposure, quanta. The
-label touches none but the finding, so a film with and without it is the same film otherwise.
+Streams of chance spawned from the given one keep the parts of a film apart: patient, finding, pose and clutter, exposure, grain,
+quanta. The label touches none but the finding, so a film with and without it is the same film otherwise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from osteon.errors import UsageError
 from osteon.lab.phantom.anatomy import REGIONS, View, anatomy, core_points, region
+from osteon.lab.phantom.build import Build, draw_build
 from osteon.lab.phantom.clutter import clutter, lead_letter
 from osteon.lab.phantom.findings import Finding, apply, draw_finding
-from osteon.lab.phantom.physics import Exposure, Processing, collimator, develop, expose, line_integral
+from osteon.lab.phantom.physics import Exposure, Plane, Processing, collimator, develop, expose, line_integral
 from osteon.lab.phantom.projection import Detector, thicknesses
-from osteon.lab.phantom.skeleton import Body, Build, draw_build, moved_body
-from osteon.lab.phantom.solids import Plane, Vector, rotation
+from osteon.lab.phantom.skeleton import Body, moved_body
+from osteon.lab.phantom.solids import Vector, rotation
 
 METALS = ("titanium", "steel", "gold", "lead")
 MARKER_SPOTS = ((0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9), (0.1, 0.5), (0.9, 0.5), (0.5, 0.08), (0.5, 0.92))
@@ -109,11 +110,11 @@ def take(patient: Patient, view: View, size: int, rng: np.random.Generator) -> P
     scene = stage(patient, view, size, pose_rng)
     exposure, processing = _technique(patient.study_type, scene.detector, exposure_rng)
     matter = thicknesses(scene.body, scene.detector, grain_rng)
-    matter["lead"] = _marker(line_integral(matter), patient.mirrored, exposure, scene.detector, exposure_rng)
+    open_field = collimator(matter["soft"].shape, exposure.field, scene.detector.pitch)
+    matter["lead"] = _marker(line_integral(matter), open_field, patient.mirrored, exposure_rng)
     metal = sum((matter[m] for m in METALS if m in matter), np.float32(0))
-    exposed = expose(line_integral(matter), exposure, scene.detector.pitch, quanta_rng)
-    exposed = replace(exposed, tissue=np.asarray(metal < 0.05))
-    pixels = develop(exposed, processing, exposure, scene.detector.pitch)
+    intensity = expose(line_integral(matter), open_field, exposure, scene.detector.pitch, quanta_rng)
+    pixels = develop(intensity, open_field, np.asarray(metal < 0.05), processing, scene.detector.pitch)
     boxes = () if scene.box is None else (scene.box,)
     kind = patient.finding.kind if patient.finding else ""
     return PhantomFilm(pixels, patient.study_type, view.name, int(bool(kind)), kind, boxes)
@@ -169,14 +170,15 @@ def _frame(points: Vector, size: int, rng: np.random.Generator) -> Detector:
     return Detector(left=float(low[0]), top=float(low[1]), pitch=pitch, height=height, width=width)
 
 
-def _box(site: Vector, detector: Detector) -> Box | None:
-    low = (site[:, :2].min(axis=0) - (detector.left, detector.top)) / detector.pitch - 1.5
-    high = (site[:, :2].max(axis=0) - (detector.left, detector.top)) / detector.pitch + 1.5
-    x0, y0 = np.clip(low, 0, (detector.width, detector.height))
-    x1, y1 = np.clip(high, 0, (detector.width, detector.height))
-    if min(x1 - x0, y1 - y0) < 2:
-        return None
-    return tuple(round(float(v), 1) for v in (x0, y0, x1 - x0, y1 - y0))  # type: ignore[return-value]
+def _box(site: Vector, detector: Detector) -> Box:
+    """Return the rectangle, at least 6 pixels a side, that holds the points as far as they lie on the film."""
+    size = np.array([detector.width, detector.height])
+    corner = np.array([detector.left, detector.top])
+    low = (site[:, :2].min(axis=0) - corner) / detector.pitch - 1.5
+    high = (site[:, :2].max(axis=0) - corner) / detector.pitch + 1.5
+    low = np.clip(low, 0, size - 6)
+    x, y, width, height = np.concatenate([low, np.maximum(np.minimum(high, size) - low, 6)]).round(1).tolist()
+    return x, y, width, height
 
 
 def _technique(study_type: str, detector: Detector, rng: np.random.Generator) -> tuple[Exposure, Processing]:
@@ -210,7 +212,7 @@ def _technique(study_type: str, detector: Detector, rng: np.random.Generator) ->
     return exposure, processing
 
 
-def _marker(attenuation: Plane, mirrored: bool, exposure: Exposure, detector: Detector, rng: np.random.Generator) -> Plane:
+def _marker(attenuation: Plane, open_field: Plane, mirrored: bool, rng: np.random.Generator) -> Plane:
     """Return the thickness (H, W), mm, of the lead letters, laid where the film is emptiest; a third of the films have none."""
     text = ("L" if mirrored else "R") + ("".join(rng.choice(list("AEJKMST"), 2)) if rng.random() < 0.25 else "")
     shown, size, degrees = rng.random() < 0.65, rng.uniform(0.04, 0.075), rng.normal(0, 12)
@@ -218,9 +220,9 @@ def _marker(attenuation: Plane, mirrored: bool, exposure: Exposure, detector: De
     lead = np.zeros_like(attenuation)
     if not shown:
         return lead
-    room = attenuation + 5 * (1 - collimator(attenuation.shape, exposure.field, detector.pitch))
+    crowded = attenuation + 5 * (1 - open_field)
     places = [_spot(attenuation.shape, letters.shape, at) for at in rng.permutation(MARKER_SPOTS)]
-    place = min(places, key=lambda p: float(room[p].mean()))
+    place = min(places, key=lambda p: float(crowded[p].mean()))
     lead[place] = 0.8 * letters[: lead[place].shape[0], : lead[place].shape[1]]
     return lead
 
@@ -231,6 +233,3 @@ def _spot(film: tuple[int, ...], letters: tuple[int, ...], at: Vector) -> tuple[
         for share, side, extent in zip(at[::-1], film, letters, strict=True)
     )
     return slice(top, top + letters[0]), slice(left, left + letters[1])
-
-
-__all__ = ["PhantomFilm", "Patient", "Scene", "draw_patient", "make_film", "replace", "stage", "take"]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from osteon.lab.phantom.skeleton import Body, Bone, Joint, Maker, Shape, Y, flesh_tube, joint
+from osteon.lab.phantom.build import Maker, Shape, Y, flesh_tube
+from osteon.lab.phantom.skeleton import Body, Bone, Joint, joint
 from osteon.lab.phantom.solids import Ellipsoid, Solid, Vector, rotation
 
 CARPALS = {
@@ -65,9 +66,9 @@ def _carpal(maker: Maker, name: str) -> Bone:
     # Two ellipsoids, one across the other, give the blunt corners of a small bone.
     centre, half, turn = CARPALS[name]
     lean = maker.rng.uniform(-14, 14)
-    first = maker.blob(centre, half, rotation(2, turn + lean), shell=0.55)
+    first = maker.blob(centre, half, rotation(2, turn + lean), wall=0.55)
     squat = (half[0] * 1.02, half[1] * 0.8, half[2] * 0.96)
-    second = maker.blob(np.array(centre) + maker.rng.normal(0, 0.8, 3), squat, rotation(2, turn + 42 + lean), shell=0.55)
+    second = maker.blob(np.array(centre) + maker.rng.normal(0, 0.8, 3), squat, rotation(2, turn + 42 + lean), wall=0.55)
     return Bone(name, (first, second))
 
 

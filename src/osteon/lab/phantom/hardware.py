@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from osteon.lab.phantom.anatomy import Range, Region
-from osteon.lab.phantom.skeleton import Body, Bone, Piece, wire
+from osteon.lab.phantom.build import wire
+from osteon.lab.phantom.skeleton import Body, Bone, Piece
 from osteon.lab.phantom.solids import ROWS, Box, Ellipsoid, Solid, Tube, Vector
 
 
@@ -77,7 +79,7 @@ def _plate(h: Hardware, tube: Tube) -> list[Solid]:
     side = _side(h, tube)
     thick = float(np.clip(0.3 * half, 0.8, 3.6)) / 2
     rows = np.arange(round(u0 * (ROWS - 1)), round(u1 * (ROWS - 1)) + 1)
-    lift = _radius(tube, side, rows).max() + thick
+    lift = float(np.percentile(_radius(tube, side, rows), 55)) + thick
     ends = [tube.at(u) for u in (u0, u1)]
     axis = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
     side = side - (side @ axis) * axis
@@ -135,7 +137,10 @@ def _screws(h: Hardware, bone: Bone) -> list[Solid]:
     reach = float(np.clip(1.2 * half, 5, 26))
     centre, radius = tube.at(h.at), float(np.clip(0.16 * half, 0.8, 2.4))
     head = centre + direction * reach
-    return [wire(centre - reach * direction, head, radius, 0.18), wire(head - 0.4 * radius * direction, head + radius * direction, 1.7 * radius)]
+    return [
+        wire(centre - reach * direction, head, radius, 0.18),
+        wire(head - 0.4 * radius * direction, head + radius * direction, 1.7 * radius),
+    ]
 
 
 def _side(h: Hardware, tube: Tube) -> Vector:
@@ -148,7 +153,7 @@ def _half(tube: Tube, u: float) -> float:
     return float((tube.profile.across[row] + tube.profile.deep[row]) / 2)
 
 
-def _radius(tube: Tube, side: Vector, rows: Vector) -> Vector:
+def _radius(tube: Tube, side: Vector, rows: NDArray[np.intp]) -> Vector:
     """Distance from the axis of `at` to the surface in the direction of `side`, at each row."""
     c, s = side @ tube.across, side @ tube.deep
     a, b = tube.profile.across[rows], tube.profile.deep[rows]

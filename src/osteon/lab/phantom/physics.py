@@ -85,47 +85,35 @@ def transmission(attenuation: Plane) -> Plane:
     return np.exp(-attenuation)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Exposed:
-    """Photons a pixel, the open share of the beam in [0, 1], and where neither metal nor lead lies; each (H, W)."""
-
-    photons: Plane
-    open_field: Plane
-    tissue: NDArray[np.bool_]
-
-
-def expose(attenuation: Plane, exposure: Exposure, pitch: float, rng: np.random.Generator) -> Exposed:
-    """Return what the detector counts; `tissue` is everywhere: the caller knows where metal is.
+def expose(attenuation: Plane, open_field: Plane, exposure: Exposure, pitch: float, rng: np.random.Generator) -> Plane:
+    """Return the detected intensity (H, W) in parts of the open beam.
 
     Args:
         attenuation: (H, W), dimensionless.
+        open_field: Share of the beam that the collimator leaves, (H, W) in [0, 1].
         exposure: How.
         pitch: Size of a pixel, mm.
-        rng: Source of the quantum noise (Poisson).
+        rng: Source of the quantum noise: each pixel's count is Poisson-distributed.
     """
-    open_field = collimator(attenuation.shape, exposure.field, pitch)
     primary = ndimage.gaussian_filter(transmission(attenuation), exposure.blur_px, truncate=3) * _heel(attenuation.shape, exposure)
     expected = (primary + _scatter(primary, attenuation, exposure, pitch)) * open_field
     # What the collimator leaves: leakage through its blades and scatter from the edge of the field.
     expected += 0.002 + 0.01 * wide_blur(open_field, 8 / pitch)
-    photons = rng.poisson(expected * exposure.quanta).astype(np.float32)
-    return Exposed(photons, open_field, np.ones(photons.shape, np.bool_))
+    return np.asarray(rng.poisson(expected * exposure.quanta) / exposure.quanta, np.float32)
 
 
-def develop(exposed: Exposed, processing: Processing, exposure: Exposure, pitch: float) -> NDArray[np.uint8]:
+def develop(intensity: Plane, open_field: Plane, tissue: NDArray[np.bool_], processing: Processing, pitch: float) -> NDArray[np.uint8]:
     """Return the picture (H, W), 0 to 255, bone bright: logarithm, unsharp mask, window, grey-scale curve.
 
-    The window comes from the histogram of the tissue in the open field; metal and lead are left out of it, as consoles do.
-
     Args:
-        exposed: What the detector has, and where.
+        intensity: Detected, (H, W), in parts of the open beam.
+        open_field: Share of the beam that the collimator leaves, (H, W) in [0, 1].
+        tissue: Where neither metal nor lead lies, (H, W): the window comes from the histogram there, as on a console.
         processing: The console's settings.
-        exposure: Gives the open beam's photons.
         pitch: Size of a pixel, mm.
     """
-    photons, open_field = exposed.photons, exposed.open_field
-    signal = -np.log(np.maximum(ndimage.gaussian_filter(photons, 0.45, truncate=3), 0.5) / np.float32(exposure.quanta))
-    measured = (open_field > 0.95) & exposed.tissue
+    signal = -np.log(np.maximum(ndimage.gaussian_filter(intensity, 0.45, truncate=3), np.float32(3e-4)))
+    measured = (open_field > 0.95) & tissue
     if np.count_nonzero(measured) < 64:
         measured = np.ones_like(measured)
     ceiling = np.float32(np.percentile(signal[measured][::5], 99.9))
@@ -139,7 +127,12 @@ def develop(exposed: Exposed, processing: Processing, exposure: Exposure, pitch:
         # The electronic shutter lies inside the penumbra.
         inside = np.clip((open_field - np.float32(0.9)) * 10, 0, 1)
         grey = grey * inside + np.float32(processing.shutter) * (1 - inside)
-width = shape
+    return np.asarray(np.rint(grey * 255), np.uint8)
+
+
+def collimator(shape: tuple[int, ...], field: tuple[float, float, float, float, float], pitch: float) -> Plane:
+    """Return the share of the beam (H, W) inside a turned rectangle, with a penumbra of about a millimetre."""
+    height, width = shape
     cx, cy, half_w, half_h, degrees = field
     x = np.arange(width, dtype=np.float32)[None, :] - np.float32(cx * width)
     y = np.arange(height, dtype=np.float32)[:, None] - np.float32(cy * height)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from osteon.lab.phantom.physics import enlarge, wide_blur
-from osteon.lab.phantom.skeleton import Body, Bone, Piece
-from osteon.lab.phantom.solids import Chord, Plane, Solid, bounds, chord, cut_chord
+from osteon.lab.phantom.chords import chord, cut_chord
+from osteon.lab.phantom.physics import Plane, enlarge, wide_blur
+from osteon.lab.phantom.skeleton import Body, Bone, Change, Piece
+from osteon.lab.phantom.solids import ROWS, Ellipsoid, Solid, Tube, bounds
 
 SOFT_STEP = 2
 """Flesh is smooth: it is worked out on every second pixel."""
@@ -72,69 +73,78 @@ def _add_bone(out: dict[str, Plane], bone: Bone, detector: Detector) -> None:
     window = detector.window(_union_box(bone.parts))
     if window is None:
         return
-    x, y = detector.grid(*window)
-    chords = [cut_chord(chord(part, x, y), bone.cuts, x, y) for part in bone.parts]
-    outer, core = _union([(c.near, c.far) for c in chords]), _union([(c.core_near, c.core_far) for c in chords])
-    wall = np.maximum(outer.length - core.length, 0)
-    sponge = _sponge(bone, chords, core.length, (x, y))
+    shape = (window[0].stop - window[0].start, window[1].stop - window[1].start)
+    outer, core = _Union(shape), _Union(shape)
+    sponge = np.zeros(shape, np.float32)
+    for part in bone.parts:
+        _add_part(part, bone, detector, window, (outer, core, sponge))
+    sponge /= np.maximum(core.total, 1e-3)
+    inside, wall = core.length(), np.maximum(outer.length() - core.length(), 0)
     for change in bone.changes:
-        c = chord(change.shape, x, y)
-        inside = np.maximum(np.minimum(core.far, c.far) - np.maximum(core.near, c.near), 0)
-        whole = np.maximum(np.minimum(outer.far, c.far) - np.maximum(outer.near, c.near), 0)
-        taken = np.minimum(inside, core.length) * np.float32(change.share)
-        if change.to == "soft":
-            wall = np.maximum(wall - np.float32(change.share) * np.maximum(whole - inside, 0), 0)
-        else:
-            wall = wall + taken
-        core = _Union(core.near, core.far, core.length - taken)
+        inside, wall = _changed(change, detector.grid(*window), (outer, core), inside, wall)
     out["cortical"][window] += wall
-    out["cancellous"][window] += sponge * core.length
-    out["marrow"][window] += (1 - sponge) * core.length
+    out["cancellous"][window] += sponge * inside
+    out["marrow"][window] += (1 - sponge) * inside
 
 
-def _sponge(bone: Bone, chords: Sequence[Chord], core: Plane, grid: tuple[Plane, Plane]) -> Plane:
-    """Share of the core that is cancellous: of each part along the beam, weighted by its length."""
-    total, weight = np.zeros_like(core), np.full_like(core, 1e-3)
-    for part, c in zip(bone.parts, chords, strict=True):
-        length = np.maximum(c.core_far - c.core_near, 0)
-        total += length * _part_sponge(part, grid)
-        weight += length
-    return total / weight
+Window = tuple[slice, slice]
 
 
-def _part_sponge(part: Solid, grid: tuple[Plane, Plane]) -> Plane | np.float32:
-    profile = getattr(part, "profile", None)
-    if profile is None:
-        return np.float32(getattr(part, "sponge", 0.0))
-    axis = part.end[:2] - part.start[:2]  # type: ignore[union-attr]
-    square = max(float(axis @ axis), 1e-6)
-    u = (grid[0] - np.float32(part.start[0])) * np.float32(axis[0] / square)  # type: ignore[union-attr]
-    u = u + (grid[1] - np.float32(part.start[1])) * np.float32(axis[1] / square)  # type: ignore[union-attr]
-    row = np.clip(u * (len(profile.sponge) - 1), 0, len(profile.sponge) - 1).astype(np.int32)
-    return np.take(profile.sponge.astype(np.float32), row)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Union:
-    near: Plane
-    far: Plane
-    length: Plane
+    """Union of intervals along the beam: the hull where they overlap, the sum where they do not (exact for two)."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.near, self.far = np.full(shape, 1e4, np.float32), np.full(shape, -1e4, np.float32)
+        self.total = np.zeros(shape, np.float32)
+
+    def add(self, at: Window, near: Plane, far: Plane) -> Plane:
+        hit = far > near
+        length = np.asarray(np.where(hit, far - near, 0), np.float32)
+        self.near[at] = np.minimum(self.near[at], np.where(hit, near, np.float32(1e4)))
+        self.far[at] = np.maximum(self.far[at], np.where(hit, far, np.float32(-1e4)))
+        self.total[at] += length
+        return length
+
+    def length(self) -> Plane:
+        return np.asarray(np.minimum(self.total, np.maximum(self.far - self.near, 0)), np.float32)
 
 
-def _union(spans: Iterable[tuple[Plane, Plane]]) -> _Union:
-    """Union of intervals: the hull where they overlap, the sum where they do not (exact for two)."""
-    near = far = length = None
-    for a, b in spans:
-        hit = b > a
-        own = np.where(hit, b - a, 0)
-        low, high = np.where(hit, a, np.float32(1e4)), np.where(hit, b, np.float32(-1e4))
-        if near is None or far is None or length is None:
-            near, far, length = low, high, own
-        else:
-            near, far, length = np.minimum(near, low), np.maximum(far, high), length + own
-    if near is None or far is None or length is None:
-        raise ValueError("a bone has no part")
-    return _Union(near, far, np.minimum(length, np.maximum(far - near, 0)))
+def _add_part(part: Solid, bone: Bone, detector: Detector, window: Window, into: tuple[_Union, _Union, Plane]) -> None:
+    own = detector.window(bounds(part))
+    if own is None:
+        return
+    outer, core, sponge = into
+    at = (
+        slice(own[0].start - window[0].start, own[0].stop - window[0].start),
+        slice(own[1].start - window[1].start, own[1].stop - window[1].start),
+    )
+    x, y = detector.grid(*own)
+    c = cut_chord(chord(part, x, y), bone.cuts, x, y)
+    outer.add(at, c.near, c.far)
+    sponge[at] += core.add(at, c.core_near, c.core_far) * _part_sponge(part, x, y)
+
+
+def _changed(change: Change, grid: tuple[Plane, Plane], spans: tuple[_Union, _Union], inside: Plane, wall: Plane) -> tuple[Plane, Plane]:
+    """Return core and wall (mm) after a part of them has turned to soft tissue, or of the core to cortical bone."""
+    outer, core = spans
+    c = chord(change.shape, *grid)
+    in_core = np.maximum(np.minimum(core.far, c.far) - np.maximum(core.near, c.near), 0)
+    taken = np.minimum(in_core, inside) * np.float32(change.share)
+    if change.to == "cortical":
+        return inside - taken, wall + taken
+    in_all = np.maximum(np.minimum(outer.far, c.far) - np.maximum(outer.near, c.near), 0)
+    return inside - taken, np.maximum(wall - np.float32(change.share) * np.maximum(in_all - in_core, 0), 0)
+
+
+def _part_sponge(part: Solid, x: Plane, y: Plane) -> Plane | np.float32:
+    """Share of the core that is cancellous bone."""
+    if not isinstance(part, Tube):
+        return np.float32(part.sponge if isinstance(part, Ellipsoid) else 0)
+    axis = part.end[:2] - part.start[:2]
+    axis = axis / max(float(axis @ axis), 1e-6)
+    u = (x - np.float32(part.start[0])) * np.float32(axis[0]) + (y - np.float32(part.start[1])) * np.float32(axis[1])
+    row = np.clip(u * (ROWS - 1), 0, ROWS - 1).astype(np.int32)
+    return np.asarray(np.take(part.profile.sponge.astype(np.float32), row), np.float32)
 
 
 def _flesh(body: Body, detector: Detector) -> tuple[Plane, Plane]:
@@ -147,23 +157,19 @@ def _flesh(body: Body, detector: Detector) -> tuple[Plane, Plane]:
         width=-(-detector.width // step),
     )
     shape = (coarse.height, coarse.width)
-    hull = [np.full(shape, v, np.float32) for v in (1e4, -1e4, 0, 1e4, -1e4, 0)]
+    skins, muscles = _Union(shape), _Union(shape)
     for solid in body.flesh:
         window = coarse.window(bounds(solid))
-        if window is None:
-            continue
-        c = chord(solid, *coarse.grid(*window))
-        for k, (a, b) in ((0, (c.near, c.far)), (3, (c.core_near, c.core_far))):
-            hit = b > a
-            hull[k][window] = np.minimum(hull[k][window], np.where(hit, a, 1e4))
-            hull[k + 1][window] = np.maximum(hull[k + 1][window], np.where(hit, b, -1e4))
-            hull[k + 2][window] += np.where(hit, b - a, 0)
-    skin, muscle = (np.minimum(hull[k + 2], np.maximum(hull[k + 1] - hull[k], 0)) for k in (0, 3))
+        if window is not None:
+            c = chord(solid, *coarse.grid(*window))
+            skins.add(window, c.near, c.far)
+            muscles.add(window, c.core_near, c.core_far)
+    skin, muscle = skins.length(), muscles.length()
     for lung in body.air:
         window = coarse.window(bounds(lung))
         if window is not None:
             c = chord(lung, *coarse.grid(*window))
-            taken = 0.75 * np.maximum(np.minimum(c.far, hull[4][window]) - np.maximum(c.near, hull[3][window]), 0)
+            taken = 0.75 * np.maximum(np.minimum(c.far, muscles.far[window]) - np.maximum(c.near, muscles.near[window]), 0)
             muscle[window] -= np.minimum(taken, 0.75 * muscle[window])
             skin[window] -= np.minimum(taken, 0.75 * skin[window])
     smooth = [ndimage.gaussian_filter(t, 1.2 / coarse.pitch, truncate=3) for t in (skin, muscle)]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from osteon.lab.phantom.skeleton import Body, Bone, Maker, Shape, X, Z, flesh_tube, joint
+from osteon.lab.phantom.build import Maker, Shape, X, Z, flesh_tube
+from osteon.lab.phantom.skeleton import Body, Bone, joint
 from osteon.lab.phantom.solids import Ellipsoid, Vector, rotation
 
 
@@ -15,8 +16,8 @@ def _v(*xyz: float) -> Vector:
     return np.array(xyz, float)
 
 
-def girdle(maker: Maker, chest: bool = True) -> Body:
-    """Return scapula, clavicle and (with `chest`) ribs and lung. Bones: `glenoid`, `scapula`, `acromion`, `clavicle`, `rib1`..."""
+def girdle(maker: Maker) -> Body:
+    """Return scapula, clavicle, ribs and lung. Bones: `glenoid`, `scapula`, `acromion`, `clavicle`, `rib1`..."""
     bones = (*_scapula(maker), _clavicle(maker))
     joints = (
         joint("glenohumeral", ("humerus", "glenoid"), ((22.5, 0, 2), (26.5, 0, 3)), 16),
@@ -29,20 +30,17 @@ def girdle(maker: Maker, chest: bool = True) -> Body:
         flesh_tube(_v(30, 20, 0), _v(120, 60, 0), [(44 * f, 52 * f), (66 * f, 66 * f)], fat),
         Ellipsoid(_v(62, 62, 4), np.diag([52 * f, 66.0, 46 * f]) @ rotation(2, -22).T, fat),
     )
-    body = Body(bones, joints, flesh)
-    return body + _chest(maker) if chest else body
+    return Body(bones, joints, flesh) + _chest(maker)
 
 
 def _scapula(maker: Maker) -> list[Bone]:
     blade = Ellipsoid(_v(76, 42, 16), np.diag([36.0, 62.0, 2.6]) @ rotation(2, 8).T, 0.7, 0.8)
     border = maker.shaft(_v(36, 20, 8), _v(74, 108, 14), Shape(widths=(6, 3.6, 4.5), reach=(18, 12), cortex=1.5))
-    neck = maker.blob((45, 4, 8), (15, 13, 7), shell=1.0)
+    neck = maker.blob((45, 4, 8), (15, 13, 7), wall=1.0)
     spine = maker.shaft(_v(108, -4, 22), _v(4, -30, 22), Shape(widths=(3.5, 5, 8.5), reach=(14, 34), cortex=1.2))
-    tip = maker.blob((-4, -34, 12), (20, 7, 14), rotation(2, 12), shell=1.0)
-    coracoid = maker.shaft(
-        _v(42, -16, 2), _v(18, -9, -26), Shape(widths=(7.5, 5.5, 6), reach=(10, 8), cortex=1.3, bow=(3, 0)), across=Z
-    )
-    glenoid = maker.blob((32, 1, 5), (5.6, 18, 12), rotation(2, -4), shell=1.3)
+    tip = maker.blob((-4, -34, 12), (20, 7, 14), rotation(2, 12), wall=1.0)
+    coracoid = maker.shaft(_v(42, -16, 2), _v(18, -9, -26), Shape(widths=(7.5, 5.5, 6), reach=(10, 8), cortex=1.3, bow=(3, 0)), across=Z)
+    glenoid = maker.blob((32, 1, 5), (5.6, 18, 12), rotation(2, -4), wall=1.3)
     return [
         Bone("glenoid", (glenoid, neck)),
         Bone("scapula", (blade, border)),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
-import os
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,23 +57,42 @@ def export_run(export: Export) -> Exported:
 
     Raises:
         UsageError: the folder holds no training, or fewer finished passes than members.
-        CheckpointError: weights cannot be read.
+        CheckpointError: weights cannot be read, or the file cannot be written.
         ModelFileError: the file does not answer as torch does.
     """
     run = RunFolder(export.run)
     record = run.record()
     network = _network(run, record, export.members)
     card = _card(record, network, export)
-    export.out.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(suffix=".onnx", dir=export.out.parent)
-    os.close(handle)
+    beside = export.out.with_name(f"{export.out.stem}.part.onnx")
     try:
-        write_model(network, card, Path(beside))
-        difference = _difference(network, Path(beside), card.frame.size)
-        Path(beside).replace(export.out)
+        export.out.parent.mkdir(parents=True, exist_ok=True)
+        write_model(network, card, beside)
+        difference = check_model(network, beside)
+        beside.replace(export.out)
+    except OSError as fault:
+        raise CheckpointError(f"{export.out}: cannot be written ({fault.strerror}). Make room, or name another place with -o.") from fault
     finally:
-        Path(beside).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     return Exported(card, difference)
+
+
+def check_model(network: Detector | Ensemble, path: Path) -> float:
+    """Open a model file as any user does, and return its largest difference to a network on made films, in logit units.
+
+    Raises:
+        ModelFileError: it breaks the contract, or differs by more than `TOLERANCE`.
+    """
+    model = load_model(path)
+    films = _probe_films(model.card.frame.size)
+    with torch.no_grad():
+        logit, evidence = (part.numpy() for part in network(torch.from_numpy(films)))
+    told_logit, told_evidence = model.run(films)
+    worst = float(max(np.abs(told_logit - logit).max(), np.abs(told_evidence - evidence).max()))
+    if not worst <= TOLERANCE:
+        raise ModelFileError(f"{path}: the exported network differs from torch by {worst:.2g} logit, {TOLERANCE:g} is allowed.")
+    return worst
 
 
 def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:
@@ -123,7 +141,7 @@ def _detector(path: Path, record: RunRecord) -> Detector:
 def _card(record: RunRecord, network: Detector | Ensemble, export: Export) -> Card:
     recipe = record.recipe
     bias = network.bias if isinstance(network, Ensemble) else float(network.head.bias.detach())
-    films = read_index(Path(record.plan.index)).filter(pl.col("split") == record.plan.train)
+    films = read_index(Path(record.plan.index)).filter((pl.col("split") == record.plan.train) & (pl.col("status") != "unreadable"))
     members = f"ensemble of {export.members} passes of " if export.members > 1 else ""
     return Card(
         name=export.name or recipe.name,
@@ -150,17 +168,6 @@ def _source(films: pl.DataFrame, record: RunRecord) -> DataSource:
         split=record.plan.train,
         fingerprint=record.plan.fingerprint,
     )
-
-
-def _difference(network: Detector | Ensemble, path: Path, size: int) -> float:
-    films = _probe_films(size)
-    with torch.no_grad():
-        logit, evidence = (part.numpy() for part in network(torch.from_numpy(films)))
-    told_logit, told_evidence = load_model(path).run(films)
-    worst = float(max(np.abs(told_logit - logit).max(), np.abs(told_evidence - evidence).max()))
-    if not worst <= TOLERANCE:
-        raise ModelFileError(f"{path.name}: the exported network differs from torch by {worst:.2g} logit, {TOLERANCE:g} is allowed.")
-    return worst
 
 
 def _probe_films(size: int) -> NDArray[np.uint8]:

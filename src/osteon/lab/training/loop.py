@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from osteon.lab.training.batches import Draw, TrainingFilms, evidence_targets, v
 from osteon.lab.training.losses import evidence_loss, film_loss
 from osteon.lab.training.network import Detector
 from osteon.lab.training.ring import Ring
-from osteon.lab.training.run import Pass, RunFolder, RunRecord, ranked
+from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, ranked
 from osteon.lab.training.schedule import average, optimizer, rate
 from osteon.lab.training.watching import Progress, Watch, stop_signal
 
@@ -82,7 +83,7 @@ class Training:
             Stopped: Ctrl-C or a termination signal; a checkpoint was left.
         """
         with stop_signal() as stopping:
-            while not self._finished():
+            while not ended(self.at, self.record):
                 began = time.monotonic()
                 films = self._one_pass(data, watch, stopping)
                 self._select(held, films, time.monotonic() - began, watch)
@@ -94,11 +95,11 @@ class Training:
         size = min(self.recipe.batch, len(order))
         steps, films, began, saved = len(order) // size, 0, time.monotonic(), time.monotonic()
         already = self.at.elapsed
-        while self.at.step < steps and not self._out_of_time():
+        while self.at.step < steps and time_used(self.at, self.plan) < 1:
             loss, stop = self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping())
             self._count(loss)
             films += size
-            self.at.elapsed = already + time.monotonic() - began
+            self.at.elapsed = self.ring.agreed(already + time.monotonic() - began)
             watch(self._progress(steps, films / (time.monotonic() - began)))
             if stop or time.monotonic() - saved > self.plan.save_every * 60:
                 self._save()
@@ -128,10 +129,7 @@ class Training:
             loss = loss + self.recipe.box_loss * evidence_loss(cells, target, batch, self.recipe)
         told = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
         if not math.isfinite(told[0]):
-            raise DivergedTraining(
-                f"the loss became {told[0]} in pass {self.at.epoch + 1}, step {self.at.step + 1}. Lower learning_rate with --set and start "
-                f"again; {self.run.checkpoint} is from before."
-            )
+            raise self._diverged(told[0], f"step {self.at.step + 1}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -142,9 +140,12 @@ class Training:
     def _select(self, held: TrainingFilms, films: int, seconds: float, watch: Watch) -> None:
         """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
         began = time.monotonic()
-        logits, loss = self._held_logits(held, watch)
+        logits, own_loss = self._held_logits(held, watch)
+        loss = self.ring.agreed(own_loss)
+        if not math.isfinite(loss):
+            raise self._diverged(loss, "selection")
         area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
-        self.at.selection_seconds = time.monotonic() - began
+        self.at.selection_seconds = self.ring.agreed(time.monotonic() - began)
         row = Pass(
             epoch=self.at.epoch,
             loss=self.at.loss_sum / max(self.at.step, 1),
@@ -204,25 +205,18 @@ class Training:
         for key, value in content["mean"].items():
             self.mean[key].copy_(value)
         self.optimizer.load_state_dict(content["optimizer"])
-        self.at = msgspec.convert(content["position"], Position)
+        self.at = _position(content)
 
-    def _finished(self) -> bool:
-        passes = len(self.at.history)
-        if self.plan.budget:
-            return passes > 0 and self._out_of_time()
-        best = min(range(passes), key=lambda i: self.at.history[i].select_loss) if passes else 0
-        impatient = self.recipe.patience > 0 and passes - 1 - best >= self.recipe.patience
-        return passes >= self.recipe.epochs or impatient
-
-    def _out_of_time(self) -> bool:
-        return self.plan.budget > 0 and self._time_used() >= 1
-
-    def _time_used(self) -> float:
-        return (self.at.elapsed + self.at.selection_seconds * SELECTION_SHARE) / (self.plan.budget * 60)
+    def _diverged(self, loss: float, where: str) -> DivergedTraining:
+        kept = f"; {self.run.checkpoint} is from before" if self.run.checkpoint.exists() else ""
+        return DivergedTraining(
+            f"the loss became {loss} in pass {self.at.epoch + 1}, {where}. Lower learning_rate with --set and start again in another "
+            f"folder{kept}."
+        )
 
     def _fraction(self, steps: int) -> float:
         if self.plan.budget:
-            return min(self._time_used(), 1.0)
+            return min(time_used(self.at, self.plan), 1.0)
         return (self.at.epoch * steps + self.at.step) / (self.recipe.epochs * steps)
 
     def _count(self, loss: float) -> None:
@@ -237,6 +231,30 @@ class Training:
         else:
             left = ((self.recipe.epochs - self.at.epoch) * steps - self.at.step) * self.recipe.batch / speed
         return Progress("train", self.at.step, steps, self.at.epoch, self.at.shown_loss, speed, left, tuple(self.at.history))
+
+
+def ended(at: Position, record: RunRecord) -> bool:
+    """Return whether a training has nothing left to do: its passes are made, its budget is used, or its patience has ended."""
+    passes = len(at.history)
+    if record.plan.budget:
+        return passes > 0 and time_used(at, record.plan) >= 1
+    best = min(range(passes), key=lambda i: at.history[i].select_loss) if passes else 0
+    impatient = record.recipe.patience > 0 and passes - 1 - best >= record.recipe.patience
+    return passes >= record.recipe.epochs or impatient
+
+
+def time_used(at: Position, plan: Plan) -> float:
+    """Return the share of the budget that is used, the last selection counted in; 0 without a budget."""
+    return (at.elapsed + at.selection_seconds * SELECTION_SHARE) / (plan.budget * 60) if plan.budget else 0.0
+
+
+def kept_position(run: RunFolder) -> Position:
+    """Return where a training stands by its checkpoint; at the start if it has none yet."""
+    return _position(checkpoint.load(run.checkpoint)) if run.checkpoint.exists() else Position()
+
+
+def _position(content: dict[str, Any]) -> Position:
+    return msgspec.convert(content["position"], Position)
 
 
 class _Parts(nn.Module):

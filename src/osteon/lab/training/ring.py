@@ -47,6 +47,14 @@ class Ring:
             dist.all_reduce(values)
         return values
 
+    def agreed(self, value: float) -> float:
+        """Return what the leading process says: clocks differ, and a rate or an end must not."""
+        if self.size == 1:
+            return value
+        told = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(told, 0)
+        return float(told)
+
     def wrap(self, network: nn.Module) -> nn.Module:
         """Return the network with gradients and batch statistics shared by all processes."""
         if self.size == 1:

@@ -9,6 +9,7 @@ tensorboard/      curves
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -43,17 +44,18 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
-    """`recipe.json`: enough to do the training again."""
+    """`recipe.json`: enough to do the training again; `refused` has the films that were left out, each with its reason."""
 
     recipe: Recipe
     plan: Plan
     weights: str
     version: str = __version__
     code_commit: str = ""
-    torch: str = torch.__version__
+    torch: str = str(torch.__version__)
     processes: int = 1
     device: str = "cpu"
     threads: int = 1
+    refused: dict[str, str] = {}
 
 
 class Pass(Struct, frozen=True, kw_only=True):
@@ -79,15 +81,27 @@ class RunFolder:
         self.best = folder / "best"
         self.tensorboard = folder / "tensorboard"
 
+    def refuse_used(self) -> None:
+        """Raise where a new training would write over another.
+
+        Raises:
+            UsageError: the folder already holds one.
+        """
+        if self.record_file.exists():
+            raise UsageError(f"{self.folder} already holds a training. Go on with it by --resume, or name another folder with -o.")
+
     def start(self, record: RunRecord) -> None:
         """Make the folder of a new training.
 
         Raises:
             UsageError: it already holds one.
+            CheckpointError: it cannot be made.
         """
-        if self.record_file.exists():
-            raise UsageError(f"{self.folder} already holds a training. Go on with it by --resume, or name another folder with -o.")
-        self.best.mkdir(parents=True, exist_ok=True)
+        self.refuse_used()
+        try:
+            self.best.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise CheckpointError(f"{self.folder}: the folder cannot be made ({fault.strerror}). Name another with -o.") from fault
         self._write(self.record_file, msgspec.json.format(msgspec.json.encode(record), indent=1))
 
     def record(self) -> RunRecord:
@@ -121,7 +135,8 @@ class RunFolder:
                 os.fsync(file.fileno())
             beside.replace(path)
         except OSError as fault:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
             raise CheckpointError(f"{path}: cannot be written ({fault.strerror}). Make room and go on with --resume.") from fault
 
 

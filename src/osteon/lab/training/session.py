@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import torch
 
-from osteon.errors import DatasetError, EmptyDataset, UsageError
+from osteon.errors import DatasetError, EmptyDataset, MissingWeights, UsageError
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.store import FilmStore, open_store
 from osteon.lab.training.batches import TrainingFilms
-from osteon.lab.training.loop import Training
+from osteon.lab.training.loop import Training, ended, kept_position
 from osteon.lab.training.network import Detector
+from osteon.lab.training.processor import prepared_processor
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.ring import Ring, ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
@@ -23,13 +25,14 @@ from osteon.lab.training.weights import load_first_weights
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What a user asks for; `learn` and `select` are splits, `budget` minutes (0: the recipe's passes)."""
+    """What a user asks for; `learn` and `select` are splits, `budget` and `save_every` minutes (no budget: the recipe's passes)."""
 
     recipe: Recipe
     index: Path
     learn: str = "train"
     select: str = "tune"
     budget: float = 0.0
+    save_every: float = 5.0
     offline: bool = False
 
 
@@ -42,7 +45,10 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         MissingWeights: the first weights are not there.
         TrainingError: as `Training.go_on`.
     """
-    with ring(device) as processes:
+    run = RunFolder(folder)
+    with prepared_processor(), ring(device) as processes:
+        if processes.leads:
+            run.refuse_used()
         films = read_index(request.index)
         detector = _first(request.recipe)
         weights = load_first_weights(detector.backbone, request.recipe.network, request.recipe.init, request.offline)
@@ -52,6 +58,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
             train=request.learn,
             select=request.select,
             budget=request.budget,
+            save_every=request.save_every,
         )
         record = RunRecord(
             recipe=request.recipe,
@@ -62,24 +69,36 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
             device=_device_name(processes),
             threads=torch.get_num_threads(),
         )
-        learn, held = _films(films, record, watch)
-        run = RunFolder(folder)
+        learn, held, refused = _films(films, record, watch)
+        record = msgspec.structs.replace(record, refused=refused)
         if processes.leads:
             run.start(record)
         return _go_on(Training(record, run, processes, detector), learn, held, watch)
 
 
-def resume_training(folder: Path, device: str = "auto", watch: Watch = lambda _: None) -> list[Pass]:
-    """Go on with a training from its last checkpoint; one that has ended is left as it is.
+def has_ended(folder: Path) -> bool:
+    """Return whether there is nothing to go on with.
 
     Raises:
         UsageError: the folder holds no training.
+        CheckpointError: its checkpoint cannot be read.
+    """
+    run = RunFolder(folder)
+    record = run.record()
+    return ended(kept_position(run), record)
+
+
+def resume_training(folder: Path, device: str = "auto", offline: bool = False, watch: Watch = lambda _: None) -> list[Pass]:
+    """Go on with a training from its last checkpoint.
+
+    Raises:
+        UsageError: the folder holds no training, or one of another number of processes.
         DatasetError: the index is no longer the one it was started with.
         TrainingError: as `Training.go_on`.
     """
     run = RunFolder(folder)
     record = run.record()
-    with ring(device) as processes:
+    with prepared_processor(), ring(device) as processes:
         films = read_index(Path(record.plan.index))
         if fingerprint(films) != record.plan.fingerprint:
             raise DatasetError(f"{record.plan.index} has changed since {folder} was started. Restore it, or start a new training.")
@@ -87,21 +106,23 @@ def resume_training(folder: Path, device: str = "auto", watch: Watch = lambda _:
             raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.size}. Go on with as many.")
         detector = _first(record.recipe)
         if not run.checkpoint.exists():  # killed before the first checkpoint
-            load_first_weights(detector.backbone, record.recipe.network, record.recipe.init)
-        learn, held = _films(films, record, watch)
+            weights = load_first_weights(detector.backbone, record.recipe.network, record.recipe.init, offline)
+            if weights != record.weights:
+                raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {weights}. Put the old file back.")
+        learn, held, _ = _films(films, record, watch)
         return _go_on(Training(record, run, processes, detector), learn, held, watch)
 
 
 def _first(recipe: Recipe) -> Detector:
     torch.manual_seed(recipe.seed)
-    torch.set_flush_denormal(True)  # a tiny number costs a CPU a hundred times a normal one
     return Detector(recipe)
 
 
-def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms]:
+def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms, dict[str, str]]:
     learn = _store(films, record.plan.train, record.recipe, watch)
     held = _store(films, record.plan.select, record.recipe, watch)
-    return TrainingFilms(learn, record.recipe, learn.films), TrainingFilms(held, record.recipe, learn.films)
+    refused = learn.refused | held.refused
+    return TrainingFilms(learn, record.recipe, learn.films), TrainingFilms(held, record.recipe, learn.films), refused
 
 
 def _store(films: pl.DataFrame, split: str, recipe: Recipe, watch: Watch) -> FilmStore:

@@ -1,0 +1,43 @@
+"""Sub-command: phantom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from osteon.cli import app
+
+
+@app.command()
+def phantom(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder that the data set is made in.")],
+    studies: Annotated[int, typer.Option(help="Studies of each of the seven study types.", min=1)] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same films.", min=0)] = 0,
+    valid_share: Annotated[float, typer.Option(help="Share of the patients in the validation split.", min=0, max=0.9)] = 0.15,
+    size: Annotated[tuple[int, int], typer.Option(help="Shortest and longest long side of a film, pixels.")] = (256, 384),
+    workers: Annotated[int, typer.Option(help="Processes; 0 = as many as there are cores.", min=0)] = 0,
+) -> None:
+    """Make radiographs with known findings, in MURA's layout, with the boxes of the findings beside them."""
+    from rich.console import Console
+
+    from osteon.cli.progress import counting_bar
+    from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
+
+    spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=workers or _cores())
+    with counting_bar("films") as progress:
+        made = make_dataset(output, spec, progress)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())
+    Console().print(
+        f"{made.films:,} films of {made.studies:,} studies of {made.patients:,} patients in {made.root}\n"
+        f"abnormal studies: {made.abnormal_studies:,}; their films show: {kinds or 'none'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,115 @@
+"""Evaluations, comparisons and calibrations as folders: tables, JSON and figures that later commands and reports read."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from osteon.errors import MeasurementError, UsageError
+from osteon.lab.calibration import Calibrated
+from osteon.lab.comparison import Comparison, compare, disagreements
+from osteon.lab.evaluation import Evaluation, Plan, level_tables, measure
+from osteon.lab.figures import Picture, draw_evaluation, draw_gallery, draw_reliability
+from osteon.lab.scoring import Predictions, of_split, read_predictions
+from osteon.lab.subgroups import with_classes
+
+PREDICTIONS, EVALUATION, COMPARISON, CALIBRATION = "predictions.parquet", "evaluation.json", "comparison.json", "calibration.json"
+SHOWN = 24
+"""Studies of a gallery of disagreements."""
+
+
+def evaluate(predictions: Predictions, plan: Plan, out: Path) -> Evaluation:
+    """Measure one split and write `evaluation.json` and the figures (PNG) into a folder.
+
+    Raises:
+        MeasurementError: nothing can be measured.
+        UsageError: a column to make subgroups by is not there, or the folder cannot be written.
+    """
+    start = time.perf_counter()
+    evaluation = measure(predictions, plan)
+    evaluation = msgspec.structs.replace(evaluation, seconds=round(time.perf_counter() - start, 2))
+    write_json(evaluation, out / EVALUATION)
+    films = with_classes(of_split(predictions, plan.split).films)
+    draw_evaluation(evaluation, list(level_tables(films, plan, ("study_type",))), out)
+    return evaluation
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read an `evaluation.json`, or the one in a folder.
+
+    Raises:
+        MeasurementError: it is none.
+    """
+    file = path / EVALUATION if path.is_dir() else path
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Evaluation)
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise MeasurementError(f"{file}: no evaluation can be read from it ({fault}). Make it with `osteon evaluate`.") from fault
+
+
+def predictions_of(path: Path, index: pl.DataFrame | None = None) -> Predictions:
+    """Read the predictions of a table, of an evaluation's folder, or of its `evaluation.json`.
+
+    Raises:
+        MeasurementError: there are none.
+    """
+    if path.is_dir():
+        path /= PREDICTIONS
+    elif path.name == EVALUATION:
+        path = path.with_name(PREDICTIONS)
+    return read_predictions(path, index)
+
+
+def plan_for(predictions: Predictions, plan: Plan, threshold: float | None = None) -> Plan:
+    """Return the plan with the threshold and the study pooling of the predictions' card; a threshold that is given goes before."""
+    card = predictions.card
+    if card is not None:
+        plan = msgspec.structs.replace(plan, threshold=card.decision.threshold, study_pooling=card.study_pooling)
+    return plan if threshold is None else msgspec.structs.replace(plan, threshold=threshold)
+
+
+def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: Path) -> tuple[Comparison, pl.DataFrame]:
+    """Compare two tables of predictions and write `comparison.json`, `disagreements.csv` and a gallery of them (PNG) into a folder."""
+    comparison, apart = compare(a, b, plans), disagreements(a, b, plans)
+    write_json(comparison, out / COMPARISON)
+    numbered = apart.with_row_index("number", offset=1)
+    numbered.write_csv(out / "disagreements.csv")
+    pictures = [_picture(row) for row in numbered.head(SHOWN).iter_rows(named=True)]
+    if pictures:
+        draw_gallery(pictures, out / "disagreements.png")
+    return comparison, apart
+
+
+def calibrate_into(calibrated: Calibrated, before: Predictions, crossed: Predictions, out: Path) -> None:
+    """Write `calibration.json` and the studies' reliability before and after, cross-fitted (PNG), into a folder."""
+    write_json(calibrated, out / CALIBRATION)
+    plan = Plan(split=calibrated.plan.split, study_pooling=calibrated.plan.pooling, resamples=1)
+    draw = {
+        name: next(iter(level_tables(of_split(p, plan.split).films, plan))).sample
+        for name, p in (("before", before), (f"after ({calibrated.plan.method}, cross-fitted)", crossed))
+    }
+    draw_reliability(draw, out / "calibration.png")
+
+
+def write_json(record: msgspec.Struct, path: Path) -> None:
+    """Write a record as indented JSON; the file is whole or as it was.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+        part.replace(path)
+    except OSError as fault:
+        raise UsageError(f"{path}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
+
+
+def _picture(row: dict[str, object]) -> Picture:
+    word = "abnormal" if row["label"] == 1 else "normal"
+    caption = f"{row['number']}: {word}\nA {row['probability_a']:.2f}  B {row['probability_b']:.2f}"
+    return Picture(Path(str(row["root"])) / str(row["path"]), caption)

@@ -1,0 +1,79 @@
+"""Change the card in a model file; the weights stay as they are, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import onnx
+
+from osteon.card import Card
+from osteon.errors import ModelFileError
+from osteon.model import load_model, packaged_models
+
+
+def model_path(reference: str | None) -> Path:
+    """Return the file of a model: a path, `name@version` of one that the package brings, or None for the package's newest.
+
+    Raises:
+        ModelFileError: the package brings no such model.
+    """
+    packaged = packaged_models()
+    if reference is not None and (reference not in packaged or Path(reference).exists()):
+        return Path(reference)
+    if not packaged:
+        raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
+    return Path(str(packaged[reference or next(reversed(packaged))]))
+
+
+def with_card(path: Path, card: Card, out: Path) -> None:
+    """Write a copy of a model file that carries another card; `out` is whole or as it was, and may be `path` itself.
+
+    Both the file and the copy are opened as any user opens them before `out` is touched.
+
+    Raises:
+        ModelFileError: no model file, a card of another frame or evidence pooling, or `out` cannot be written.
+    """
+    old = load_model(path).card
+    if (old.frame, old.pooling) != (card.frame, card.pooling):
+        raise ModelFileError(f"{path}: the new card has another frame or evidence pooling than the file, and these belong to its weights.")
+    model = onnx.load_model(str(path))
+    for entry in model.metadata_props:
+        if entry.key == "card":
+            entry.value = card.to_json()
+    _write(model.SerializeToString(), out)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes, hexadecimal.
+
+    Raises:
+        ModelFileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as fault:
+        raise ModelFileError(f"{path}: the model file cannot be read ({fault.strerror}).") from fault
+
+
+def _write(content: bytes, out: Path) -> None:
+    part: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=out.parent, suffix=".part.onnx")
+        part = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        load_model(part)
+        part.replace(out)
+    except OSError as fault:
+        raise ModelFileError(f"{out}: the model file cannot be written ({fault.strerror}). What stood there is unchanged.") from fault
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import map_coordinates
+
+from made_model import made_card, make_model
+from osteon.card import Calibration, Card, Decision, Frame, Pooling
+from osteon.explanation import STRONGEST, colours, heat, overlay, peak, scale, spread, write_overlay
+from osteon.film import Film, Placement, place
+from osteon.model import Model, load_model
+from osteon.prediction import FilmPrediction, pool_evidence
+
+LEVELS = Decision(doubt_from=0.2, doubt_to=0.6)
+
+
+def film_of(pixels: NDArray[np.floating], truncated: bool = False) -> Film:
+    return Film(pixels.astype(np.float32), "film.png", "PNG", truncated)
+
+
+def bright_film(height: int, width: int, box: tuple[int, int, int, int]) -> Film:
+    """A dark film with a bright box (x, y, width, height)."""
+    x, y, w, h = box
+    pixels = np.full((height, width), 0.2)
+    pixels[y : y + h, x : x + w] = 1
+    return film_of(pixels)
+
+
+def told(film: Film, evidence: NDArray[np.floating], card: Card) -> FilmPrediction:
+    logit = float(pool_evidence(evidence.astype(np.float32), card.pooling))
+    p = card.probability(logit)
+    return FilmPrediction("film.png", logit, p, card.level(p), evidence.astype(np.float32), place(film, card.frame))
+
+
+@pytest.fixture(scope="module")
+def brightness(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    card = made_card(320, pooling=Pooling(kind="logsumexp", sharpness=2.0), decision=LEVELS)
+    return load_model(make_model(tmp_path_factory.mktemp("model") / "m.onnx", card, "brightness"))
+
+
+@pytest.mark.parametrize("kind", ["mean", "logsumexp"])
+@given(seed=st.integers(0, 999), offset=st.floats(-12, 6), slope=st.floats(0.3, 3))
+def test_no_place_is_hotter_than_its_film(kind: Literal["mean", "logsumexp"], seed: int, offset: float, slope: float) -> None:
+    card = made_card(pooling=Pooling(kind=kind, sharpness=2.0, bias=0.5), calibration=Calibration(slope=slope), decision=LEVELS)
+    evidence = (np.random.default_rng(seed).normal(0, 4, (5, 6)) + offset).astype(np.float32)
+    film = card.probability(float(pool_evidence(evidence, card.pooling)))
+    hot = heat(evidence, film, card)
+    assert hot.shape == (5, 6)
+    assert 0 <= hot.min() <= hot.max() <= scale(np.array(film), card) + 1e-9
+
+
+def test_a_cell_that_speaks_alone_is_as_hot_as_the_film() -> None:
+    card = made_card(decision=LEVELS)
+    evidence = np.full((20, 20), -40, np.float32)
+    evidence[3, 4] = 6
+    film = card.probability(float(pool_evidence(evidence, card.pooling)))
+    hot = heat(evidence, film, card)
+    assert hot[3, 4] == pytest.approx(float(scale(np.array(film), card)), abs=1e-6)
+    assert np.delete(hot.ravel(), 64).max() < 1e-6
+
+
+def test_the_scale_is_the_same_for_every_film() -> None:
+    card, cells = made_card(decision=LEVELS), np.array([[-3.0, 0.0], [1.0, -40.0]], np.float32)
+    with_peak = cells.copy()
+    with_peak[1, 1] = 9
+    weak, strong = heat(cells, 0.99, card), heat(with_peak, 0.999, card)
+    np.testing.assert_array_equal(weak.ravel()[:3], strong.ravel()[:3])
+
+
+def test_levels_take_a_third_of_the_colours_each() -> None:
+    card = made_card(decision=LEVELS)
+    np.testing.assert_allclose(scale(np.array([0, 0.2, 0.4, 0.6, 1]), card), [0, 1 / 3, 1 / 2, 2 / 3, 1])
+    np.testing.assert_allclose(scale(np.array([0, 0.25, 0.5, 1]), made_card()), [0, 0.25, 0.5, 1])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.0, 0.4), (0.4, 1.0)])
+def test_thresholds_at_the_ends_keep_the_scale_rising(low: float, high: float) -> None:
+    card = made_card(decision=Decision(doubt_from=low, doubt_to=high))
+    steps = scale(np.linspace(0, 1, 50), card)
+    assert (np.diff(steps) >= 0).all()
+    overlay(film_of(np.zeros((64, 64))), told(film_of(np.zeros((64, 64))), np.zeros((4, 4)), card), card)
+
+
+def test_colours_are_plasma_and_rise_in_lightness() -> None:
+    steps = np.linspace(0, 1, 200)
+    reference = colormaps["plasma"](steps)[:, :3] * 255
+    assert np.abs(colours(steps) - reference).max() < 6
+    assert (np.diff(colours(steps) @ [0.2126, 0.7152, 0.0722]) > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 70), (200, 90), (64, 64)])
+@pytest.mark.parametrize("aspect", ["pad", "stretch"])
+def test_spread_is_scipys_linear_interpolation(shape: tuple[int, int], aspect: Literal["pad", "stretch"]) -> None:
+    frame = Frame(size=64, aspect=aspect)
+    placement = place(film_of(np.zeros(shape)), frame)
+    cells = np.random.default_rng(0).uniform(0, 1, (4, 5))
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    at_x, at_y = placement.to_frame(x, y)
+    reference = map_coordinates(cells, [at_y * 4 / 64 - 0.5, at_x * 5 / 64 - 0.5], order=1, mode="nearest")
+    np.testing.assert_allclose(spread(cells, placement, frame, shape), reference, atol=1e-5)
+
+
+def test_what_the_network_did_not_see_has_no_colour() -> None:
+    placement = Placement(left=10, top=20, width=40, height=50, scale_x=1.28, scale_y=1.28, offset_x=6.4, offset_y=0)
+    full = spread(np.ones((4, 4)), placement, Frame(size=64), (100, 80))
+    assert (full[20:70, 10:50] == 1).all()
+    assert full.sum() == 40 * 50
+
+
+@pytest.mark.parametrize("box", [(0, 0, 100, 100), (260, 300, 100, 100), (300, 0, 100, 100), (128, 256, 80, 80)])
+@pytest.mark.parametrize("aspect", ["pad", "stretch"])
+def test_heat_stands_where_the_evidence_is(brightness: Model, box: tuple[int, int, int, int], aspect: Literal["pad", "stretch"]) -> None:
+    film = bright_film(500, 400, box)
+    card = made_card(320, frame=Frame(size=320, aspect=aspect), decision=LEVELS)
+    model = Model(card, brightness._request.get_compiled_model())
+    prediction = model.predict_film(film)
+    assert prediction.evidence is not None
+    assert prediction.placement is not None
+    full = spread(heat(prediction.evidence, 1.0, card), prediction.placement, card.frame, (500, 400))
+    x, y, w, h = box
+    inside = np.zeros((500, 400), bool)
+    inside[y : y + h, x : x + w] = True
+    assert full[inside].mean() > 0.5
+    assert full[~inside].mean() < 0.05
+    px, py, value = peak(prediction.evidence, prediction.placement, card.frame)
+    assert x <= px <= x + w
+    assert y <= py <= y + h
+    assert value == prediction.evidence.max()
+
+
+def test_a_peak_in_the_padding_is_brought_into_the_film() -> None:
+    film, frame = film_of(np.zeros((100, 50))), Frame(size=64)
+    evidence = np.zeros((4, 4), np.float32)
+    evidence[2, 0] = 5
+    assert peak(evidence, place(film, frame), frame)[0] == 0
+
+
+def test_a_normal_film_stays_grey(brightness: Model) -> None:
+    film = film_of(np.random.default_rng(0).uniform(0, 0.4, (300, 250)))
+    prediction = brightness.predict_film(film)
+    assert prediction.level == "no"
+    drawn = overlay(film, prediction, brightness.card)[:300, :250].astype(int)
+    np.testing.assert_array_equal(drawn, np.rint(film.pixels * 255).astype(int)[..., None].repeat(3, axis=2))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (89, 120), (600, 40), (512, 384), (1400, 1100)])
+def test_an_overlay_keeps_the_films_resolution_and_bears_a_legend(brightness: Model, height: int, width: int) -> None:
+    film = bright_film(height, width, (0, 0, width // 4, height // 4))
+    prediction = brightness.predict_film(film)
+    before = film.pixels.copy()
+    drawn = overlay(film, prediction, brightness.card)
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[0] > height + 90
+    assert drawn.shape[1] == max(width, 30 * max(13, min(height, width) // 40))
+    np.testing.assert_array_equal(drawn[height - 1, width - 1], np.rint(film.pixels[-1, -1] * 255))
+    assert np.ptp(drawn[height:].astype(int), axis=2).max() > 60
+    assert (drawn[:height, width:] == 0).all()
+    np.testing.assert_array_equal(film.pixels, before)
+
+
+def test_the_legend_differs_by_level_probability_and_truncation() -> None:
+    card = made_card(decision=LEVELS)
+    film = film_of(np.zeros((64, 64)))
+    legends = {overlay(film, told(film, np.full((4, 4), e), card), card)[64:].tobytes() for e in (-3.0, -1.0, 2.0)}
+    whole = told(film, np.zeros((4, 4)), card)
+    from dataclasses import replace
+
+    assert len(legends) == 3
+    assert not np.array_equal(overlay(film, whole, card), overlay(film, replace(whole, truncated=True), card))
+
+
+def test_the_strongest_colour_leaves_the_bone_visible() -> None:
+    card, film = made_card(decision=LEVELS), film_of(np.linspace(0, 1, 64 * 64).reshape(64, 64))
+    drawn = overlay(film, told(film, np.full((4, 4), 30.0), card), card)[:64, :64].astype(float)
+    expected = (1 - STRONGEST) * film.pixels[..., None] * 255 + STRONGEST * colours(np.array([1.0]))
+    assert np.abs(drawn - expected).max() < 1.5
+
+
+def test_a_film_without_evidence_has_no_overlay() -> None:
+    with pytest.raises(ValueError, match="evidence"):
+        overlay(film_of(np.zeros((64, 64))), FilmPrediction("film.png", error="empty"), made_card())
+
+
+def test_it_is_written_as_png(tmp_path: Path, brightness: Model) -> None:
+    film = bright_film(100, 120, (10, 10, 50, 50))
+    prediction = brightness.predict_film(film)
+    write_overlay(tmp_path / "o.png", film, prediction, brightness.card)
+    with Image.open(tmp_path / "o.png") as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
+        np.testing.assert_array_equal(np.asarray(image), overlay(film, prediction, brightness.card))

@@ -1,0 +1,59 @@
+"""The paper's loss, film by film, against its formula; the evidence's loss against the same cross-entropy by hand."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from osteon.lab.training.batches import Batch
+from osteon.lab.training.losses import evidence_loss, film_loss
+from osteon.lab.training.recipe import OSTEON, PAPER
+
+LOGITS = [-30.0, -2.0, 0.0, 0.7, 3.0, 40.0]
+
+
+def made_batch(label: list[float], weight: list[float], boxed: list[bool] | None = None) -> Batch:
+    n = len(label)
+    known = torch.tensor(boxed or [False] * n)
+    return Batch(torch.zeros(n, 4, 4, dtype=torch.uint8), torch.tensor(label), torch.tensor(weight), torch.zeros(n, 1, 4), known)
+
+
+def entropy(logit: float, target: float) -> float:
+    """-t log p - (1 - t) log(1 - p) with p = sigmoid(logit), in numbers of any size."""
+    return target * math.log1p(math.exp(-logit)) + (1 - target) * (logit + math.log1p(math.exp(-logit)))
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_film_loss_is_the_paper_s_formula(label: float) -> None:
+    # arXiv 1712.06957v4, section 3.1: -w(T,1) y log p - w(T,0) (1 - y) log(1 - p)
+    weights = [0.25, 0.5, 0.75, 0.6, 0.1, 0.9]
+    batch = made_batch([label] * 6, weights)
+    told = film_loss(torch.tensor(LOGITS), batch, PAPER)
+    by_hand = [w * entropy(x, label) for x, w in zip(LOGITS, weights, strict=True)]
+    np.testing.assert_allclose(told.numpy(), by_hand, rtol=1e-6, atol=1e-12)
+
+
+def test_the_plain_loss_is_the_cross_entropy() -> None:
+    batch = made_batch([1.0, 0.0], [1.0, 1.0])
+    told = film_loss(torch.tensor([0.3, 0.3]), batch, OSTEON)
+    p = 1 / (1 + math.exp(-0.3))
+    np.testing.assert_allclose(told.numpy(), [-math.log(p), -math.log(1 - p)], rtol=1e-6)
+
+
+def test_label_smoothing_moves_both_targets_towards_a_half() -> None:
+    recipe = msgspec.structs.replace(OSTEON, label_smoothing=0.2)
+    told = film_loss(torch.tensor([0.3, 0.3]), made_batch([1.0, 0.0], [1.0, 1.0]), recipe)
+    np.testing.assert_allclose(told.numpy(), [entropy(0.3, 0.9), entropy(0.3, 0.1)], rtol=1e-6)
+
+
+def test_evidence_loss_by_hand() -> None:
+    recipe = msgspec.structs.replace(OSTEON, box_cells=8.0)
+    cells = torch.tensor([[[-4.0, 1.0], [0.5, -1.0]]] * 2)
+    target = torch.tensor([[[0.0, 1.0], [0.0, 0.0]]] * 2)
+    told = evidence_loss(cells, target, made_batch([1.0, 1.0], [1.0, 1.0], [True, False]), recipe)
+    by_hand = (entropy(-4.0, 0) + 8 * entropy(1.0, 1) + entropy(0.5, 0) + entropy(-1.0, 0)) / 4
+    np.testing.assert_allclose(told.numpy(), [by_hand, 0.0], rtol=1e-6)

@@ -1,0 +1,117 @@
+"""`paper` and `article` are what was published; what a user changes is checked and noted."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from osteon.card import Frame, Pooling
+from osteon.errors import UsageError
+from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, RECIPES, Augmentation, Recipe, recipe
+
+PUBLISHED = {
+    "network": "densenet169",
+    "init": "imagenet",
+    "freeze": 0,
+    "head": "mean",
+    "pooling": Pooling(kind="mean"),
+    "dropout": 0.0,
+    "loss": "weighted",
+    "label_smoothing": 0.0,
+    "box_loss": 0.0,
+    "abnormal_repeat": 1,
+    "augmentation": Augmentation(rotation=30, flip=0.5),
+    "optimizer": "adam",
+    "learning_rate": 1e-4,
+    "head_learning_rate": 1e-4,
+    "weight_decay": 0.0,
+    "schedule": "plateau",
+    "warmup": 0.0,
+    "batch": 8,
+    "ema": 0.0,
+    "keep": 5,
+    "select_by": "loss",
+    "precision": "float32",
+}
+"""Rajpurkar et al., arXiv 1712.06957v4, section 3: DenseNet-169 from ImageNet weights, global average and one linear unit, the weighted
+loss, inversion and rotation up to 30 degrees, Adam with 1e-4 in batches of 8, and the five models with the lowest validation loss."""
+
+
+@pytest.mark.parametrize("setting", PUBLISHED)
+def test_paper_is_the_published_recipe(setting: str) -> None:
+    assert getattr(PAPER, setting) == PUBLISHED[setting]
+
+
+def test_paper_s_films_are_stretched_to_320() -> None:
+    assert PAPER.frame == Frame(size=320, crop="none", aspect="stretch", interpolation="bilinear")
+
+
+def test_article_is_the_paper_but_for_three_settings() -> None:
+    departed = msgspec.structs.replace(PAPER, name="article", frame=Frame(size=224, aspect="stretch"), dropout=0.1, loss="plain")
+    assert departed == ARTICLE
+
+
+def test_what_was_not_published_is_listed() -> None:
+    for published in (PAPER, ARTICLE):
+        assert any("--select" in line for line in published.departures)
+        assert any("patience" in line for line in published.departures)
+        assert any("averages logits" in line for line in published.departures)
+    assert PAPER.patience > 0  # what the second line speaks of
+
+
+def test_osteon_is_the_default_s_family() -> None:
+    assert OSTEON.network.startswith("lite") and OSTEON.init == "imagenet" and not OSTEON.departures
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_without_changes_is_itself(name: str) -> None:
+    assert recipe(name) == RECIPES[name]
+    assert msgspec.json.decode(msgspec.json.encode(RECIPES[name]), type=Recipe) == RECIPES[name]
+
+
+def test_changes_are_made_and_noted_in_their_order() -> None:
+    changed = recipe(
+        "paper", ["epochs=3", "frame.size=224", "augmentation.flip=0", "pooling.sharpness=2.5", "network=lite0", "init=random"]
+    )
+    assert (changed.epochs, changed.frame.size, changed.augmentation.flip, changed.pooling.sharpness) == (3, 224, 0.0, 2.5)
+    assert (changed.network, changed.init) == ("lite0", "random")
+    assert changed.departures == (
+        *PAPER.departures,
+        "epochs: 30 -> 3",
+        "frame.size: 320 -> 224",
+        "augmentation.flip: 0.5 -> 0",
+        "pooling.sharpness: 1.0 -> 2.5",
+        "network: densenet169 -> lite0",
+        "init: imagenet -> random",
+    )
+
+
+def test_changes_leave_the_recipes_as_they_are() -> None:
+    before = msgspec.json.encode(PAPER)
+    recipe("paper", ["frame.size=64", "augmentation.rotation=0"])
+    assert msgspec.json.encode(PAPER) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "epoch=3", "epochs", "epochs=", "epochs=0", "epochs=1.5", "epochs=many", "=3", "", "frame=3", "frame.size=16", "frame.width=3",
+        "frame.size.x=3", "epochs.size=3", "network=resnet50", "head=max", "batch=0", "learning_rate=0", "learning_rate=nan", "dropout=2",
+        "augmentation.scale=1", "augmentation.flip=-1", "warmup=1", "ema=1", "seed=-1", "keep=0", "evidence_stride=4", "name=mine",
+        "departures=none", "pooling.kind=max",
+    ],
+)  # fmt: skip
+def test_a_change_that_does_not_fit_is_refused(change: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        recipe("osteon", [change])
+
+
+def test_a_refusal_names_only_settings_that_can_be_set() -> None:
+    with pytest.raises(UsageError) as told:
+        recipe("osteon", ["nothing=1"])
+    assert "learning_rate" in str(told.value) and "departures" not in str(told.value)
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'papers'.*paper, article, osteon"):
+        recipe("papers")
