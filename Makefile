@@ -34,7 +34,7 @@ format: $(VENV)/dev.stamp  ## ruff's fixes and formatting, written
 	$(RUN)/ruff format .
 
 bench: $(VENV)/dev.stamp  ## the benchmarks, one after the other
-	@for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
 
 clean:  ## removes environments, caches and the demo
 	rm -rf .venv .venv-core demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

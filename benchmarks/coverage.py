@@ -79,9 +79,11 @@ def figures(sample: Sample, weights: Floats) -> dict[str, Floats]:
     return metrics.measure(sample, THRESHOLD, weights, (PREVALENCE,))
 
 
-def coverage(population: Population, sets: int = 1000, studies: int = 200, kinds: tuple[str, ...] = KINDS) -> dict[str, dict[str, float]]:
+def coverage(
+    population: Population, sets: int = 1000, studies: int = 200, kinds: tuple[str, ...] = KINDS, known_from: int = 2_000_000
+) -> dict[str, dict[str, float]]:
     """Return for each figure and kind of interval the share of made test sets whose interval holds the truth."""
-    true = truth(population)
+    true = truth(population, known_from)
     hits: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for seed in range(sets):
         sample = draw(population, studies, np.random.default_rng(seed))

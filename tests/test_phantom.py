@@ -16,7 +16,7 @@ from osteon.film import read_film
 from osteon.lab.phantom.anatomy import REGIONS
 from osteon.lab.phantom.build import Build, wire
 from osteon.lab.phantom.chords import chord, cut_chord
-from osteon.lab.phantom.dataset import DatasetSpec, make_dataset, make_study, plan_dataset
+from osteon.lab.phantom.dataset import DatasetSpec, make_dataset, make_study, plan_dataset, read_boxes
 from osteon.lab.phantom.film import draw_patient, make_film, stage
 from osteon.lab.phantom.physics import (
     ATTENUATION,
@@ -373,6 +373,25 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path) -> None:
         make_dataset(tmp_path, SPEC)
 
 
+def test_a_begun_data_set_goes_on_and_another_does_not_mix_with_it(tree) -> None:
+    folder, made, _ = tree
+    film = next((folder / "PHANTOM-v1").rglob("image1.png"))
+    before = film.read_bytes()
+    film.unlink()
+    (folder / "PHANTOM-v1" / "boxes.csv").unlink()
+    assert make_dataset(folder, SPEC) == made
+    assert film.read_bytes() == before
+    with pytest.raises(DatasetError, match="other settings"):
+        make_dataset(folder, replace(SPEC, seed=5))
+
+
+def test_boxes_are_read_back_by_film(tree) -> None:
+    folder, made, _ = tree
+    boxes = read_boxes(folder / "PHANTOM-v1")
+    assert {kind for found in boxes.values() for kind, _ in found} == set(made.kinds)
+    assert all(len(box) == 4 for found in boxes.values() for _, box in found)
+
+
 @pytest.mark.parametrize("shape", [(7, 5), (7, 5, 3)])
 def test_png_reads_back(shape, tmp_path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape[:2], dtype=np.uint8)
@@ -386,10 +405,8 @@ def test_png_reads_back(shape, tmp_path) -> None:
 
 
 def test_the_command_says_what_it_made(tmp_path) -> None:
-    import osteon.cli.phantom  # noqa: F401 - adds its sub-command
-    from osteon.cli import app
+    from osteon.cli import app, phantom, predict  # noqa: F401 - two sub-commands, so that each has to be named
 
-    app.command("nothing")(lambda: None)
     result = CliRunner().invoke(app, ["phantom", "-o", str(tmp_path), "--studies", "1", "--size", "128", "128", "--workers", "1"])
     assert result.exit_code == 0, result.output
     assert "7 studies" in result.output

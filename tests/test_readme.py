@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
-from house import PACKAGE, ROOT, sources, tree
+from house import PACKAGE, ROOT, Module, sources, tree
 from osteon.cli import app
+from osteon.lab.phantom import film, png
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -53,11 +55,24 @@ def test_make_knows_every_target_that_a_page_names() -> None:
 
 @pytest.mark.parametrize("words", [w for w in commands() if w[0] == "osteon"], ids=" ".join)
 def test_the_command_line_knows_every_option_that_readme_names(words: list[str]) -> None:
-    from osteon.cli import data, evaluate, predict, train  # noqa: F401 - each adds its sub-commands
-
+    for stage in Module("cli/__init__.py").imports:
+        if stage.deferred and stage.name.startswith("osteon.cli."):
+            importlib.import_module(stage.name)  # adds its sub-commands, as `main` does
     command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words[2:] if word.startswith("-")} <= known
+
+
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    made = film.make_film(np.random.default_rng(1), "WRIST", abnormal=True)
+    (tmp_path / "wrist.png").write_bytes(png.encode_png(made.pixels))
+    monkeypatch.chdir(tmp_path)
+    [example] = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    probability, level, model = capsys.readouterr().out.split()
+    assert 0 <= float(probability) <= 1
+    assert level in ("no", "doubt", "yes")
+    assert re.fullmatch(r"\S+@\S+", model)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -91,7 +106,5 @@ def test_no_spot_is_left_to_fill() -> None:
 
 
 def test_changelog_begins_with_what_is_unreleased() -> None:
-    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
-    first = next(line for line in lines if line.startswith("## "))
-    assert first == "## [Unreleased]"
-    assert any(takewhile(lambda line: not line.startswith("## "), lines[lines.index(first) + 1 :]))
+    sections = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert re.match(r"\[Unreleased\]\n\s*### \w+\n\s*- ", sections[1])

@@ -89,7 +89,7 @@ def calibrate_into(calibrated: Calibrated, before: Predictions, crossed: Predict
     plan = Plan(split=calibrated.plan.split, study_pooling=calibrated.plan.pooling, resamples=1)
     draw = {
         name: next(iter(level_tables(of_split(p, plan.split).films, plan))).sample
-        for name, p in (("before", before), (f"after ({calibrated.plan.method}, cross-fitted)", crossed))
+        for name, p in (("before", before), (f"after, {calibrated.plan.method}, cross-fitted", crossed))
     }
     draw_reliability(draw, out / "calibration.png")
 

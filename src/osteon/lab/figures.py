@@ -107,7 +107,7 @@ def draw_reliability(samples: dict[str, Sample], path: Path) -> Path:
         samples: By name, at most three: one, or before and after calibration.
         path: PNG.
     """
-    with _pages(path, (_WIDE, _HIGH + 0.7), [4, 1]) as (axes, below):
+    with _pages(path, (_WIDE, _HIGH + 1.1), [4, 1]) as (axes, below):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":", label="perfectly calibrated")
         for i, ((name, sample), look) in enumerate(zip(samples.items(), _LOOKS, strict=False)):
             bins = _reliability_bins(sample)
@@ -117,7 +117,7 @@ def draw_reliability(samples: dict[str, Sample], path: Path) -> Path:
             axes.errorbar(bins.mean, bins.share, spread, label=f"{name}: ECE {ece:.3f}", **marks, **look)
             below.hist(sample.probability, bins=np.linspace(0, 1, metrics.BINS * 2 + 1), histtype="step", **look)
         _square(axes, "", "share abnormal")
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0))
         below.set(xlabel="probability", ylabel="count", xlim=(-0.02, 1.02))
     return path
 

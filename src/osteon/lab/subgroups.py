@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
@@ -27,14 +28,15 @@ _MANY_FILMS = 4
 
 
 def with_classes(films: pl.DataFrame) -> pl.DataFrame:
-    """Return the films with the columns `films` ("1", "2", "3", "4 or more") and `size` ("up to 256", ...), where `width` is known."""
+    """Return the films with the columns `films` ("1", "2", "3", "4 or more") and `size` ("1 to 256", ...), where `width` is known."""
     count = pl.len().over("study")
     films = films.with_columns(films=pl.when(count >= _MANY_FILMS).then(pl.lit(f"{_MANY_FILMS} or more")).otherwise(count.cast(pl.String)))
     if not {"width", "height"} <= set(films.columns):
         return films
-    longer = pl.max_horizontal("width", "height")
-    labels = [f"up to {_SIZES[0]}", *(f"{low + 1} to {high}" for low, high in pairwise(_SIZES)), f"above {_SIZES[-1]}"]
-    return films.with_columns(size=longer.cut(list(_SIZES), labels=labels).cast(pl.String))
+    longer, size = pl.max_horizontal("width", "height"), pl.lit(f"above {_SIZES[-1]}")
+    for low, high in pairwise((0, *_SIZES)[::-1]):
+        size = pl.when(longer <= low).then(pl.lit(f"{high + 1} to {low}")).otherwise(size)
+    return films.with_columns(size=pl.when(longer.is_not_null()).then(size))
 
 
 def pool(pooling: StudyPooling) -> pl.Expr:
@@ -81,7 +83,7 @@ def subgroups(table: pl.DataFrame, column: str) -> Iterator[tuple[str, Bools]]:
     values = _classes(table[column])
     if values.n_unique() < 2:
         return
-    for value in values.unique().sort().to_list():
+    for value in sorted(values.unique().to_list(), key=_natural):
         yield f"{column}={value}", (values == value).to_numpy()
 
 
@@ -91,6 +93,19 @@ def _countable(values: pl.Series) -> bool:
 
 def _classes(values: pl.Series) -> pl.Series:
     if values.dtype.is_numeric() and values.n_unique() > QUARTERS_ABOVE:
-        values = values.qcut(4, allow_duplicates=True)
+        return _quarters(values)
     words = values.cast(pl.String).fill_null("")
     return words.replace({"": UNKNOWN})
+
+
+def _quarters(values: pl.Series) -> pl.Series:
+    numbers = values.to_numpy().astype(np.float64)
+    edges = np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1])
+    quarter = np.searchsorted(edges[1:-1], numbers, side="left")
+    names = np.array([f"quarter {i + 1}: {low:g} to {high:g}" for i, (low, high) in enumerate(pairwise(edges))])
+    return pl.Series(np.where(np.isnan(numbers), UNKNOWN, names[quarter]))
+
+
+def _natural(text: str) -> tuple[int, str]:
+    number = re.search(r"\d+", text)
+    return (int(number[0]) if number else 0, text)

@@ -29,6 +29,7 @@ from osteon.lab.phantom.film import PhantomFilm, draw_patient, take
 from osteon.lab.phantom.png import encode_png
 from osteon.regions import MURA_STUDY_TYPES
 
+RECORD = "phantom.json"
 CHUNK = 4
 """Studies that a worker makes at a time."""
 
@@ -109,21 +110,27 @@ def make_dataset(folder: str | Path, spec: DatasetSpec, progress: Callable[[int,
 
     Raises:
         UsageError: settings that do not fit.
-        DatasetError: the root is there already and holds something else.
+        DatasetError: the root is there already and holds something else, or phantoms of other settings.
     """
     _check(spec)
     root = Path(folder) / spec.name
-    if root.exists() and any(root.iterdir()) and not (root / "phantom.json").is_file():
-        raise DatasetError(f"{root}: already holds something that is no phantom data set. Choose another folder.")
+    _claim(root, spec)
     plan = plan_dataset(spec)
     total, films = sum(s.films for s in plan), list[MadeFilm]()
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "phantom.json").write_text("{}")
     for made in _make(root, plan, spec):
         films += made
         if progress:
             progress(len(films), total)
     return _write_tables(root, plan, films, spec)
+
+
+def read_boxes(root: Path) -> dict[str, list[tuple[str, list[float]]]]:
+    """Return the kind and box (x, y, width, height, film pixels) of each finding, by film path relative to the root."""
+    boxes: dict[str, list[tuple[str, list[float]]]] = {}
+    for row in csv.DictReader((root / "boxes.csv").read_text(encoding="utf-8").splitlines()):
+        box = [float(row[edge]) for edge in ("x", "y", "width", "height")]
+        boxes.setdefault(row["path"], []).append((row["kind"], box))
+    return boxes
 
 
 def plan_dataset(spec: DatasetSpec) -> list[PlannedStudy]:
@@ -180,6 +187,26 @@ def _check(spec: DatasetSpec) -> None:
         raise UsageError(f"made films must not carry the name {spec.name}. Choose a name that is not MURA's.")
 
 
+def _settings(spec: DatasetSpec) -> dict[str, object]:
+    told = {name: value for name, value in asdict(spec).items() if name != "workers"}
+    return told | {"sizes": list(spec.sizes), "study_types": list(spec.study_types)}
+
+
+def _claim(root: Path, spec: DatasetSpec) -> None:
+    """Make the root, or take one that was begun with the same settings: whatever is there will be the same again."""
+    record = root / RECORD
+    if root.is_dir() and any(root.iterdir()):
+        try:
+            begun = msgspec.json.decode(record.read_bytes())["settings"]
+        except (OSError, msgspec.MsgspecError, KeyError, TypeError) as fault:
+            raise DatasetError(f"{root}: already holds something that is no phantom data set. Choose another folder.") from fault
+        if begun != _settings(spec):
+            raise DatasetError(f"{root}: already holds phantoms of other settings ({record.name} has them). Choose another folder.")
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    record.write_bytes(msgspec.json.format(msgspec.json.encode({"settings": _settings(spec)}), indent=1))
+
+
 def _patients(order: list[str], rng: np.random.Generator) -> list[list[str]]:
     patients, at = [], 0
     while at < len(order):
@@ -227,7 +254,7 @@ def _write_tables(root: Path, plan: list[PlannedStudy], films: list[MadeFilm], s
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["path", "kind", "x", "y", "width", "height"])
     table.writerows([f.path, f.kind, *box] for f in films for box in f.boxes)
-    (root / "boxes.csv").write_text(text.getvalue())
+    (root / "boxes.csv").write_text(text.getvalue(), encoding="utf-8")
     made = Made(
         root=str(root),
         patients=len({s.patient for s in plan}),
@@ -236,7 +263,7 @@ def _write_tables(root: Path, plan: list[PlannedStudy], films: list[MadeFilm], s
         abnormal_studies=sum(s.abnormal for s in plan),
         kinds={kind: sum(f.kind == kind for f in films) for kind in sorted({f.kind for f in films} - {""})},
     )
-    settings = {k: v for k, v in asdict(spec).items() if k != "workers"}
-    counts = {k: v for k, v in asdict(made).items() if k != "root"}
-    (root / "phantom.json").write_bytes(msgspec.json.format(msgspec.json.encode({"settings": settings, "made": counts}), indent=1))
+    counts = {name: value for name, value in asdict(made).items() if name != "root"}
+    record = {"settings": _settings(spec), "made": counts}
+    (root / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
     return made

@@ -1,0 +1,24 @@
+"""One process at a time: a lock that goes with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+
+def hold(path: Path, wait: bool = True) -> IO[str] | None:
+    """Lock a file until what is returned is closed, or its process ends; made where it is not there.
+
+    Args:
+        path: The file; its content does not matter.
+        wait: Wait for another holder; else None is returned where there is one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
