@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 400
-"""MB (10^6 bytes) that the core and all it needs may take, pip and setuptools left out."""
+"""MB (2^20 bytes, as `du -m` counts) that the core and all it needs may take; pip and setuptools, which come anyway, left out."""
 
 LAB_ONLY = ("torch", "polars", "matplotlib", "scipy", "sklearn", "seaborn", "onnx", "jinja2", "tensorboard")
 
@@ -47,7 +47,7 @@ def check_size(core: Path) -> None:
     packages = Path(output([str(core / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip())
     tools = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
     counted = [entry for entry in packages.iterdir() if entry.name.split("-")[0] not in tools]
-    size = sum(f.lstat().st_size for entry in counted for f in (entry.rglob("*") if entry.is_dir() else [entry]) if f.is_file()) / 1e6
+    size = sum(f.lstat().st_size for entry in counted for f in (entry.rglob("*") if entry.is_dir() else [entry]) if f.is_file()) / 2**20
     expect(size < LARGEST, f"the core takes {size:.0f} MB, {LARGEST} is the limit")
     print(f"the core and all it needs: {size:.0f} MB")
 

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 OLDEST_PIP = 24  # before, `--dry-run` fetches whole wheels
-SIZES = {"": "0.3 GB", "lab": "1.9 GB", "lab,dev": "2.2 GB"}
+SIZES = {"": "0.4 GB", "lab": "1.9 GB", "lab,dev": "2.2 GB"}
 OTHER_PYTHON = "Give another one: make PYTHON=/path/to/python3"
 CUDA = "the CUDA build (2.7 GB to download: torch and NVIDIA's libraries)"
 
@@ -153,8 +153,8 @@ def pip_version(python: Path) -> int:
 
 
 def megabytes(folder: Path) -> int:
-    """Return the size of a folder in MB (10^6 bytes)."""
-    return sum(f.lstat().st_size for f in folder.rglob("*") if f.is_file()) // 1_000_000
+    """Return the size of a folder in MB, as `du -m` counts."""
+    return sum(f.lstat().st_size for f in folder.rglob("*") if f.is_file()) // 2**20
 
 
 def pip(python: Path, *words: str) -> None:

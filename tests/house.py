@@ -31,8 +31,10 @@ def tree(page: str) -> dict[str, str]:
 
 
 def sources() -> list[str]:
-    """Return the Python files of the package, relative to it; an `__init__.py` that only documents its folder is not counted."""
-    return [m.path for m in modules() if not m.only_documents]
+    """Return the files of the package, relative to it; what only documents its folder, and the models themselves, are not counted."""
+    documents = {m.path for m in modules() if m.only_documents}
+    files = {p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*") if p.is_file() and p.suffix not in (".pyc", ".typed", ".onnx")}
+    return sorted(files - documents)
 
 
 def modules() -> list[Module]:

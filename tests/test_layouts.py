@@ -39,8 +39,8 @@ def test_walk_accounts_for_every_file(tmp_path: Path) -> None:
 def test_walk_enters_linked_folders_and_no_circle(tmp_path: Path) -> None:
     made_trees.write(tmp_path / "elsewhere" / "1.png", b"")
     made_trees.write(tmp_path / "top" / "sub" / "2.png", b"")
-    os.symlink(tmp_path / "elsewhere", tmp_path / "top" / "linked")
-    os.symlink(tmp_path / "top", tmp_path / "top" / "sub" / "round")
+    (tmp_path / "top" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "top" / "sub" / "round").symlink_to(tmp_path / "top")
     assert walk(tmp_path / "top").films == ["linked/1.png", "sub/2.png"]
 
 

@@ -25,7 +25,7 @@ def phantom(
     from osteon.cli.progress import counting_bar
     from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
 
-    spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=workers or _cores())
+    spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=workers or usable_cores())
     with counting_bar("films") as progress:
         made = make_dataset(output, spec, progress)
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())
@@ -37,7 +37,8 @@ def phantom(
     )
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

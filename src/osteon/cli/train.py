@@ -59,16 +59,16 @@ def train(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="folder of a training")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folder of a training; of several, an ensemble is made")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write")] = Path("model.onnx"),
     name: Annotated[str, typer.Option(help="name in the card; by default the recipe's")] = "",
     version: Annotated[str, typer.Option(help="version in the card")] = "0.1.0",
-    members: Annotated[int, typer.Option(help="how many of the best passes go into the ensemble")] = 1,
+    members: Annotated[int, typer.Option(help="how many of a training's best passes go into the ensemble")] = 1,
 ) -> None:
-    """Write a training's best weights as one model file with its card, checked against torch."""
+    """Write the best weights of a training, or of several, as one model file with its card, checked against torch."""
     from osteon.lab.training.export import Export, export_run
 
-    done = export_run(Export(run, out, name, version, members))
+    done = export_run(Export(runs[0], out, name, version, members, tuple(runs[1:])))
     typer.echo(f"{out}: {done.card.reference}, {out.stat().st_size / 1e6:.1f} MB, largest difference to torch {done.difference:.1e} logit")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.dicom.tags import code, number
+from osteon.dicom.tags import code, has_items, number, whole
 from osteon.errors import UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 UNWINDOWED_SHARE = 0.001
 """Share of the pixels cut off at either end where a deep film names no window: dead pixels and markers must not set the range."""
+
+_NO_VALUE = 2**31  # that no pixel of 16 bits has
 
 
 def display_table(ds: Dataset, codes: Codes) -> NDArray[np.float32]:
@@ -43,9 +45,9 @@ def display_table(ds: Dataset, codes: Codes) -> NDArray[np.float32]:
     Raises:
         UnsupportedFilm: an attribute is there and makes no sense; the message names its tag.
     """
-    bits = int(ds.BitsStored)
+    bits = whole(ds, "BitsStored", 0)
     every = np.arange(2**bits)
-    stored = np.where(every >= every.size // 2, every - every.size, every) if ds.get("PixelRepresentation") == 1 else every
+    stored = np.where(every >= every.size // 2, every - every.size, every) if whole(ds, "PixelRepresentation", 0) == 1 else every
     padding = _padding(ds, stored)
     values = _modality(ds, stored)
     shown = _voi(ds, values)
@@ -59,33 +61,31 @@ def display_table(ds: Dataset, codes: Codes) -> NDArray[np.float32]:
 
 def _padding(ds: Dataset, stored: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which stored values are padding: PixelPaddingValue, or all from there to PixelPaddingRangeLimit."""
-    first, last = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
-    if not isinstance(first, int):
-        return np.zeros(stored.shape, np.bool_)
-    other = last if isinstance(last, int) else first
+    first = whole(ds, "PixelPaddingValue", _NO_VALUE)
+    ends = sorted((first, whole(ds, "PixelPaddingRangeLimit", first)))
     wrapped = stored % 2**16  # written as US where it should be SS, and the other way round
-    ends = sorted((first, other))
     return ((stored >= ends[0]) & (stored <= ends[1])) | ((wrapped >= ends[0]) & (wrapped <= ends[1]))
 
 
 def _modality(ds: Dataset, stored: NDArray[np.int64]) -> NDArray[np.float64]:
     """Modality LUT, else rescale (PS3.3 C.11.1)."""
-    if ds.get("ModalityLUTSequence"):
+    if has_items(ds, "ModalityLUTSequence"):
         first, entries = _lut(ds, "ModalityLUTSequence")
         return entries[np.clip(stored - first, 0, entries.size - 1)].astype(np.float64)
     slope, intercept = number(ds, "RescaleSlope", 1.0), number(ds, "RescaleIntercept", 0.0)
-    if slope == 0:
-        raise UnsupportedFilm("RescaleSlope (0028,1053) is 0: every pixel would be the same. Have the sender correct it.")
+    if slope == 0 or not abs(slope) + abs(intercept) < 1e9:
+        raise UnsupportedFilm(f"RescaleSlope (0028,1053) {slope:g}, RescaleIntercept {intercept:g}: no scale. Have the sender correct it.")
     return np.asarray(stored * slope + intercept, np.float64)
 
 
 def _voi(ds: Dataset, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """VOI LUT, else window, into [0, 1] (PS3.3 C.11.2); None where the film names neither."""
-    if ds.get("VOILUTSequence"):
+    if has_items(ds, "VOILUTSequence"):
         first, entries = _lut(ds, "VOILUTSequence")
         # Descriptors often promise more bits than the entries use; the largest entry says how many they are.
         top = 2 ** max(1, int(entries.max()).bit_length()) - 1
-        return np.asarray(entries[np.clip(np.rint(values).astype(np.int64) - first, 0, entries.size - 1)] / top, np.float64)
+        at = np.clip(np.rint(values).astype(np.int64) - first, 0, entries.size - 1)
+        return np.asarray(entries[at] / top, np.float64)
     centre, width = number(ds, "WindowCenter", np.nan), number(ds, "WindowWidth", np.nan)
     if np.isnan(centre) or np.isnan(width) or width <= 0:
         return None
@@ -118,7 +118,7 @@ def _lut(ds: Dataset, keyword: str) -> tuple[int, NDArray[np.int64]]:
         if not entries.size:
             raise ValueError("no entries")
     except Exception as fault:  # pydicom raises anything for a broken item
-        raise UnsupportedFilm(f"{keyword} ({ds[keyword].tag}) is broken. Have the sender correct it.") from fault
+        raise UnsupportedFilm(f"{keyword} is broken. Have the sender correct it.") from fault
     return first, entries
 
 

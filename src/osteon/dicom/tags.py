@@ -48,6 +48,14 @@ def whole(ds: Dataset, keyword: str, absent: int) -> int:
         return -1
 
 
+def has_items(ds: Dataset, keyword: str) -> bool:
+    """Tell whether a sequence is there and not empty; a broken one counts as there."""
+    try:
+        return bool(ds.get(keyword))
+    except Exception:
+        return True
+
+
 def number(ds: Dataset, keyword: str, absent: float) -> float:
     """Return an attribute as a number, the first of several; `absent` where it is missing or empty.
 

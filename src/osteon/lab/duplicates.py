@@ -65,6 +65,8 @@ def near_duplicates(thumbnails: Thumbnails) -> list[Pair]:
     Args:
         thumbnails: (n, 64, 64), one a film.
     """
+    if len(thumbnails) < 2:
+        return []
     pairs: list[Pair] = []
     for first, second in _candidates(thumbnails):
         a, b = _detail(thumbnails[first]), _detail(thumbnails[second])

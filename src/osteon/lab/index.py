@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +107,13 @@ def read_index(path: str | Path) -> pl.DataFrame:
     except FileNotFoundError as fault:
         raise BadManifest(f"{path}: there is no such index. Make one with: osteon index DATASET -o {path}") from fault
     except (pl.exceptions.PolarsError, OSError) as fault:
-        raise BadManifest(
-            f"{path}: no index can be read from it ({str(fault).splitlines()[0]}). Make it again with osteon index."
-        ) from fault
+        raise BadManifest(f"{path}: no index can be read from it ({_line(fault)}). Make it again with osteon index.") from fault
     if missing := [c for c in COLUMNS if c not in films.columns]:
         raise BadManifest(f"{path}: no index: the column {missing[0]} is missing. Make it with: osteon index DATASET -o {path}")
     try:
         return films.with_columns(_boxes(films["boxes"])).cast(COLUMNS)  # type: ignore[arg-type]
     except (pl.exceptions.PolarsError, ValueError) as fault:
-        raise BadManifest(f"{path}: a column has another type than an index ({str(fault).splitlines()[0]}). Make it again.") from fault
+        raise BadManifest(f"{path}: a column has another type than an index ({_line(fault)}). Make it again.") from fault
 
 
 def write_index(films: pl.DataFrame, path: str | Path, report: Report) -> Report:
@@ -123,7 +123,6 @@ def write_index(films: pl.DataFrame, path: str | Path, report: Report) -> Report
     with its counts.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     _write(films, path)
     _write(study_table(films), path.with_suffix(f".studies{path.suffix}"))
     whole = replace(report, **_counts(films, report.findings))
@@ -183,14 +182,12 @@ def write_article_csv(films: pl.DataFrame, folder: str | Path) -> list[Path]:
     placed = films.filter(pl.col("split") != "").select("split", "study", "label", file=file, folder=file.str.replace(r"[^/]*$", ""))
     if placed.is_empty():
         raise UsageError("the article's tables are written a split, and the index has none. Make one with osteon split.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for (split,), part in placed.sort("file").partition_by("split", as_dict=True).items():
         by_study = part.group_by("study", maintain_order=True).agg(pl.first("folder"), pl.len(), pl.max("label")).drop("study")
         for name, table in (("study", by_study), ("image", part.select("file", "label"))):
-            written.append(folder / f"{split}_{name}_data.csv")
-            table.write_csv(written[-1], include_header=False)
+            written.append(Path(folder) / f"{split}_{name}_data.csv")
+            _replace(written[-1], partial(table.write_csv, include_header=False))
     return written
 
 
@@ -226,13 +223,17 @@ def _write(table: pl.DataFrame, path: Path) -> None:
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
         part.replace(path)
-    except OSError as fault:
-        part.unlink(missing_ok=True)
-        raise UsageError(
-            f"{path}: cannot be written ({fault.strerror or fault}). Free some space, or give another file with -o."
-        ) from fault
+    except (OSError, pl.exceptions.PolarsError) as fault:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written ({_line(fault)}). Free some space, or name another file.") from fault
+
+
+def _line(fault: Exception) -> str:
+    return (isinstance(fault, OSError) and fault.strerror) or str(fault).partition("\n")[0]
 
 
 def _boxes(column: pl.Series) -> pl.Series:

@@ -47,6 +47,7 @@ def build_index(
     seen = inspect_films(files, progress) if decode else read_headers(files)
     films = _completed(dataset, seen)
     films, misfits = _fit_boxes(films)
+    films = films.with_columns(group=_merged(films["group"], _scattered(films)))
     findings = [*dataset.findings, *_unwell(films, seen), *misfits]
     if decode:
         films, duplicates = _keep_duplicates_together(films, seen["thumbnail"])
@@ -100,7 +101,7 @@ def _unwell(films: pl.DataFrame, seen: pl.DataFrame) -> list[Finding]:
 def _keep_duplicates_together(films: pl.DataFrame, thumbnails: pl.Series) -> tuple[pl.DataFrame, list[Finding]]:
     """Merge the groups of duplicates, and list them; where their labels differ, that is a finding of its own."""
     films = films.with_row_index("at")
-    copies = films.filter(pl.col("sha256") != "").group_by("sha256").agg("at").filter(pl.col("at").list.len() > 1)["at"]
+    copies = films.filter(pl.col("status") != "unreadable").group_by("sha256").agg("at").filter(pl.col("at").list.len() > 1)["at"]
     exact = sorted(list(map(int, at)) for at in copies.to_list())
     near = _near(films, thumbnails, exact)
     sets = exact + [[pair.first, pair.second] for pair in near]
@@ -120,6 +121,15 @@ def _keep_duplicates_together(films: pl.DataFrame, thumbnails: pl.Series) -> tup
         if len({labels[k] for k in at} - {None}) > 1
     ]
     return films.drop("at").with_columns(group=_merged(films["group"], sets)), found
+
+
+def _scattered(films: pl.DataFrame) -> list[list[int]]:
+    """Return the films (positions) of each patient and each study whose films the source puts in more than one group."""
+    sets = []
+    for column in ("patient", "study"):
+        named = films.with_row_index("at").filter(pl.col(column) != "").group_by(column).agg("at", groups=pl.n_unique("group"))
+        sets += [list(map(int, at)) for at in named.filter(pl.col("groups") > 1)["at"].to_list()]
+    return sets
 
 
 def _near(films: pl.DataFrame, thumbnails: pl.Series, exact: list[list[int]]) -> list[Pair]:

@@ -42,6 +42,7 @@ _CELLS: dict[str, pl.DataType | type[pl.DataType]] = {
     "thumbnail": pl.Binary,
 }
 _KEY: dict[str, pl.DataType | type[pl.DataType]] = {"path": pl.String, "size": pl.Int64, "changed": pl.Int64}
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _SIZE = struct.Struct(">II").unpack_from
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
@@ -112,7 +113,7 @@ def inspect(path: str) -> Cells:
 
 
 def _inspected(fresh: pl.DataFrame, workers: int | None) -> Iterator[tuple[object, ...]]:
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))  # decoders and hashes let go of the interpreter's lock
+    pool = ThreadPoolExecutor(workers or _cores())  # decoders and hashes let go of the interpreter's lock
     try:
         running: dict[Future[Cells], tuple[object, ...]] = {pool.submit(inspect, row[0]): row for row in fresh.iter_rows()}
         for film in as_completed(running):
@@ -121,10 +122,14 @@ def _inspected(fresh: pl.DataFrame, workers: int | None) -> Iterator[tuple[objec
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _header(path: str) -> tuple[int | None, int | None, str, str]:
     """Return width, height, format, and why it is none of them ("" where it is)."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, _READ)
         start = os.read(handle, 24)
         os.close(handle)
         if len(start) == 24 and start[:16] == _PNG_START:

@@ -175,6 +175,7 @@ def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictio
     """
     table, origin = _read(path)
     _check(table, path)
+    table = table.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     if "probability" not in table.columns:
         table = table.with_columns(probability=1 / (1 + (-pl.col("logit")).exp()))
     if index is None:
@@ -186,7 +187,7 @@ def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictio
 def _read(path: Path) -> tuple[pl.DataFrame, Origin]:
     try:
         if path.suffix.lower() != ".parquet":
-            return pl.read_csv(path, infer_schema_length=None), Origin()
+            return pl.read_csv(path, infer_schema_length=None, null_values=["", "nan", "NaN"]), Origin()
         text = pl.read_parquet_metadata(path).get("osteon")
         return pl.read_parquet(path), msgspec.json.decode(text, type=Origin) if text else Origin()
     except FileNotFoundError as fault:
@@ -203,7 +204,8 @@ def _check(table: pl.DataFrame, path: Path) -> None:
     for name in {"probability", "logit"} & set(table.columns):
         if not table[name].dtype.is_numeric() and table[name].dtype != pl.Null:
             raise MeasurementError(f"{path}: the column `{name}` holds no numbers.")
-    if "probability" in table.columns and not table.filter(~pl.col("probability").is_between(0, 1)).is_empty():
+    outside = ~pl.col("probability").is_between(0, 1) & pl.col("probability").is_not_nan()
+    if "probability" in table.columns and not table.filter(outside).is_empty():
         raise MeasurementError(f"{path}: the column `probability` has values outside 0 to 1. Name the column `logit` if they are log-odds.")
 
 

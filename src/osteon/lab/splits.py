@@ -95,12 +95,12 @@ def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Finding]:
     """Refuse films where a patient or a duplicate stands in two splits; allowed, they are findings for the report.
 
     Raises:
-        LeakySplit: naming some of the groups and a film of each split.
+        LeakySplit: naming a film of each split of some of them.
     """
     found = leaks(films)
     if found.is_empty() or allow:
-        return [Finding("leak", tuple(row["films"]), f"{row['group']} stands in {' and '.join(row['splits'])}") for row in found.to_dicts()]
-    shown = [_named(films, group) for group in found["group"].head(NAMED_LEAKS)]
+        return [Finding("leak", tuple(films), f"one group stands in {' and '.join(splits)}") for _, splits, films in found.iter_rows()]
+    shown = [_one_of_each_split(films, group) for group in found["group"].head(NAMED_LEAKS)]
     more = f"; and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else ""
     raise LeakySplit(
         f"a patient or a duplicate stands in more than one split: {'; '.join(shown)}{more}."
@@ -108,9 +108,14 @@ def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Finding]:
     )
 
 
-def _named(films: pl.DataFrame, group: str) -> str:
-    first = films.filter((pl.col("group") == group) & (pl.col("split") != "")).sort("path").group_by("split", maintain_order=True).first()
-    return f"{group} ({', '.join(first.sort('split')['path'])})"
+def _one_of_each_split(films: pl.DataFrame, group: str) -> str:
+    """Return films by which a person finds a group; not its name, which may be a patient's."""
+    mine = (
+        films.filter((pl.col("group") == group) & (pl.col("split") != ""))
+        .sort("split", "path")
+        .unique("split", keep="first", maintain_order=True)
+    )
+    return " and ".join(f"{path} ({split})" for path, split in mine.select("path", "split").iter_rows())
 
 
 def _check_parts(parts: dict[str, float]) -> None:

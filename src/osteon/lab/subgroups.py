@@ -34,8 +34,8 @@ def with_classes(films: pl.DataFrame) -> pl.DataFrame:
     if not {"width", "height"} <= set(films.columns):
         return films
     longer, size = pl.max_horizontal("width", "height"), pl.lit(f"above {_SIZES[-1]}")
-    for low, high in pairwise((0, *_SIZES)[::-1]):
-        size = pl.when(longer <= low).then(pl.lit(f"{high + 1} to {low}")).otherwise(size)
+    for top, below in pairwise((0, *_SIZES)[::-1]):
+        size = pl.when(longer <= top).then(pl.lit(f"{below + 1} to {top}")).otherwise(size)
     return films.with_columns(size=pl.when(longer.is_not_null()).then(size))
 
 

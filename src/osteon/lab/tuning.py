@@ -1,100 +1,88 @@
-"""Search a recipe's settings: each trial is a short training, judged by the AUROC on the selection split alone.
+"""Search a recipe's settings: each trial is a training, judged by its AUROC on the selection split alone.
 
-The reported split is never there to be looked at: the trials read a copy of the index that holds the two splits and nothing else. The
-study lies in a database that any number of processes may share, and a killed trial goes on from its checkpoint.
+The reported split is never there to be looked at: trials read a copy of the index that holds the two splits and nothing else. The study
+lies in a database that any number of processes and machines may share; a killed trial goes on from its checkpoint.
 
-index.parquet        the films of the two splits
-study.db             the study, unless it lies elsewhere
-trials/0003/         recipe.json, history.json and curves of a trial; its weights are deleted when it has ended
-tuning.json          the plan, a row a trial, how important each setting is
-trials.csv           the same rows for people
-best.recipe.json     the best trial's recipe
+index.parquet    the films of the two splits
+study.db         the study, unless it lies elsewhere
+trials/0003/     recipe.json, history.json and curves of a trial; its weights are deleted when it has ended
+tuning.json      the plan, a row a trial, how important each setting is; with trials.csv, tuning.png and best.recipe.json
 """
 
 from __future__ import annotations
 
-import contextlib
-import datetime
+import multiprocessing
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import IO
 
-import numpy as np
+import msgspec
 import optuna
 import polars as pl
 import sqlalchemy.exc
-from msgspec import Struct, json
-from optuna.trial import FrozenTrial, TrialState
 
-from osteon.errors import DivergedTraining, MeasurementError, UsageError
+from osteon.errors import MeasurementError, OsteonError, TrainingError, UsageError
 from osteon.lab.index import Report, fingerprint, read_index, write_index
-from osteon.lab.lock import hold
-from osteon.lab.search_space import Space, changes, distributions, own_values
 from osteon.lab.splits import refuse_leaks
-from osteon.lab.training.recipe import Recipe, recipe
-from osteon.lab.training.run import Pass, RunFolder, ranked
-from osteon.lab.training.session import TrainingRequest, resume_training, start_training
-from osteon.lab.training.watching import Progress, Watch
+from osteon.lab.training.watching import Watch
+from osteon.lab.trials import Tuning, TuningPlan, drop_weights, make, next_trial
+from osteon.lab.tuning_figure import draw_tuning
+from osteon.lab.tuning_results import TrialResult, Tuned, ended, result, results, write_results
 
-STARTUP = 8
-"""Trials that are drawn at random before the search learns from them, and finish before others are pruned against them."""
+PRUNE_AFTER = 4
+"""Finished trials before others are stopped against their median."""
 
-ABANDONED = 60.0
-"""Seconds after which a trial that was asked for, and never began, counts as killed."""
-
-_BEGAN, _SECONDS, _NOTE, _PLAN = "began", "seconds", "note", "plan"
+_PLAN = "plan"
+_POLL = 0.5
 
 ShowTraining = Callable[[str], AbstractContextManager[Watch]]
-"""Opens what shows a training of that name."""
+"""Opens what shows the training of that name."""
 
 
-class TuningPlan(Struct, frozen=True, kw_only=True):
-    """What is searched; everything that makes two trials comparable. `fingerprint` is of the two splits' films."""
+def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, told: Callable[[TrialResult], None]) -> Tuned:
+    """Make the study's trials, those of earlier calls counted in, and write what they say.
 
-    recipe: str
-    space: Space
-    fixed: tuple[str, ...] = ()
-    learn: str = "train"
-    select: str = "tune"
-    fingerprint: str = ""
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What a worker is told: how many trials there are to be in all, and when no new one begins (seconds since the epoch, 0: never)."""
-
-    plan: TuningPlan
-    out: Path
-    storage: str
-    study: str
-    trials: int
-    until: float = 0.0
-    device: str = "auto"
-    offline: bool = False
-
-    @property
-    def index(self) -> Path:
-        """The films of the two splits."""
-        return self.out / "index.parquet"
-
-    def folder(self, number: int) -> Path:
-        """Return where a trial's training stands."""
-        return self.out / "trials" / f"{number:04d}"
-
-
-def prepare(plan: TuningPlan, index: Path, out: Path) -> TuningPlan:
-    """Write the index of the two splits, and return the plan with their fingerprint.
+    Args:
+        tuning: What to do; its plan gets the fingerprint of the films.
+        source: The index, with the two splits and others.
+        workers: Processes that make trials; one makes them in this process.
+        show: Opens what shows a trial's training; of more workers none is shown.
+        told: Called with each trial that has ended.
 
     Raises:
-        DatasetError: a split is not there, or a patient stands in both.
+        UsageError, DatasetError, MeasurementError: as `films_of` and `open_study`.
+        TrainingError: what concerns every trial, such as missing first weights. The same call goes on.
+        Stopped: Ctrl-C or a termination signal; the running trials left checkpoints.
+    """
+    films = films_of(tuning.plan, source)
+    _make_folder(tuning.out)
+    tuning = replace(tuning, plan=msgspec.structs.replace(tuning.plan, fingerprint=fingerprint(films)))
+    study = open_study(tuning)
+    if not tuning.index.exists():
+        write_index(films, tuning.index, Report(dataset=str(source), layout="index", decoded=bool((films["sha256"] != "").any())))
+    if workers == 1:
+        _work(tuning, show, told)
+    else:
+        _share_out(tuning, workers, study, told)
+    for trial in ended(study):  # of those killed between their end and the deletion
+        drop_weights(tuning.folder(trial.number))
+    found = results(study, tuning, source)
+    write_results(found, tuning.out)
+    draw_tuning(found, tuning.out / "tuning.png")
+    return found
+
+
+def films_of(plan: TuningPlan, index: Path) -> pl.DataFrame:
+    """Return the films of the two splits, and no other.
+
+    Raises:
+        UsageError: a split is not there, or the two are one.
+        LeakySplit: a patient stands in both.
         MeasurementError: the selection split has no normal or no abnormal film, so that it ranks nothing.
-        UsageError: the two splits are one.
     """
     if plan.learn == plan.select:
         raise UsageError(f"--train and --select are both {plan.learn!r}. Settings are chosen on films that are not learned from.")
@@ -105,37 +93,105 @@ def prepare(plan: TuningPlan, index: Path, out: Path) -> TuningPlan:
             raise UsageError(f"{index} has no split {split!r} (it has: {there}). Make one with `osteon split`.")
     films = films.filter(pl.col("split").is_in([plan.learn, plan.select]))
     refuse_leaks(films)
-    labels = films.filter((pl.col("split") == plan.select) & (pl.col("status") != "unreadable"))["label"].drop_nulls()
-    if labels.n_unique() < 2:
-        raise MeasurementError(f"split {plan.select!r} needs normal and abnormal films to choose settings by their AUROC. Split again.")
-    plan = _with(plan, fingerprint(films))
-    if not (out / "index.parquet").exists() or fingerprint(read_index(out / "index.parquet")) != plan.fingerprint:
-        write_index(films, out / "index.parquet", Report(dataset=str(index), layout="index", decoded=bool((films["sha256"] != "").any())))
-    return plan
+    if films.filter((pl.col("split") == plan.select) & (pl.col("status") != "unreadable"))["label"].drop_nulls().n_unique() < 2:
+        raise MeasurementError(f"split {plan.select!r} lacks normal or abnormal films, so it tells no settings apart. Split again.")
+    return films
 
 
-def open_study(work: Work) -> optuna.Study:
+def open_study(tuning: Tuning) -> optuna.Study:
     """Open the study, or make it.
 
     Raises:
-        UsageError: the database cannot be opened, or holds a study of this name that searches something else.
+        UsageError: the database cannot be opened, or its study of this name searches something else.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner, plan = optuna.pruners.MedianPruner(PRUNE_AFTER), msgspec.json.encode(tuning.plan).decode()
     try:
         study = optuna.create_study(
-            study_name=work.study, storage=work.storage, direction="maximize", load_if_exists=True, pruner=pruner
+            study_name=tuning.study, storage=tuning.storage, direction="maximize", load_if_exists=True, pruner=pruner
         )
-        plan = json.encode(work.plan).decode()
-        if study.user_attrs.setdefault(_PLAN, plan) == plan:
-            study.set_user_attr(_PLAN, plan)
-            return study
+        before = study.user_attrs.get(_PLAN, plan)
+        study.set_user_attr(_PLAN, before)
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, ValueError) as fault:
         reason = str(fault).strip().splitlines()[0]
-        raise UsageError(f"--storage {work.storage}: no study can be opened there ({reason}). Give a URL that Optuna takes.") from fault
-    before = json.decode(study.user_attrs[_PLAN], type=TuningPlan)
-    differs = next(field for field in work.plan.__struct_fields__ if getattr(before, field) != getattr(work.plan, field))
-    raise UsageError(
-        f"the study {work.study!r} in {work.storage} has another {differs}: {getattr(before, differs)!r}. "
-        "Go on with that, or begin another study in another folder (-o) or with another name (--study)."
-    )
+        raise UsageError(f"--storage {tuning.storage}: no study can be opened there ({reason}). Give a URL that Optuna takes.") from fault
+    _refuse_other(tuning, msgspec.json.decode(before, type=TuningPlan))
+    return study
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise UsageError(f"{out}: the folder cannot be made ({fault.strerror}). Name another with -o.") from fault
+
+
+def _refuse_other(tuning: Tuning, before: TuningPlan) -> None:
+    for field in TuningPlan.__struct_fields__:
+        if (old := getattr(before, field)) != getattr(tuning.plan, field):
+            raise UsageError(
+                f"the study {tuning.study!r} in {tuning.storage} has another {field}: {old}. Go on with that, or begin another study in "
+                "another folder (-o), or with another name (--study)."
+            )
+
+
+def _work(tuning: Tuning, show: ShowTraining, told: Callable[[TrialResult], None]) -> None:
+    """Make trials until there are enough; the lock of each is held while it runs, so that nobody takes it for killed."""
+    study = open_study(tuning)
+    while (claim := next_trial(study, tuning)) is not None:
+        trial, lock = claim
+        with lock, show(f"trial {trial.number}") as watch:
+            make(study, trial, tuning, watch)
+        told(result(study, trial.number))
+
+
+def _share_out(tuning: Tuning, workers: int, study: optuna.Study, told: Callable[[TrialResult], None]) -> None:
+    """Start workers, tell of the trials that end, and stop all workers at the first fault of one."""
+    spawn = multiprocessing.get_context("spawn")
+    faults: SimpleQueue[OsteonError] = spawn.SimpleQueue()
+    devices = tuning.device.split(",")
+    processes = [spawn.Process(target=_worker, args=(replace(tuning, device=devices[k % len(devices)]), faults)) for k in range(workers)]
+    known = {trial.number for trial in ended(study)}
+    with _threads_each(workers):
+        for process in processes:
+            process.start()
+    try:
+        working = True
+        while working and faults.empty():
+            time.sleep(_POLL)
+            working = any(process.is_alive() for process in processes)
+            for number in sorted({trial.number for trial in ended(study)} - known):
+                known.add(number)
+                told(result(study, number))
+    finally:
+        for process in processes:
+            process.terminate()  # one that has ended already does not mind; the others leave checkpoints
+        for process in processes:
+            process.join()
+    if not faults.empty():
+        raise faults.get()
+    if broken := [process.exitcode for process in processes if process.exitcode]:
+        raise TrainingError(f"{len(broken)} of {workers} workers ended with status {broken[0]}. The same command goes on.")
+
+
+def _worker(tuning: Tuning, faults: SimpleQueue[OsteonError]) -> None:
+    try:
+        _work(tuning, lambda _: nullcontext(lambda _: None), lambda _: None)
+    except OsteonError as fault:
+        faults.put(fault)
+    except KeyboardInterrupt:
+        return  # asked to stop: the checkpoint is there
+
+
+@contextmanager
+def _threads_each(workers: int) -> Iterator[None]:
+    """Give each process that is started meanwhile its share of the cores."""
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ["OMP_NUM_THREADS"] = str(max(cores // workers, 1))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]

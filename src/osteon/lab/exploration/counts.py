@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 
 import polars as pl
 from scipy import stats
@@ -25,7 +24,7 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
 def named(films: pl.DataFrame) -> pl.DataFrame:
-    """Return the films with a word where split or study type is empty, and with `width`, `height` null where a film is unreadable."""
+    """Return the films with a word where split or study type is empty."""
     words = {"split": UNSPLIT, "study_type": UNKNOWN}
     return films.with_columns(pl.when(pl.col(c) == "").then(pl.lit(word)).otherwise(c).alias(c) for c, word in words.items())
 
@@ -119,7 +118,16 @@ def compared(films: pl.DataFrame) -> list[Compared]:
     split = pl.col("study").str.extract(r"^(train|valid)/").fill_null("")
     mine = {(c.split, c.study_type): c for c in cells(films.with_columns(split=split))}
     nothing = Cell(
-        split="", study_type="", patients=0, groups=0, studies=0, normal_studies=0, abnormal_studies=0, films=0, normal_films=0, abnormal_films=0
+        split="",
+        study_type="",
+        patients=0,
+        groups=0,
+        studies=0,
+        normal_studies=0,
+        abnormal_studies=0,
+        films=0,
+        normal_films=0,
+        abnormal_films=0,
     )
     rows = []
     for name, types in PUBLISHED.items():
@@ -161,16 +169,23 @@ def _cells(films: pl.DataFrame, known: bool) -> list[Cell]:
         .group_by(keys)
         .agg(studies=pl.len(), normal_studies=(pl.col("label") == 0).sum(), abnormal_studies=(pl.col("label") == 1).sum())
     )
-    return [Cell(**row) for row in of_films.join(of_studies, on=keys, how="left").fill_null(0).to_dicts()] if known else [
-        Cell(**(row | {"patients": None})) for row in of_films.join(of_studies, on=keys, how="left").fill_null(0).to_dicts()
-    ]
+    together = of_films.join(of_studies, on=keys, how="left").with_columns(
+        pl.col("studies", "normal_studies", "abnormal_studies").fill_null(0)
+    )
+    return [Cell(**row) for row in together.to_dicts()]
 
 
 def _share(row: dict[str, int]) -> Share:
     share = row["count"] / row["films"]
     low, high = interval(share, row["groups"]) or (None, None)
     return Share(
-        study_type=str(row["study_type"]), label=WORDS[row["label"]], films=row["films"], count=row["count"], share=share, low=low, high=high
+        study_type=str(row["study_type"]),
+        label=WORDS[row["label"]],
+        films=row["films"],
+        count=row["count"],
+        share=share,
+        low=low,
+        high=high,
     )
 
 

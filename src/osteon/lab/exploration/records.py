@@ -15,7 +15,8 @@ WORDS = {1: ABNORMAL, 0: NORMAL, None: UNLABELLED}
 class Origin(Struct, frozen=True, kw_only=True):
     """What made the figures: the command, and the index by the sha256 of its content.
 
-    `layout` is "" where no report stands beside the index; `report_fits` is False where the report is of another state of the index.
+    `layout` is "" where no report stands beside the index; `report_fits` is False where the report is of another state of the index,
+    `decoded` where the index was made without opening films.
     """
 
     command: str
@@ -25,6 +26,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     layout: str = ""
     split: str = ""
     report_fits: bool = True
+    decoded: bool = True
     seed: int = 0
 
     @property
@@ -48,9 +50,24 @@ class Cell(Struct, frozen=True, kw_only=True):
     abnormal_films: int
 
     @property
+    def people(self) -> int:
+        """Patients, or groups where no patient is named."""
+        return self.groups if self.patients is None else self.patients
+
+    @property
+    def labelled_studies(self) -> int:
+        """Studies whose label is known."""
+        return self.normal_studies + self.abnormal_studies
+
+    @property
+    def abnormal_share(self) -> float | None:
+        """Share of abnormal among the labelled studies, None without any."""
+        return self.abnormal_studies / self.labelled_studies if self.labelled_studies else None
+
+    @property
     def unlabelled_studies(self) -> int:
         """Studies whose label is unknown."""
-        return self.studies - self.normal_studies - self.abnormal_studies
+        return self.studies - self.labelled_studies
 
 
 class Tally(Struct, frozen=True):
@@ -108,7 +125,8 @@ class Attribute(Struct, frozen=True, kw_only=True):
     """How well one attribute alone tells abnormal from normal films.
 
     `auroc` is over all films, `within` compares films of the same study type only; above 0.5 the attribute is larger, or more often
-    true, in abnormal films. None where it cannot be measured, `note` then says why. `sampled`: measured on a sample of the films.
+    true, in abnormal films. None where it cannot be measured (`within` also where the attribute is the study type again), `note` then
+    says why. `sampled`: measured on a sample of the films.
     """
 
     name: str
@@ -125,13 +143,13 @@ class Attribute(Struct, frozen=True, kw_only=True):
 
     @property
     def strength(self) -> float:
-        """AUROC without its direction, 0.5 to 1; 0.5 where it was not measured."""
-        return 0.5 if self.auroc is None else max(self.auroc, 1 - self.auroc)
+        """AUROC within study types without its direction, 0.5 to 1; 0.5 where it was not measured."""
+        return 0.5 if self.within is None else max(self.within, 1 - self.within)
 
     @property
     def shows(self) -> bool:
-        """Whether the interval leaves out 0.5: chance alone would not give it."""
-        return self.low is not None and self.high is not None and not self.low <= 0.5 <= self.high
+        """Whether the interval within study types leaves out 0.5: chance alone would not give it."""
+        return self.within_low is not None and self.within_high is not None and not self.within_low <= 0.5 <= self.within_high
 
 
 class Range(Struct, frozen=True, kw_only=True):
@@ -177,7 +195,7 @@ class Figure(Struct, frozen=True, kw_only=True):
 
 
 class Exploration(Struct, frozen=True, kw_only=True):
-    """All of it. `pixels` is None where no film was to be opened, `hardware_column` False where the index does not know."""
+    """All of it. `pixels` is None where no film was to be opened, `hardware_known` False where the index does not say."""
 
     origin: Origin
     films: int
@@ -199,6 +217,11 @@ class Exploration(Struct, frozen=True, kw_only=True):
     troubles: list[Trouble]
     pixels: Opened | None
     figures: list[Figure] = []
+
+    @property
+    def who(self) -> str:
+        """What studies are counted by: "patient", or "group" where no patient is named."""
+        return "group" if self.patients is None else "patient"
 
     def cell(self, split: str = ALL, study_type: str = ALL) -> Cell | None:
         """Return the counts of a split and study type."""

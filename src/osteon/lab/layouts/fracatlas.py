@@ -72,7 +72,9 @@ def _table(path: Path) -> pl.DataFrame:
     try:
         table = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as fault:
-        raise BadManifest(f"{path}: no table can be read from it ({fault}). Take it from the data set's archive again.") from fault
+        raise BadManifest(
+            f"{path}: no table can be read from it ({str(fault).splitlines()[0]}). Take it from the data set's archive again."
+        ) from fault
     needed = ["image_id", *FLAGS, "fractured"]
     if missing := [c for c in needed if c not in table.columns]:
         raise BadManifest(f"{path}: the column {missing[0]} is missing. Take the table from the data set's archive again.")

@@ -153,7 +153,7 @@ def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Fi
             found += _absent(said["study"], films["study"], table)
             films = films.with_columns(pl.coalesce("label", "said").alias("label")).drop("said")
         if (table := root / f"{split}_image_paths.csv").is_file():
-            listed = _column(table, 1)["column_1"].str.extract(rf"({split}/.*)$")
+            listed = _columns(table, 1)[0].str.extract(rf"({split}/.*)$")
             found += _absent(listed.drop_nulls(), films["path"], table)
     return films, found
 
@@ -165,22 +165,27 @@ def _absent(listed: pl.Series, there: pl.Series, table: Path) -> list[Finding]:
 
 def _read_labels(table: Path) -> pl.DataFrame:
     """Return `study` and `said` (0 or 1) of a table without header: `MURA-v1.1/train/XR_SHOULDER/patient00001/study1_positive/,1`."""
-    rows = _column(table, 2)
-    parts = rows["column_1"].str.extract_groups(_STUDY).struct.rename_fields(list(_PARTS)).struct.unnest()
+    folders, labels = _columns(table, 2)
+    parts = folders.str.extract_groups(_STUDY).struct.rename_fields(list(_PARTS)).struct.unnest()
     study = pl.format("{}/XR_{}/{}/{}", pl.col("split").fill_null(""), "type", "patient", "number").str.strip_chars_start("/")
-    said = rows["column_2"].str.strip_chars().replace_strict({"0": 0, "1": 1}, default=None, return_dtype=pl.Int8)
-    labels = parts.select(study=study, said=said)
-    if labels.null_count().sum_horizontal()[0]:
-        line = int(labels.select(pl.any_horizontal(pl.all().is_null()).arg_max()).item()) + 1
+    said = labels.str.strip_chars().replace_strict({"0": 0, "1": 1}, default=None, return_dtype=pl.Int8)
+    rows = parts.select(study=study, said=said)
+    if rows.null_count().sum_horizontal()[0]:
+        line = int(rows.select(pl.any_horizontal(pl.all().is_null()).arg_max()).item()) + 1
         raise BadManifest(f"{table}, line {line}: no study with its label. Write <study folder>/,<0 or 1>.")
-    return labels.unique("study", keep="first", maintain_order=True)
+    return rows.unique("study", keep="first", maintain_order=True)
 
 
-def _column(table: Path, count: int) -> pl.DataFrame:
+def _columns(table: Path, count: int) -> list[pl.Series]:
+    """Return the first columns of a table without header, as text."""
     try:
         rows = pl.read_csv(table, has_header=False, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as fault:
-        raise BadManifest(f"{table}: no table can be read from it ({fault}). Take it from the archive again.") from fault
+        raise BadManifest(f"{table}: no table can be read from it ({_first_line(fault)}). Take it from the archive again.") from fault
     if rows.width < count:
         raise BadManifest(f"{table}: {rows.width} columns instead of {count}. Take it from the archive again.")
-    return rows
+    return rows.get_columns()[:count]
+
+
+def _first_line(fault: Exception) -> str:
+    return str(fault).partition("\n")[0]

@@ -51,7 +51,7 @@ class Dataset:
 def walk(top: Path) -> Files:
     """Return every file below a folder by kind: films by their suffix, hidden files (a dot begins the name), others.
 
-    A hidden folder counts as one hidden file. Linked folders are entered, each once.
+    A hidden folder counts as one hidden file. Linked folders are entered, each once. A name that is no Unicode counts as other.
     """
     films, hidden, others = [], [], []
     entered, to_enter = {os.path.realpath(top)}, [""]
@@ -60,7 +60,9 @@ def walk(top: Path) -> Files:
         with os.scandir(f"{top}/{below}") as entries:
             for entry in entries:
                 name = entry.name
-                if name[0] == ".":
+                if not (name.isascii() or _is_text(name)):
+                    others.append(below + name.encode("utf-8", "backslashreplace").decode())
+                elif name[0] == ".":
                     hidden.append(below + name)
                 elif entry.is_dir() and _is_new(entry, entered):
                     to_enter.append(f"{below}{name}/")
@@ -69,6 +71,15 @@ def walk(top: Path) -> Files:
                 else:
                     others.append(below + name)
     return Files(sorted(films), sorted(hidden), sorted(others))
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name is Unicode: another one cannot stand in a table."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_new(entry: os.DirEntry[str], entered: set[str]) -> bool:

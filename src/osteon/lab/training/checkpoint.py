@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,21 @@ def load(path: Path) -> dict[str, Any]:
         CheckpointError: it is not there or not whole.
     """
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's about files that it refuses a moment later
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
         raise CheckpointError(f"{path}: no readable checkpoint ({type(fault).__name__}). Start again in another folder.") from fault
     return content
 
 
-def _reason(fault: Exception) -> str:
-    return (fault.strerror or str(fault)) if isinstance(fault, OSError) else str(fault).splitlines()[0]
+def _reason(fault: BaseException) -> str:
+    cause: BaseException | None = fault
+    while cause is not None:  # torch meets the refused write once more when it ends its archive, and then speaks of positions
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__context__
+    return str(fault).splitlines()[0]
 
 
 def _flush_folder(folder: Path) -> None:

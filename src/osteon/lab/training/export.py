@@ -1,4 +1,4 @@
-"""A run's best weights -> one model file with its card, accepted only if it answers as torch does."""
+"""The best weights of a run, or of several, -> one model file with its card, accepted only if it answers as torch does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import logging
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +34,23 @@ PROBES = 4
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What to export: the run, the file, the card's name ("" = the recipe's) and version, and how many of the best passes."""
+    """What to export.
+
+    Attributes:
+        run: Folder of a training.
+        out: The file.
+        name: In the card; "" for the recipe's.
+        version: In the card.
+        members: How many of a run's best passes are averaged.
+        others: Further trainings, whose best passes join; any recipe that sees films in the same frame.
+    """
 
     run: Path
     out: Path
     name: str = ""
     version: str = "0.1.0"
     members: int = 1
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +62,23 @@ class Exported:
 
 
 def export_run(export: Export) -> Exported:
-    """Write the best passes of a run as one model file.
+    """Write the best passes of a run, or of several, as one model file.
 
     The file is written beside its place, opened as any user opens it, compared with torch, and only then moved there.
 
     Raises:
-        UsageError: the folder holds no training, or fewer finished passes than members.
+        UsageError: a folder holds no training, or fewer finished passes than members; runs that see films in different frames.
         CheckpointError: weights cannot be read, or the file cannot be written.
         ModelFileError: the file does not answer as torch does.
     """
-    run = RunFolder(export.run)
-    record = run.record()
-    network = _network(run, record, export.members)
-    card = _card(record, network, export)
+    runs = [RunFolder(folder) for folder in (export.run, *export.others)]
+    records = [run.record() for run in runs]
+    for run, record in zip(runs, records, strict=True):
+        if record.recipe.frame != records[0].recipe.frame:
+            raise UsageError(f"{run.folder} sees films in another frame than {export.run}. Export trainings of one frame together.")
+    detectors = [d for run, record in zip(runs, records, strict=True) for d in _best(run, record, export.members)]
+    network = detectors[0] if len(detectors) == 1 else Ensemble(detectors).eval()
+    card = _card(records, network, export)
     beside = export.out.with_name(f"{export.out.stem}.part.onnx")
     try:
         export.out.parent.mkdir(parents=True, exist_ok=True)
@@ -121,12 +136,11 @@ def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _network(run: RunFolder, record: RunRecord, members: int) -> Detector | Ensemble:
+def _best(run: RunFolder, record: RunRecord, members: int) -> list[Detector]:
     best = ranked(run.history(), record.recipe)[: record.recipe.keep]
     if members < 1 or len(best) < members:
         raise UsageError(f"{run.folder} keeps the weights of {len(best)} passes, {members} were asked for. Change --members.")
-    detectors = [_detector(run.best_file(p.epoch), record) for p in best[:members]]
-    return detectors[0] if members == 1 else Ensemble(detectors).eval()
+    return [_detector(run.best_file(p.epoch), record) for p in best[:members]]
 
 
 def _detector(path: Path, record: RunRecord) -> Detector:
@@ -138,25 +152,40 @@ def _detector(path: Path, record: RunRecord) -> Detector:
     return detector.eval()
 
 
-def _card(record: RunRecord, network: Detector | Ensemble, export: Export) -> Card:
-    recipe = record.recipe
-    bias = network.bias if isinstance(network, Ensemble) else float(network.head.bias.detach())
-    films = read_index(Path(record.plan.index)).filter((pl.col("split") == record.plan.train) & (pl.col("status") != "unreadable"))
-    members = f"ensemble of {export.members} passes of " if export.members > 1 else ""
+def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export) -> Card:
+    recipe, bias = records[0].recipe, network.bias if isinstance(network, Ensemble) else float(network.head.bias.detach())
+    films = [_training_films(record) for record in records]
     return Card(
-        name=export.name or recipe.name,
+        name=export.name or _joined(record.recipe.name for record in records),
         version=export.version,
         frame=recipe.frame,
         pooling=Pooling(kind=recipe.pooling.kind, sharpness=recipe.pooling.sharpness, bias=bias),
-        network=members + recipe.network,
-        recipe=recipe.name,
-        code_commit=record.code_commit,
+        network=_described(records, export.members),
+        recipe=_joined(record.recipe.name for record in records),
+        code_commit=_joined(record.code_commit for record in records),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        study_types=tuple(sorted(t for t in films["study_type"].unique().to_list() if t)),
-        data=(_source(films, record),),
+        study_types=tuple(sorted({kind for table in films for kind in table["study_type"].unique() if kind})),
+        data=tuple(dict.fromkeys(_source(table, record) for table, record in zip(films, records, strict=True))),
         intended_use="Research on abnormality in radiographs of bones and joints. Not a medical device.",
         limits="Trained and measured only on the data named here. A low score does not exclude an abnormality.",
     )
+
+
+def _described(records: list[RunRecord], members: int) -> str:
+    networks = _joined(record.recipe.network for record in records)
+    if len(records) > 1:
+        passes = "the best pass" if members == 1 else f"the {members} best passes"
+        return f"ensemble of {passes} of each of {len(records)} trainings of {networks}"
+    return f"ensemble of {members} passes of {networks}" if members > 1 else networks
+
+
+def _joined(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _training_films(record: RunRecord) -> pl.DataFrame:
+    films = read_index(Path(record.plan.index))
+    return films.filter((pl.col("split") == record.plan.train) & (pl.col("status") != "unreadable"))
 
 
 def _source(films: pl.DataFrame, record: RunRecord) -> DataSource:

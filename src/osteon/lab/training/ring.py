@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as differentiable
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -69,7 +70,7 @@ def ring(device: str = "auto") -> Iterator[Ring]:
     """Join the processes that torchrun started, if it did; leave them at the end.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: the device is not there, or no name of one.
     """
     size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     place = _device(device, local)
@@ -84,6 +85,8 @@ def ring(device: str = "auto") -> Iterator[Ring]:
 
 
 def _device(name: str, local: int) -> torch.device:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name}: no such device. Take auto, cpu, cuda or cuda:1.")
     there = torch.cuda.is_available()
     if name.startswith("cuda") and not there:
         raise UsageError(f"--device {name}: there is no such GPU here. Leave --device out, or take cpu.")
@@ -92,6 +95,20 @@ def _device(name: str, local: int) -> torch.device:
     device = torch.device(f"cuda:{local}" if name in ("auto", "cuda") else name)
     torch.cuda.set_device(device)
     return device
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; since each of their losses depends on it, its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_ctx: object, own: Tensor) -> Tensor:
+        total = own.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_ctx: object, gradient: Tensor) -> Tensor:
+        return _Sum.forward(None, gradient)
 
 
 class _SyncedBatchNorm(nn.BatchNorm2d):
@@ -110,7 +127,7 @@ class _SyncedBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         sums = torch.stack([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3))])
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean, square = differentiable.all_reduce(sums) / count  # type: ignore[no-untyped-call]
+        mean, square = cast(Tensor, _Sum.apply(sums)) / count  # type: ignore[no-untyped-call]
         variance = square - mean * mean
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight / torch.sqrt(variance + self.eps)

@@ -1,0 +1,53 @@
+"""Sub-command: explore."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+
+if TYPE_CHECKING:
+    from osteon.lab.exploration.records import Exploration
+
+
+@app.command()
+def explore(
+    index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index` or `osteon split`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder for the page, the figures (PNG) and their numbers (JSON)")] = Path(
+        "exploration"
+    ),
+    sample: Annotated[int, typer.Option(min=1, help="films to open for their grey levels, drawn at random")] = 400,
+    no_pixels: Annotated[bool, typer.Option("--no-pixels", help="open no film: no samples, grey levels, duplicates side by side")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="another seed, other films")] = 0,
+) -> None:
+    """Show what a data set is like: counts, films, what goes with the label, and what is wrong with it, on one page."""
+    from osteon.cli.progress import counting_bar
+    from osteon.lab.exploration.folder import explore
+
+    command = shlex.join(["osteon", *sys.argv[1:]])
+    if no_pixels:
+        found = explore(index, out, command, sample=0, seed=seed)
+    else:
+        with counting_bar("open films") as progress:
+            found = explore(index, out, command, sample=sample, seed=seed, progress=progress)
+    _show(found, out)
+    if found.pixels is not None and found.pixels.missing + found.pixels.refused:
+        raise typer.Exit(1)
+
+
+def _show(found: Exploration, out: Path) -> None:
+    from rich.console import Console
+
+    from osteon.lab.exploration.notes import notes
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    patients = f"{found.groups:,} groups (no patient is named)" if found.patients is None else f"{found.patients:,} patients"
+    console.print(f"{found.origin.dataset}: {found.films:,} films, {found.studies:,} studies, {patients}")
+    for note in notes(found):
+        console.print(f"  {note.text}", style="yellow" if note.warns else "", markup=False)
+    console.print(f"{out / 'exploration.html'}, with {len(found.figures)} figures and exploration.json", markup=False)

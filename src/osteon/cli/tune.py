@@ -1,0 +1,118 @@
+"""Sub-command: tune."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+
+if TYPE_CHECKING:
+    from osteon.lab.training.watching import Watch
+    from osteon.lab.tuning_results import TrialResult, Tuned
+
+_SHOWN = 10
+
+
+@app.command()
+def tune(
+    index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index` and `osteon split`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the tuning; the same command goes on with it")] = Path("tuning"),
+    recipe: Annotated[str, typer.Option(help="paper, article or osteon")] = "osteon",
+    change: Annotated[list[str] | None, typer.Option("--set", help="a setting that all trials share: epochs=3")] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="what is searched: setting=low..high, low..high:log, low..high:STEP or a,b,c; or a TOML file of these. "
+            "By default what the recipe's own space says"
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="trials in all, those of earlier commands counted in")] = 20,
+    minutes: Annotated[float, typer.Option(min=0, help="begin no new trial after so many minutes")] = 0.0,
+    storage: Annotated[str, typer.Option(help="URL of the study as Optuna takes it; by default study.db in the folder")] = "",
+    study: Annotated[str, typer.Option(help="name of the study in a storage that holds several; by default the folder's")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="trials at a time, each a process")] = 1,
+    learn: Annotated[str, typer.Option("--train", help="split to learn from")] = "train",
+    select: Annotated[str, typer.Option(help="split to choose settings on; never the one you report")] = "tune",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda; several for the workers: cuda:0,cuda:1")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="another seed, another search")] = 0,
+) -> None:
+    """Search a recipe's settings by short trainings; pruned early, resumable, never looking at the split that you report."""
+    from osteon.lab.search_space import search_space
+    from osteon.lab.trials import Tuning, TuningPlan
+    from osteon.lab.tuning import tune
+
+    fixed = tuple(change or ())
+    plan = TuningPlan(recipe=recipe, space=search_space(recipe, search or (), fixed), fixed=fixed, learn=learn, select=select, seed=seed)
+    tuning = Tuning(
+        plan=plan,
+        out=out,
+        storage=storage or f"sqlite:///{out / 'study.db'}",
+        study=study or out.resolve().name,
+        trials=trials,
+        until=time.time() + minutes * 60 if minutes else float("inf"),
+        device=device,
+        offline=offline,
+    )
+    try:
+        found = tune(tuning, index, workers, _bar, _tell)
+    except KeyboardInterrupt as stop:
+        typer.echo("osteon: stopped. The same command goes on where it stopped.", err=True)
+        raise typer.Exit(130) from stop
+    _show(found, out)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Watch]:
+    from osteon.cli.progress import training_bar
+
+    typer.echo(name, err=True)
+    with training_bar() as watch:
+        yield watch
+
+
+def _tell(trial: TrialResult) -> None:
+    area = "" if trial.auroc is None else f", AUROC {trial.auroc:.4f}"
+    typer.echo(f"trial {trial.number}: {trial.state} after {trial.passes} passes{area} ({' '.join(trial.settings)}) {trial.note}", err=True)
+
+
+def _show(found: Tuned, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    states = Counter(trial.state for trial in found.trials)
+    console.print(f"{len(found.trials)} trials of recipe {found.plan.recipe}: {', '.join(f'{n} {state}' for state, n in states.items())}")
+    table = Table("trial", "AUROC", "", "passes", "min", *found.plan.space, box=None, pad_edge=False, title_justify="left")
+    order = sorted(found.trials, key=lambda t: (t.state != "finished", -(t.auroc or 0.0)))
+    for trial in order[:_SHOWN]:
+        values = dict(setting.split("=", 1) for setting in trial.settings)
+        area = "" if trial.auroc is None else f"{trial.auroc:.4f}"
+        word = "as it is" if trial.number == found.base else "" if trial.state == "finished" else trial.state
+        row = [
+            str(trial.number),
+            area,
+            word,
+            str(trial.passes),
+            f"{trial.minutes:.1f}",
+            *(values.get(name, "") for name in found.plan.space),
+        ]
+        table.add_row(*row, style="bold" if trial.number == found.best else "")
+    console.print(table)
+    if len(order) > _SHOWN:
+        console.print(f"and {len(order) - _SHOWN} more in {out}/trials.csv")
+    for name, share in found.importance.items():
+        console.print(f"{share:6.2f}  {name}")
+    for note in found.notes:
+        console.print(Text(f"note: {note}", "yellow"))
+    console.print(f"{out}: tuning.json, trials.csv, tuning.png, best.recipe.json")
+    if found.command:
+        console.print(f"train with the best settings:\n{found.command}")

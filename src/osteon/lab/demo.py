@@ -1,0 +1,223 @@
+"""The whole chain on made radiographs: films, index, training, model file, evaluation, and one page that shows them.
+
+Each stage leaves its result in the folder and its name in `demo.json`; a demo that was stopped goes on with the first stage that is not
+there. The figures say that the chain works; of patients they say nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from osteon import __version__
+from osteon.errors import MeasurementError, UsageError
+from osteon.lab.calibration import CalibrationPlan, calibrate
+from osteon.lab.evaluation import Plan
+from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_json
+from osteon.lab.index import write_index
+from osteon.lab.indexing import build_index
+from osteon.lab.model_file import with_card
+from osteon.lab.phantom.dataset import DatasetSpec, make_dataset, read_boxes
+from osteon.lab.scoring import score_index, write_predictions
+from osteon.lab.splits import refuse_leaks, split
+from osteon.lab.training.export import Export, export_run
+from osteon.lab.training.recipe import recipe
+from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
+from osteon.lab.training.watching import Progress
+from osteon.model import load_model
+
+STAGES = {
+    "films": "make radiographs",
+    "index": "index them",
+    "train": "train a network",
+    "model": "export and calibrate",
+    "evaluation": "evaluate on patients never seen",
+    "page": "draw the page",
+}
+"""The stages in their order, and what the terminal calls them."""
+
+SETTINGS = ("frame.size=224", "epochs=40", "ema=0.97", "warmup=0.1", "keep=1")
+"""What the demo changes in recipe `osteon`, so that minutes are enough."""
+
+TUNE_SHARE = 0.18
+"""Of the training films: what the best pass and the calibration are chosen on."""
+
+Watch = Callable[[str, int, int, str], None]
+"""Told of the stage, how much of it is done, of how much, and a note."""
+
+
+class DemoPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the demo does.
+
+    Attributes:
+        studies: Made studies of each of the seven types.
+        minutes: Of training.
+        seed: Another seed, other films.
+        sizes: Shortest and longest long side of a film, pixels.
+        settings: Changes of recipe `osteon`.
+    """
+
+    studies: int = 48
+    minutes: float = 2.0
+    seed: int = 0
+    sizes: tuple[int, int] = (224, 288)
+    settings: tuple[str, ...] = SETTINGS
+
+
+class DemoRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`demo.json`: what was asked, the seconds of each finished stage, and what is worth knowing of them."""
+
+    plan: DemoPlan
+    osteon: str = __version__
+    seconds: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
+
+
+class Demo:
+    """A folder with the results of the stages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record_file = folder / "demo.json"
+        self.root = folder / "films" / DatasetSpec().name
+        self.index = folder / "index.parquet"
+        self.run = folder / "run"
+        self.model = folder / "model.onnx"
+        self.evaluation = folder / "evaluation"
+        self.page = folder / "report.html"
+
+    def record(self) -> DemoRecord | None:
+        """Return what is finished; None where the folder holds no demo."""
+        try:
+            return msgspec.json.decode(self.record_file.read_bytes(), type=DemoRecord)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+
+def run_demo(folder: Path, plan: DemoPlan, workers: int, watch: Watch) -> DemoRecord:
+    """Run the stages that are not finished, and write `report.html`.
+
+    Args:
+        folder: Where everything goes.
+        plan: What to do; a folder that was begun with another plan is refused.
+        workers: Processes that make films.
+        watch: Told of every step.
+
+    Raises:
+        UsageError: the folder holds something else.
+        OsteonError: as the stages do.
+    """
+    demo = Demo(folder)
+    record = _begin(demo, plan)
+    stages: dict[str, Callable[[], tuple[str, ...]]] = {
+        "films": lambda: _films(demo, plan, workers, watch),
+        "index": lambda: _index(demo, watch),
+        "train": lambda: _train(demo, plan, watch),
+        "model": lambda: _model(demo, watch),
+        "evaluation": lambda: _evaluate(demo, watch),
+    }
+    for name, stage in stages.items():
+        if name in record.seconds:
+            watch(name, 1, 1, "finished before")
+            continue
+        began = time.monotonic()
+        notes = stage()
+        seconds = record.seconds | {name: round(time.monotonic() - began, 1)}
+        record = msgspec.structs.replace(record, seconds=seconds, notes=(*record.notes, *notes))
+        write_json(record, demo.record_file)
+    return _draw(demo, record, watch)
+
+
+def _begin(demo: Demo, plan: DemoPlan) -> DemoRecord:
+    record = demo.record()
+    if record is None and demo.folder.is_dir() and any(demo.folder.iterdir()):
+        raise UsageError(f"{demo.folder} holds something that is no demo. Name another folder with -o.")
+    if record is not None and (record.plan, record.osteon) != (plan, __version__):
+        raise UsageError(f"{demo.folder} holds a demo of other settings or another version. Remove it, or name another folder with -o.")
+    if record is None:
+        record = DemoRecord(plan=plan)
+        write_json(record, demo.record_file)
+    return record
+
+
+def _films(demo: Demo, plan: DemoPlan, workers: int, watch: Watch) -> tuple[str, ...]:
+    spec = DatasetSpec(studies=plan.studies, seed=plan.seed, sizes=plan.sizes, valid_share=0.25, workers=workers)
+    make_dataset(demo.folder / "films", spec, lambda done, total: watch("films", done, total, ""))
+    return ()
+
+
+def _index(demo: Demo, watch: Watch) -> tuple[str, ...]:
+    films, report = build_index(demo.root, progress=lambda done, total: watch("index", done, total, ""))
+    films = split(films, {"train": 1 - TUNE_SHARE, "tune": TUNE_SHARE}, of="train")
+    report.split = f"valid as made; the rest train={1 - TUNE_SHARE:g},tune={TUNE_SHARE:g}"
+    report.findings += refuse_leaks(films)
+    write_index(with_findings(films, demo.root), demo.index, report)
+    return ()
+
+
+def with_findings(films: pl.DataFrame, root: Path) -> pl.DataFrame:
+    """Return an index of phantoms with their boxes, and the kind of finding in a column `finding` ("none" for a normal film)."""
+    known = read_boxes(root)
+    boxes = [[box for _, box in known.get(path, [])] for path in films["path"]]
+    kinds = [known[path][0][0] if path in known else "none" for path in films["path"]]
+    return films.with_columns(pl.Series("boxes", boxes, dtype=films.schema["boxes"]), pl.Series("finding", kinds, dtype=pl.String))
+
+
+def _train(demo: Demo, plan: DemoPlan, watch: Watch) -> tuple[str, ...]:
+    def told(progress: Progress) -> None:
+        # The budget, not the pass, says how far it is.
+        left = f"{progress.left:.0f} s left, " if progress.stage == "train" else ""
+        pace = f", {progress.films_per_second:.0f} films/s" if progress.films_per_second else ""
+        watch("train", progress.done, progress.total, f"pass {progress.epoch + 1} ({progress.stage}): {left}loss {progress.loss:.3f}{pace}")
+
+    if (demo.run / "recipe.json").is_file():
+        if not has_ended(demo.run):
+            resume_training(demo.run, offline=True, watch=told)
+        return ()
+    request = TrainingRequest(recipe("osteon", plan.settings), demo.index, budget=plan.minutes, save_every=0.5, offline=True)
+    start_training(request, demo.run, watch=told)
+    return ()
+
+
+def _model(demo: Demo, watch: Watch) -> tuple[str, ...]:
+    watch("model", 0, 2, "export")
+    plain = demo.folder / "uncalibrated.onnx"
+    export_run(Export(demo.run, plain, "phantom-demo", "1"))
+    watch("model", 1, 2, "calibrate")
+    scored = score_index(str(plain), demo.index, ["tune"])
+    try:
+        card = calibrate(scored, load_model(plain).card, CalibrationPlan(split="tune"))[0].card
+    except MeasurementError as refusal:
+        plain.replace(demo.model)
+        return (f"not calibrated: {refusal}",)
+    with_card(plain, card, demo.model)
+    plain.unlink()
+    return ()
+
+
+def _evaluate(demo: Demo, watch: Watch) -> tuple[str, ...]:
+    scored = score_index(
+        str(demo.model), demo.index, ["valid"], _command(demo), lambda done, total: watch("evaluation", done, total, "films")
+    )
+    write_predictions(scored, demo.evaluation / PREDICTIONS)
+    watch("evaluation", 0, 1, "figures")
+    evaluate(scored, plan_for(scored, Plan(split="valid", by=("finding",))), demo.evaluation)
+    return ()
+
+
+def _command(demo: Demo) -> str:
+    return f"osteon evaluate --model {demo.model.name} --index {demo.index.name} --split valid --by finding"
+
+
+def _draw(demo: Demo, record: DemoRecord, watch: Watch) -> DemoRecord:
+    from osteon.lab.demo_page import write_page
+
+    began = time.monotonic()
+    watch("page", 0, 1, "")
+    write_page(demo, record)
+    watch("page", 1, 1, "")
+    return msgspec.structs.replace(record, seconds=record.seconds | {"page": round(time.monotonic() - began, 1)})

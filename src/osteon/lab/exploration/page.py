@@ -1,0 +1,160 @@
+"""The page of an exploration: one file that opens offline, its figures inside it (`page.html.jinja`)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from osteon.lab.exploration.captions import COUNTS, FAULTS, FILMS, SHORTCUTS
+from osteon.lab.exploration.notes import notes
+from osteon.lab.exploration.records import ALL, Exploration, Figure
+
+SECTIONS = {
+    COUNTS: "Patients, studies, films",
+    FILMS: "The films",
+    SHORTCUTS: "What a model could learn instead",
+    FAULTS: "What is wrong with it",
+}
+"""The page's sections, in order."""
+
+MEANINGS = {
+    "unreadable": "No decoder makes a radiograph of the file. It is never used.",
+    "truncated": "The file ends early. It is read as far as it goes.",
+    "exact-duplicate": "Sets of files with the same bytes. Each set stays in one group.",
+    "near-duplicate": "Pairs of files that show the same exposure. Each pair stays in one group.",
+    "label-conflict": "Two sources give different labels: folder and table, or duplicates.",
+    "leak": "A patient or a duplicate stands in more than one split.",
+    "missing": "A table lists what is not in the folder.",
+    "unlisted": "Films that the data set's table does not list.",
+    "no-boxes": "Abnormal films without a marked finding.",
+    "boxes-misfit": "Finding boxes drawn on a picture of another shape. They are left out.",
+    "no-patient": "A source without patients. Duplicates and neighbours stay together instead.",
+    "ignored-column": "A column of the source that the index makes itself.",
+}
+"""What each kind of finding means; their files are named in the index's report."""
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the page; `is_open` where it is shown without being asked for."""
+
+    section: str
+    title: str
+    header: Row
+    rows: list[Row]
+    note: str = ""
+    is_open: bool = False
+
+
+def write_page(e: Exploration, folder: Path) -> Path:
+    """Write `exploration.html` with the figures of a folder inside it."""
+    template = resources.files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    pictures = {figure.file: base64.b64encode((folder / figure.file).read_bytes()).decode() for figure in e.figures}
+    text = environment.from_string(template).render(
+        e=e, notes=notes(e), sections=SECTIONS, tables=tables(e), figures=_by_section(e.figures), pictures=pictures
+    )
+    path = folder / "exploration.html"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def tables(e: Exploration) -> dict[str, list[Table]]:
+    """Return the page's tables by section."""
+    found: dict[str, list[Table]] = {section: [] for section in SECTIONS}
+    for table in (*_counts(e), *_published(e), *_films(e), *_shortcuts(e), *_faults(e)):
+        if table.rows:
+            found[table.section].append(table)
+    return found
+
+
+def _by_section(figures: list[Figure]) -> dict[str, list[Figure]]:
+    return {section: [f for f in figures if f.section == section] for section in SECTIONS}
+
+
+def _counts(e: Exploration) -> Iterator[Table]:
+    who = "groups" if e.patients is None else "patients"
+    header = ("split", "study type", who, "studies", "normal", "abnormal", "no label", "films", "normal films", "abnormal films")
+    rows = []
+    for c in e.cells:
+        people = c.groups if c.patients is None else c.patients
+        numbers = (people, c.studies, c.normal_studies, c.abnormal_studies, c.unlabelled_studies, c.films, c.normal_films, c.abnormal_films)
+        rows.append((c.split, c.study_type, *(f"{n:,}" for n in numbers)))
+    yield Table(COUNTS, "All counts", header, rows)
+    for title, part, tallies in (
+        (f"Studies per {who.removesuffix('s')}", "studies", e.studies_per_patient),
+        ("Films per study", "films", e.films_per_study),
+    ):
+        yield Table(COUNTS, title, ("split", part, "count"), [(t.split, f"{t.size}", f"{t.count:,}") for t in tallies])
+
+
+def _published(e: Exploration) -> Iterator[Table]:
+    cells: dict[tuple[str, str], list[str]] = {}
+    for c in e.compared:
+        differs = "" if c.here == c.published else f" ({c.here - c.published:+,})"
+        cells.setdefault((c.split, c.study_type), []).append(f"{c.here:,} / {c.published:,}{differs}")
+    header = ("split", "study type", "normal studies", "abnormal studies", "normal films", "abnormal films")
+    note = "Here / as published (Rajpurkar et al., arXiv 1712.06957). A study counts in the split that MURA has it in."
+    people = [(split, values[0]) for (split, kind), values in cells.items() if kind == ALL]
+    yield Table(COUNTS, "Beside MURA's published counts", header, [(*k, *v) for k, v in cells.items() if k[1] != ALL], note, is_open=True)
+    yield Table(COUNTS, "Beside MURA's published patients", ("split", "patients"), people, "Here / as published.")
+
+
+def _films(e: Exploration) -> Iterator[Table]:
+    header = ("measure", "label", "films", "least", "5 %", "median", "95 %", "most")
+    rows = [(s.name, s.label, f"{s.films:,}", *(f"{v:.4g}" for v in (s.least, s.p5, s.median, s.p95, s.most))) for s in e.spreads]
+    yield Table(FILMS, "Sizes and shapes", header, rows, "Width and height in pixels; aspect is width over height.")
+    rows = [(f"{s.width} x {s.height}", f"{s.films:,}", f"{s.films / e.films:.1%}") for s in e.sizes]
+    yield Table(FILMS, "Most frequent sizes", ("width x height, pixels", "films", "share"), rows)
+    rows = [(kind, f"{count:,}") for kind, count in e.formats.items()]
+    yield Table(FILMS, "File formats", ("format", "films"), rows)
+    header = ("study type", "label", "films", "1 %", "25 %", "50 %", "75 %", "99 %", "black")
+    rows = [
+        (r.study_type, r.label, f"{r.films:,}", *(f"{v:.3f}" for v in (r.p1, r.p25, r.p50, r.p75, r.p99)), f"{r.black:.1%}")
+        for r in e.ranges
+    ]
+    yield Table(
+        FILMS, "Grey levels", header, rows, "Medians of sampled films; 0 black, 1 white; black: the share of pixels below 3 of 255."
+    )
+
+
+def _shortcuts(e: Exploration) -> Iterator[Table]:
+    header = ("attribute", "AUROC alone", "95 % interval", "within study types", "95 % interval", "films", "abnormal", "")
+    rows = []
+    for a in e.attributes:
+        note = "; ".join(text for text in ("sampled" if a.sampled else "", a.note) if text)
+        alone, within = _number(a.auroc), _number(a.within)
+        rows.append(
+            (a.name, alone, _ends(a.low, a.high), within, _ends(a.within_low, a.within_high), f"{a.films:,}", f"{a.abnormal:,}", note)
+        )
+    yield Table(SHORTCUTS, "Every attribute", header, rows, "Above 0.5: larger, or more often true, in abnormal films.")
+    header = ("study type", "label", "films", "with hardware", "share", "95 % interval")
+    rows = [
+        (s.study_type, s.label, f"{s.films:,}", f"{s.count:,}", f"{s.share:.1%}", "" if s.low is None else f"{s.low:.1%} to {s.high:.1%}")
+        for s in e.hardware
+    ]
+    yield Table(SHORTCUTS, "Hardware", header, rows)
+
+
+def _faults(e: Exploration) -> Iterator[Table]:
+    rows = []
+    for t in e.troubles:
+        by_label = ("", "") if t.normal is None or t.abnormal is None else (f"{t.normal:,}", f"{t.abnormal:,}")
+        rows.append((t.kind, f"{t.count:,}", *by_label, MEANINGS.get(t.kind, "")))
+    note = "Their files are named in the report beside the index, in this order of kinds."
+    yield Table(FAULTS, "What was found", ("kind", "count", "normal", "abnormal", "what it is"), rows, note, is_open=True)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"

@@ -1,0 +1,193 @@
+"""The grey-scale transformation: (stored values, LUT, photometric) -> expected, worked out by hand and held against pydicom."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+from made_dicom import bare, content, lut, radiograph
+from osteon.dicom import read_dicom
+from osteon.dicom.grayscale import display_table
+from osteon.errors import UnsupportedFilm
+
+TWELVE = [0, 1, 1024, 2047, 2048, 2049, 3072, 4095]
+SIGNED = [-2048, -1024, -1, 0, 1, 1024, 2047, 2047]
+LINEAR_512 = {"WindowCenter": 1024, "WindowWidth": 1025}  # c - 0.5 = 1023.5, w - 1 = 1024: 511.5 is black, 1535.5 white
+EXACT = {"VOILUTFunction": "LINEAR_EXACT"}
+
+
+def shown(stored: list[int], **attributes: object) -> list[float]:
+    """What a film shows for these values, stored in the first columns of a film otherwise filled with the first of them."""
+    kind = np.int16 if min(stored) < 0 else np.uint16
+    pixels = np.full((32, 40), stored[0], kind)
+    pixels[0, : len(stored)] = stored
+    return [round(float(value), 4) for value in read_dicom(content(radiograph(pixels, **attributes)), "film").pixels[0, : len(stored)]]
+
+
+@pytest.mark.parametrize(
+    ("stored", "attributes", "expected"),
+    [
+        # A window of PS3.3 C.11.2.1.2: y = (x - (c - 0.5)) / (w - 1) + 0.5
+        ([0, 511, 512, 1024, 1535, 1536, 4095], LINEAR_512, [0, 0, 0.0005, 0.5005, 0.9995, 1, 1]),
+        # exactly (C.11.2.1.3.2): y = (x - c) / w + 0.5
+        ([0, 512, 1024, 1536, 4095], {"WindowCenter": 1024, "WindowWidth": 1024, **EXACT}, [0, 0, 0.5, 1, 1]),
+        # sigmoid (C.11.2.1.3.1): y = 1 / (1 + exp(-4 (x - c) / w))
+        ([768, 1024, 1280], {"WindowCenter": 1024, "WindowWidth": 1024, "VOILUTFunction": "SIGMOID"}, [0.2689, 0.5, 0.7311]),
+        # the first of several
+        ([0, 1024, 2048], {"WindowCenter": [1024, 9], "WindowWidth": [2048, 5], **EXACT}, [0, 0.5, 1]),
+        # width 1 is a threshold at c - 0.5
+        ([1023, 1024], {"WindowCenter": 1024, "WindowWidth": 1}, [0, 1]),
+        # inversion comes last, for MONOCHROME1 and for INVERSE, once where both say so
+        ([0, 512, 2048], {"WindowCenter": 1024, "WindowWidth": 2048, **EXACT, "PhotometricInterpretation": "MONOCHROME1"}, [1, 0.75, 0]),
+        ([0, 512, 2048], {"WindowCenter": 1024, "WindowWidth": 2048, **EXACT, "PresentationLUTShape": "INVERSE"}, [1, 0.75, 0]),
+        (
+            [0, 512, 2048],
+            {
+                "WindowCenter": 1024,
+                "WindowWidth": 2048,
+                **EXACT,
+                "PhotometricInterpretation": "MONOCHROME1",
+                "PresentationLUTShape": "INVERSE",
+            },
+            [1, 0.75, 0],
+        ),
+        # rescale goes before the window: 2 x - 1000
+        (
+            [0, 500, 1000, 1500],
+            {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 500, "WindowWidth": 3000, **EXACT},
+            [0, 0.3333, 0.6667, 1],
+        ),
+        # a falling rescale turns the film before the window looks at it
+        ([0, 1024, 2048], {"RescaleSlope": -1, "RescaleIntercept": 2048, "WindowCenter": 1024, "WindowWidth": 2048, **EXACT}, [1, 0.5, 0]),
+        # a Modality LUT replaces the rescale: 0 1 2 3 -> 0 100 300 600
+        (
+            [0, 1, 2, 3, 9],
+            {"ModalityLUTSequence": [lut(0, [0, 100, 300, 600], 16)], "RescaleSlope": 9, "WindowCenter": 300, "WindowWidth": 600, **EXACT},
+            [0, 0.1667, 0.5, 1, 1],
+        ),
+        # a VOI LUT that begins at 100: below its first entry, above its last one; before any window
+        (
+            [0, 100, 101, 102, 4095],
+            {"VOILUTSequence": [lut(100, [10, 511, 1023], 10)], "WindowCenter": 5, "WindowWidth": 5},
+            [0.0098, 0.0098, 0.4995, 1, 1],
+        ),
+        # a descriptor of 16 bits whose entries use 12
+        ([0, 1], {"VOILUTSequence": [lut(0, [0, 4095], 16)]}, [0, 1]),
+        # 8-bit entries for more than 256 values
+        ([0, 255, 256, 300, 511], {"VOILUTSequence": [lut(0, [i // 2 for i in range(512)], 8)]}, [0, 0.498, 0.502, 0.5882, 1]),
+        # signed values, a LUT from below zero
+        ([-2, -1, 0, 1], {"BitsStored": 12, "VOILUTSequence": [lut(-2, [0, 85, 170, 255], 8)]}, [0, 0.3333, 0.6667, 1]),
+        (SIGNED[:6], {"BitsStored": 12, "WindowCenter": 0, "WindowWidth": 4096, **EXACT}, [0, 0.25, 0.4998, 0.5, 0.5002, 0.75]),
+        # padding is black however it would be shown, and in either sense
+        ([0, 1024, 4095], {"WindowCenter": 1024, "WindowWidth": 2048, **EXACT, "PixelPaddingValue": 4095}, [0, 0.5, 0]),
+        (
+            [0, 1024, 3000, 4095],
+            {"WindowCenter": 2048, "WindowWidth": 4096, **EXACT, "PixelPaddingValue": 3000, "PixelPaddingRangeLimit": 4095},
+            [0, 0.25, 0, 0],
+        ),
+        (
+            [0, 1024],
+            {"WindowCenter": 1024, "WindowWidth": 2048, **EXACT, "PixelPaddingValue": 0, "PhotometricInterpretation": "MONOCHROME1"},
+            [0, 0.5],
+        ),
+    ],
+)
+def test_by_hand(stored: list[int], attributes: dict[str, object], expected: list[float]) -> None:
+    assert shown(stored, **attributes) == pytest.approx(expected, abs=1e-4)
+
+
+def test_eight_bits_without_a_window_are_shown_as_any_8_bit_file() -> None:
+    pixels = np.arange(32 * 40, dtype=np.uint32).astype(np.uint8).reshape(32, 40) // 2
+    assert_allclose(read_dicom(content(radiograph(pixels)), "film").pixels, pixels / 255, atol=1e-6)
+
+
+def test_deep_films_without_a_window_are_shown_between_percentiles() -> None:
+    """A ramp from 500 to 899 of 4095, a dead pixel, a band of padding: the ramp alone sets the range."""
+    pixels = np.add.outer(np.zeros(100, np.uint16), np.arange(500, 900, dtype=np.uint16)).astype(np.uint16)
+    pixels[:, :40] = 4000
+    pixels[50, 60] = 4095
+    film = read_dicom(content(radiograph(pixels, PixelPaddingValue=4000)), "film").pixels
+    assert not film[:, :40].any()
+    assert film[50, 60] == 1
+    assert_allclose(film[0, 41:], np.linspace(0, 1, 359), atol=0.005)
+
+
+def test_a_window_of_no_width_is_none() -> None:
+    pixels = np.add.outer(np.zeros(100, np.uint16), np.arange(500, 900, dtype=np.uint16)).astype(np.uint16)
+    without = read_dicom(content(radiograph(pixels)), "film").pixels
+    assert_allclose(read_dicom(content(radiograph(pixels, WindowCenter=0, WindowWidth=0)), "film").pixels, without)
+    assert_allclose(read_dicom(content(radiograph(pixels, WindowCenter=600)), "film").pixels, without)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tag"),
+    [
+        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "RescaleSlope"),
+        ({"WindowCenter": 5, "WindowWidth": 5, "VOILUTFunction": "CUBIC"}, "VOILUTFunction (0028,1056) is CUBIC"),
+        ({"VOILUTSequence": [Dataset()]}, "VOILUTSequence"),
+        ({"ModalityLUTSequence": [Dataset()]}, "ModalityLUTSequence"),
+    ],
+)
+def test_attributes_that_make_no_sense(attributes: dict[str, object], tag: str) -> None:
+    with pytest.raises(UnsupportedFilm, match="film: ") as caught:
+        shown(TWELVE, **attributes)
+    assert tag in str(caught.value)
+
+
+def test_a_window_that_is_no_number() -> None:
+    file = content(radiograph(WindowCenter=123456, WindowWidth=4096)).replace(b"123456", b"abcdef")
+    with pytest.raises(UnsupportedFilm, match="WindowCenter is no number"):
+        read_dicom(file, "film")
+
+
+def test_lut_entries_as_words_in_either_byte_order() -> None:
+    for little in (True, False):
+        item = lut(0, [0, 100, 1023], 10)
+        if not little:
+            item.LUTData = np.frombuffer(item.LUTData, "<u2").astype(">u2").tobytes()
+        pixels = np.zeros((32, 40), np.uint16)
+        pixels[0, :3] = [0, 1, 2]
+        film = read_dicom(bare(radiograph(pixels, VOILUTSequence=[item]), implicit=False, little=little), "film")
+        assert_allclose(film.pixels[0, :3], [0, 100 / 1023, 1], atol=1e-6)
+
+
+def test_lut_entries_as_bytes() -> None:
+    item = lut(0, [0, 128, 255, 0], 8)
+    item.LUTData = bytes([0, 128, 255, 0])
+    assert shown([0, 1, 2], VOILUTSequence=[item]) == pytest.approx([0, 0.502, 1], abs=1e-4)
+
+
+@given(
+    centre=st.integers(-500, 5000),
+    width=st.integers(2, 5000),
+    slope=st.sampled_from([0.5, 1.0, 2.0]),
+    function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
+    signed=st.booleans(),
+)
+def test_windows_are_those_of_pydicom(centre: int, width: int, slope: float, function: str, signed: bool) -> None:
+    """pydicom's output runs over the rescaled stored range; ours over [0, 1]."""
+    ds = radiograph(PixelRepresentation=int(signed), RescaleSlope=slope, RescaleIntercept=-100)
+    ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = centre, width, function
+    codes = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    stored = codes.astype(np.int32)
+    if signed:
+        stored = np.where(stored >= 2048, stored - 4096, stored)
+    low, high = slope * (-2048 if signed else 0) - 100, slope * (2047 if signed else 4095) - 100
+    theirs = (apply_voi_lut(apply_modality_lut(stored, ds), ds) - low) / (high - low)
+    assert_allclose(display_table(ds, codes)[codes], theirs, atol=1e-5)
+
+
+@given(st.lists(st.integers(0, 65535), min_size=2, max_size=50).filter(lambda entries: max(entries) >= 32768), st.integers(0, 100))
+def test_luts_are_those_of_pydicom(entries: list[int], first: int) -> None:
+    file = io.BytesIO(content(radiograph(VOILUTSequence=[lut(first, entries, 16)])))
+    ds = dcmread(file)
+    codes = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    assert_allclose(display_table(ds, codes)[codes], apply_voi_lut(codes.astype(np.int32), ds) / 65535, atol=1e-6)

@@ -1,0 +1,369 @@
+"""The loop in this process: the same bits after any stop, the best kept, the rate and the end as the recipe says, no number no training."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from made_index import made_index
+from osteon.errors import CheckpointError, DivergedTraining
+from osteon.lab.index import read_index
+from osteon.lab.store import open_store
+from osteon.lab.training import checkpoint
+from osteon.lab.training.batches import TrainingFilms
+from osteon.lab.training.loop import Position, Stopped, Training, ended, kept_position, time_used
+from osteon.lab.training.network import Detector
+from osteon.lab.training.recipe import OSTEON, Recipe
+from osteon.lab.training.ring import Ring
+from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, ranked
+from osteon.lab.training.schedule import rate
+from osteon.lab.training.watching import Progress, Watch
+from tiny_training import full_disk, same_bits, tiny, weights
+
+ALONE = Ring(0, 1, torch.device("cpu"))
+FILMS = {"train": 12, "tune": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Films to train and select on, and where runs go."""
+
+    folder: Path
+    films: Callable[[Recipe, str], TrainingFilms]
+
+    def training(self, run: str, recipe: Recipe, **plan: object) -> Training:
+        """A training from the first weights, or from the run's checkpoint."""
+        record = RunRecord(recipe=recipe, plan=Plan(index="", **plan), weights="random")  # type: ignore[arg-type]
+        folder = RunFolder(self.folder / run)
+        if not folder.record_file.exists():
+            folder.start(record)
+        torch.manual_seed(recipe.seed)
+        return Training(record, folder, ALONE, Detector(recipe))
+
+    def train(self, run: str, recipe: Recipe, watch: Watch = lambda _: None, **plan: object) -> Training:
+        """A training that was taken to its end."""
+        training = self.training(run, recipe, **plan)
+        training.go_on(self.films(recipe, "train"), self.films(recipe, "tune"), watch)
+        return training
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("loop")
+    table = read_index(made_index(folder, FILMS))
+
+    def films(recipe: Recipe, split: str) -> TrainingFilms:
+        store = open_store(table.filter(split=split), recipe.frame, folder=folder / "stores")
+        return TrainingFilms(store, recipe, store.films)
+
+    return Made(folder, films)
+
+
+@pytest.fixture(scope="module")
+def whole(made: Made) -> Training:
+    """A training that nothing interrupted."""
+    return made.train("whole", tiny())
+
+
+class Killed(BaseException):
+    """What stands for the end of a process: nothing handles it."""
+
+
+def killed_at(made: Made, run: str, moment: int, **plan: object) -> None:
+    """Train until the so-many-th word about the training, and vanish there."""
+    heard = 0
+
+    def watch(_: Progress) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == moment:
+            raise Killed
+
+    with pytest.raises(Killed):
+        made.train(run, tiny(), watch, **plan)
+
+
+# The same bits
+
+
+@pytest.mark.parametrize("save_every", [0.0, 5.0], ids=["a checkpoint each step", "a checkpoint each pass"])
+def test_a_training_killed_again_and_again_comes_to_the_same_bits(made: Made, whole: Training, save_every: float) -> None:
+    run = f"killed {save_every}"
+    for moment in (2, 3, 5) if save_every == 0 else (2, 6, 4):
+        killed_at(made, run, moment, save_every=save_every)
+    made.train(run, tiny())
+    assert same_bits(weights(made.folder / run), weights(whole.run.folder))
+    assert curve(RunFolder(made.folder / run).history()) == curve(whole.run.history())
+
+
+def test_two_seeds_differ(made: Made, whole: Training) -> None:
+    other = made.train("seed 1", tiny("seed=1", "epochs=1"))
+    assert not same_bits(weights(other.run.folder), weights(whole.run.folder))
+
+
+def curve(history: list[Pass]) -> list[tuple[object, ...]]:
+    return [(p.epoch, p.loss, p.select_loss, p.select_auroc, p.rate) for p in history]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_of_the_step_it_came_in(made: Made, whole: Training, number: signal.Signals) -> None:
+    def watch(progress: Progress) -> None:
+        if progress.stage == "train" and progress.done == 1 and not progress.history:
+            os.kill(os.getpid(), number)
+
+    run = f"signal {number}"
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped):
+        made.train(run, tiny(), watch)
+    assert signal.getsignal(number) is before
+    assert (kept_position(RunFolder(made.folder / run)).epoch, kept_position(RunFolder(made.folder / run)).step) == (0, 2)
+    made.train(run, tiny())
+    assert same_bits(weights(made.folder / run), weights(whole.run.folder))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(made: Made, whole: Training) -> None:
+    killed_at(made, "full", 7)  # in the second pass
+    run = RunFolder(made.folder / "full")
+    before = run.checkpoint.read_bytes()
+    with full_disk(1_000_000), pytest.raises(CheckpointError, match="File too large"):
+        made.train("full", tiny(), save_every=0.0)
+    assert run.checkpoint.read_bytes() == before
+    assert not list(run.folder.rglob("*.part"))
+    made.train("full", tiny())
+    assert same_bits(weights(run.folder), weights(whole.run.folder))
+
+
+# What is kept
+
+
+def test_the_best_passes_are_kept_and_no_others(made: Made) -> None:
+    recipe = tiny("epochs=5", "keep=2", "learning_rate=0.01", "head_learning_rate=0.01", "select_by=loss", "ema=0")
+    seen: list[set[str]] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.stage == "train":
+            seen.append({file.name for file in (made.folder / "keep" / "best").iterdir()})
+
+    training = made.train("keep", recipe, watch)
+    history = training.run.history()
+    assert len(history) == 5
+    best = sorted(range(5), key=lambda i: history[i].select_loss)[:2]
+    assert {file.name for file in training.run.best.iterdir()} == {f"pass-{epoch:03d}.pt" for epoch in best}
+    assert max(len(names) for names in seen) == 2
+    assert [p.epoch for p in ranked(history, recipe)][:2] == best
+
+
+def test_kept_weights_are_those_of_their_pass(made: Made, whole: Training) -> None:
+    short = made.train("one pass", tiny("epochs=1", "schedule=plateau"))
+    long = made.train("two passes", tiny("schedule=plateau"))
+    first, later = (checkpoint.load(t.run.best_file(0))["weights"] for t in (short, long))
+    assert same_bits(first, later)  # what came after did not reach them
+    assert not same_bits(later, checkpoint.load(long.run.best_file(1))["weights"])
+
+
+def test_kept_weights_are_the_averaged_ones(made: Made, whole: Training) -> None:
+    kept = checkpoint.load(whole.run.best_file(1))["weights"]
+    state = checkpoint.load(whole.run.checkpoint)
+    assert same_bits(kept, state["mean"]) and not same_bits(kept, state["network"])
+    plain = made.train("no average", tiny("epochs=1", "ema=0"))
+    assert same_bits(checkpoint.load(plain.run.best_file(0))["weights"], checkpoint.load(plain.run.checkpoint)["network"])
+
+
+def test_a_pass_s_row_says_what_the_kept_weights_say(made: Made, whole: Training) -> None:
+    recipe, held = whole.recipe, made.films(whole.recipe, "tune")
+    for row in whole.run.history():
+        network = Detector(recipe)
+        network.load_state_dict(checkpoint.load(whole.run.best_file(row.epoch))["weights"])
+        with torch.no_grad():
+            logit, _ = network.eval()(torch.from_numpy(np.array(held.pixels)))
+        probability = 1 / (1 + np.exp(-logit.double().numpy()))
+        entropy = -np.where(held.label > 0, np.log(probability), np.log1p(-probability))
+        assert row.select_loss == pytest.approx(entropy.mean(), rel=1e-4)
+        assert row.select_auroc == pytest.approx(roc_auc_score(held.label, logit.numpy()))
+        assert row.films_per_second > 0 and row.seconds > 0
+
+
+def test_a_row_s_loss_is_the_mean_of_its_steps(made: Made) -> None:
+    losses: list[float] = []
+
+    class Telling(Training):
+        def _count(self, loss: float) -> None:
+            losses.append(loss)
+            Training._count(self, loss)
+
+    recipe = tiny("epochs=1")
+    training = made.training("mean loss", recipe)
+    telling = Telling(training.record, training.run, ALONE, Detector(recipe))
+    [row] = telling.go_on(made.films(recipe, "train"), made.films(recipe, "tune"), lambda _: None)
+    assert len(losses) == 4 and row.loss == pytest.approx(np.mean(losses))
+
+
+# The rate and the end
+
+
+def test_the_rate_of_each_step_is_the_schedule_s(made: Made) -> None:
+    recipe = tiny("epochs=2", "warmup=0.25")
+    rates: list[list[float]] = []
+    training = made.training("rates", recipe)
+
+    def watch(progress: Progress) -> None:
+        if progress.stage == "train":
+            rates.append([group["lr"] for group in training.optimizer.param_groups])
+
+    training.go_on(made.films(recipe, "train"), made.films(recipe, "tune"), watch)
+    bases = {recipe.learning_rate, recipe.head_learning_rate}
+    assert len(rates) == 8
+    for step, told in enumerate(rates):
+        assert sorted(set(told)) == pytest.approx(sorted({base * rate(recipe, step / 8, 0) for base in bases}))
+
+
+def test_the_plateau_lowers_the_rate_after_each_pass_that_did_not_help(made: Made) -> None:
+    recipe = tiny("epochs=5", "schedule=plateau", "learning_rate=0.02", "head_learning_rate=0.02", "ema=0")
+    training = made.train("plateau", recipe)
+    history = training.run.history()
+    falls = 0
+    for i, row in enumerate(history):
+        assert row.rate == pytest.approx(0.02 * 0.1**falls)
+        falls += i > 0 and row.select_loss >= min(p.select_loss for p in history[:i])
+    assert training.at.falls == falls > 0
+
+
+def a_pass(epoch: int, loss: float, auroc: float | None = 0.5) -> Pass:
+    return Pass(epoch=epoch, loss=1, select_loss=loss, select_auroc=auroc, rate=1, films_per_second=1, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "over"),
+    [
+        ([], 2, False),
+        ([3, 2, 1], 2, False),
+        ([1, 2], 2, False),
+        ([1, 2, 2], 2, True),
+        ([1, 1, 1], 2, True),  # no fall is no fall
+        ([2, 3, 1, 2], 2, False),
+        ([1, 2, 3, 4, 5], 0, False),  # no patience is endless patience
+        ([9, 8, 7, 6, 5, 4], 2, True),  # six passes were asked for
+    ],
+)
+def test_when_a_training_ends(losses: list[float], patience: int, over: bool) -> None:
+    recipe = msgspec.structs.replace(OSTEON, epochs=6, patience=patience)
+    record = RunRecord(recipe=recipe, plan=Plan(index=""), weights="")
+    assert ended(Position(history=[a_pass(i, loss) for i, loss in enumerate(losses)]), record) is over
+
+
+def test_impatience_ends_a_training(made: Made) -> None:
+    recipe = tiny("epochs=9", "patience=1", "schedule=plateau", "learning_rate=0.02", "head_learning_rate=0.02", "ema=0")
+    history = made.train("patience", recipe).run.history()
+    assert 1 < len(history) < 9
+    losses = [p.select_loss for p in history]
+    assert losses[:-1] == sorted(losses[:-1], reverse=True) and losses[-1] >= losses[-2]
+
+
+def test_passes_are_ranked_by_what_the_recipe_selects_by() -> None:
+    history = [a_pass(0, 0.5, 0.7), a_pass(1, 0.4, None), a_pass(2, 0.3, 0.7), a_pass(3, 0.9, 0.8)]
+    by_loss, by_area = (ranked(history, msgspec.structs.replace(OSTEON, select_by=by)) for by in ("loss", "auroc"))
+    assert [p.epoch for p in by_loss] == [2, 1, 0, 3]
+    assert [p.epoch for p in by_area] == [3, 2, 0, 1]
+
+
+def test_a_budget_ends_the_schedule_in_time(made: Made) -> None:
+    recipe, budget = tiny(), 0.05
+    steps: list[tuple[float, float]] = []
+    training = made.training("budget", recipe, budget=budget)
+    data, held = made.films(recipe, "train"), made.films(recipe, "tune")
+
+    def watch(progress: Progress) -> None:
+        if progress.stage == "train":
+            steps.append((time.monotonic() - began, training.optimizer.param_groups[0]["lr"] / training.optimizer.param_groups[0]["base"]))
+
+    began = time.monotonic()
+    history = training.go_on(data, held, watch)
+    spent = time.monotonic() - began
+    longest = max(b[0] - a[0] for a, b in pairwise(steps))
+    assert len(history) >= 1 and ended(training.at, training.record)
+    # A pass's checkpoint is written after its selection, and is no part of the schedule; `longest` has it, between two passes.
+    assert spent < budget * 60 + longest + training.at.selection_seconds + 0.5
+    rates = [r for _, r in steps]
+    assert rates[1:] == sorted(rates[1:], reverse=True) and rates[0] > 0.9
+    last_step = 1 - (steps[-1][0] - steps[-2][0] + training.at.selection_seconds * 2) / (budget * 60)
+    assert rates[-1] <= rate(recipe, max(last_step, 0), 0) + 1e-6
+
+
+def test_the_time_that_a_selection_takes_is_left_for_it() -> None:
+    plan = Plan(index="", budget=1.0)
+    assert time_used(Position(elapsed=30, selection_seconds=20), plan) == pytest.approx((30 + 21) / 60)
+    record = RunRecord(recipe=OSTEON, plan=plan, weights="")
+    history = [a_pass(0, 1.0)]
+    assert not ended(Position(elapsed=38, selection_seconds=20, history=history), record)
+    assert ended(Position(elapsed=40, selection_seconds=20, history=history), record)
+    assert not ended(Position(elapsed=99), record)  # a training without one selection is none
+
+
+# No number
+
+
+def test_a_loss_that_is_no_number_ends_the_training(made: Made) -> None:
+    with pytest.raises(DivergedTraining, match=r"pass 1, step \d.*Lower learning_rate.*checkpoint\.pt is from before"):
+        made.train("diverged", tiny("learning_rate=1e30", "head_learning_rate=1e30"), save_every=0.0)
+    kept = kept_position(RunFolder(made.folder / "diverged"))
+    assert kept.done >= 1 and math.isfinite(kept.loss_sum)
+
+
+def test_without_a_checkpoint_none_is_spoken_of(made: Made) -> None:
+    with pytest.raises(DivergedTraining) as told:
+        made.train("diverged at once", tiny("learning_rate=1e30", "head_learning_rate=1e30"))
+    assert "checkpoint" not in str(told.value) and not (made.folder / "diverged at once" / "checkpoint.pt").exists()
+
+
+def test_so_does_a_selection_that_is_no_number(made: Made) -> None:
+    # One step a pass: its loss was still a number.
+    with pytest.raises(DivergedTraining, match="pass 1, selection"):
+        made.train("diverged selection", tiny("batch=64", "learning_rate=1e30", "head_learning_rate=1e30"))
+    assert RunFolder(made.folder / "diverged selection").history() == []
+
+
+# The rest
+
+
+def test_one_class_in_the_selection_has_no_auroc(made: Made, tmp_path: Path) -> None:
+    recipe = tiny("epochs=1")
+    held = made.films(recipe, "tune")
+    held.label[:] = 0
+    training = made.training("one class", recipe)
+    [row] = training.go_on(made.films(recipe, "train"), held, lambda _: None)
+    assert row.select_auroc is None and math.isfinite(row.select_loss)
+
+
+def test_bfloat16_trains_to_about_the_same(made: Made) -> None:
+    exact, rough = (made.train(name, tiny("epochs=1", f"precision={name}")).run.history()[0] for name in ("float32", "bfloat16"))
+    assert rough.loss != exact.loss and rough.loss == pytest.approx(exact.loss, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["paper", "article"])
+def test_the_published_recipes_train(made: Made, name: str) -> None:
+    changes = ["network=densenet121", "frame.aspect=pad", "epochs=1", "freeze=3"]  # three of four dense blocks, to be quick
+    training = made.train(name, tiny(*changes, name=name))
+    [row] = training.run.history()
+    assert math.isfinite(row.loss) and row.rate == pytest.approx(1e-4)
+
+
+def test_progress_is_told(made: Made) -> None:
+    told: list[Progress] = []
+    made.train("told", tiny(), told.append)
+    train = [p for p in told if p.stage == "train"]
+    assert [(p.epoch, p.done, p.total) for p in train] == [(epoch, step, 4) for epoch in range(2) for step in range(1, 5)]
+    assert all(p.films_per_second > 0 and p.left >= 0 and math.isfinite(p.loss) for p in train)
+    assert train[-1].left == 0 and len(train[-1].history) == 1
+    assert [(p.done, p.total) for p in told if p.stage == "select"] == [(6, 6)] * 2
