@@ -57,7 +57,7 @@ def test_evaluate_runs_the_model_and_writes_everything(osteon: Typed) -> None:
     assert status == 0
     assert "made@1.0.0 on 'valid'" in out
     evaluation = read_evaluation(Path("e"))
-    assert evaluation.origin.command == "osteon " + " ".join(words)
+    assert evaluation.command == evaluation.origin.command == "osteon " + " ".join(words)
     assert evaluation.counts.films == len(predictions_of(Path("e")).films) == 6
     again, out_again, _ = osteon("evaluate", "--predictions", "e/predictions.parquet", "-o", "e2", "--resamples", "200")
     assert again == 0

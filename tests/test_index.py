@@ -144,6 +144,20 @@ def test_dicom_says_what_the_manifest_does_not(shared_data: Path, tmp_path: Path
     assert (row["status"], row["format"], row["width"]) == ("ok", "DICOM", None)
 
 
+def test_patient_and_study_stay_together_whatever_the_groups_say(tmp_path: Path) -> None:
+    cells = (("p1", "s1", "g1"), ("p1", "s2", "g2"), ("p2", "s3", "g3"), ("", "s3", "g4"), ("", "", "g5"))
+    table = made_trees.manifest(tmp_path, [{"path": f"{k}.png", "patient": p, "study": s, "group": g} for k, (p, s, g) in enumerate(cells)])
+    for decode in (True, False):
+        assert build_index(table, decode=decode)[0]["group"].to_list() == ["g1", "g1", "g3", "g3", "g5"]
+
+
+def test_empty_files_are_no_duplicates(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        made_trees.write(tmp_path / name, b"")
+    films, report = build_index(made_trees.manifest(tmp_path, [{"path": "1.png"}, {"path": "2.png"}]))
+    assert report.findings and not of_kind(report, "exact-duplicate") and films["group"].n_unique() == 2
+
+
 # Reading and writing
 
 
@@ -198,8 +212,11 @@ def test_index_that_is_none(tmp_path: Path, name: str, content: bytes | None, sa
 def test_index_that_cannot_be_written_leaves_nothing(mura: Path, tmp_path: Path) -> None:
     films, report = build_index(mura, decode=False)
     (tmp_path / "index.parquet").mkdir()
-    with pytest.raises(UsageError, match="cannot be written"):
-        write_index(films, tmp_path / "index.parquet", report)
+    made_trees.write(tmp_path / "file", b"")
+    for out in (tmp_path / "index.parquet", tmp_path / "file" / "index.csv"):
+        with pytest.raises(UsageError, match="cannot be written") as caught:
+            write_index(films, out, report)
+        assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -269,7 +286,8 @@ def test_index_command_refuses_a_leak(mura: Path, tmp_path: Path) -> None:
     study = "XR_HAND/patient00001/study1_positive"
     made_trees.write(mura / "valid" / study / "image1.png", (mura / "train" / study / "image1.png").read_bytes())
     status, said = osteon("index", mura, "-o", tmp_path / "i.parquet")
-    assert status == LeakySplit.exit_status and "patient00001 (train/XR_HAND" in said and not (tmp_path / "i.parquet").exists()
+    assert status == LeakySplit.exit_status and "study1_positive/image1.png (train) and valid/XR_HAND" in said
+    assert not (tmp_path / "i.parquet").exists()
     status, said = osteon("index", mura, "-o", tmp_path / "i.parquet", "--allow-leaks")
     assert status == 0 and "1  leak: " in said and "1  exact-duplicate: " in said
 

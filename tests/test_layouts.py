@@ -36,6 +36,12 @@ def test_walk_accounts_for_every_file(tmp_path: Path) -> None:
     assert files.others == ["a.txt", "b/noname"]
 
 
+def test_walk_takes_a_name_that_is_no_unicode_as_other(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/\xff.png", "wb"):  # noqa: PTH123 - a path of bytes
+        pass
+    assert walk(tmp_path).others == ["\\udcff.png"] and walk(tmp_path).films == []
+
+
 def test_walk_enters_linked_folders_and_no_circle(tmp_path: Path) -> None:
     made_trees.write(tmp_path / "elsewhere" / "1.png", b"")
     made_trees.write(tmp_path / "top" / "sub" / "2.png", b"")

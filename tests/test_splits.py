@@ -111,10 +111,10 @@ def test_parts_that_are_none(parts: dict[str, float]) -> None:
 def test_leaks_are_named() -> None:
     table = films([2, 2, 1]).with_columns(split=pl.Series(["train", "valid", "train", "train", ""]))
     assert leaks(table).to_dicts() == [{"group": "g0000", "splits": ["train", "valid"], "films": ["00000.png", "00001.png"]}]
-    with pytest.raises(LeakySplit, match=r"g0000 \(00000.png, 00001.png\)\. .*--allow-leaks"):
+    with pytest.raises(LeakySplit, match=r"00000.png \(train\) and 00001.png \(valid\)\. .*--allow-leaks"):
         refuse_leaks(table)
     [finding] = refuse_leaks(table, allow=True)
-    assert (finding.kind, finding.reason) == ("leak", "g0000 stands in train and valid")
+    assert (finding.kind, finding.reason) == ("leak", "one group stands in train and valid")
 
 
 def test_many_leaks_are_counted() -> None:

@@ -74,9 +74,10 @@ def _tissue(grid: Grid) -> Mask:
     rise = min(max(_FLOOR, 0.35 * (level - base)), max(_CEILING, 3 * deviation))
     tissue = even > base + rise
     inner = _inside_strips(grid, white, tissue & ~white)
-    _clear_borders(tissue[inner])
     kept = np.zeros(grid.shape, np.bool_)
-    kept[inner] = tissue[inner]
+    if min(tissue[inner].shape) >= 8:
+        _clear_borders(tissue[inner])
+        kept[inner] = tissue[inner]
     return kept
 
 

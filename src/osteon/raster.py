@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
@@ -43,6 +43,15 @@ _SIGNATURES: dict[bytes, RasterFormat] = {
     b"II+\x00": "TIFF",
     b"MM\x00+": "TIFF",
 }
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what shows a picture upright whose EXIF orientation (TIFF 6.0, tag 274) is this
 _READERS: dict[RasterFormat, type[ImageFile]] = {"PNG": PngImageFile, "JPEG": JpegImageFile, "TIFF": TiffImageFile}
 
 
@@ -68,7 +77,7 @@ def raster_size(content: bytes, name: str) -> tuple[int, int]:
         OversizedFilm: it promises more than `MOST_PIXELS`.
     """
     image = _open(content, name)
-    return image.size[::-1] if _orientation(image) >= 5 else image.size
+    return image.size[::-1] if _orientation(image) in (5, 6, 7, 8) else image.size
 
 
 def read_raster(content: bytes, name: str) -> Raster:
@@ -84,8 +93,8 @@ def read_raster(content: bytes, name: str) -> Raster:
         OversizedFilm: more than `MOST_PIXELS` pixels.
     """
     image, truncated = _decode(content, name)
-    turned = ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
-    grey = _grey(turned, name)
+    turn = _TURNS.get(_orientation(image))
+    grey = _grey(image if turn is None else image.transpose(turn), name)
     if isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0 and image.mode.startswith(("I", "F")):
         grey = 1 - grey  # Pillow inverts WhiteIsZero in 8 bits only
     return Raster(grey, raster_format(content) or "PNG", truncated)
@@ -151,26 +160,23 @@ def _completed(content: bytes, image: ImageFile) -> bytes | None:
 
 
 def _completed_png(content: bytes) -> bytes:
-    head, data = [], bytearray()
-    inflate, at, header = zlib.decompressobj(), 8, (0, 0, 0, 0)
-    most = 0
+    """Return the PNG anew, its pixels inflated as far as they go and then zero (PNG, third edition, 10.1 and 11.2)."""
+    width, height, bits = struct.unpack_from(">IIB", content, 16)
+    most = height * (width * bits * 4 // 8 + 10) + 64  # four samples a pixel and Adam7's seven rows of filters: never too few
+    inflate, pixels, kept, at = zlib.decompressobj(), bytearray(), [], 8
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
         body = content[at + 8 : at + 8 + length]
-        if kind == b"IHDR":
-            header = struct.unpack_from(">IIBB", body)
-            most = header[1] * (2 + -(-header[0] * header[2] * 4 // 8)) + 64 + 8 * header[1]
-        if kind == b"IDAT":
+        if kind in (b"IHDR", b"PLTE", b"tRNS"):
+            kept.append(_chunk(kind, body))
+        elif kind == b"IDAT" and len(pixels) < most:
             try:
-                data += inflate.decompress(body, max(1, most - len(data)))
+                pixels += inflate.decompress(body, most - len(pixels))
             except zlib.error:
                 break
-        elif kind in (b"IHDR", b"PLTE", b"tRNS"):
-            head.append(content[at : at + 12 + length])
         at += 12 + length
-    data += bytes(max(0, most - len(data)))
-    body = zlib.compress(data, 1)
-    return content[:8] + b"".join(head) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    pixels += bytes(most - len(pixels))
+    return b"".join([content[:8], *kept, _chunk(b"IDAT", zlib.compress(pixels, 1)), _chunk(b"IEND", b"")])
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

@@ -62,7 +62,7 @@ def evaluate(
     for name in splits:
         folder = out if len(splits) == 1 else out / name
         plan = Plan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples, seed=seed)
-        evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder))
+        evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder, _command()))
         show_evaluation(evaluations[-1], folder)
     if card_into is not None:
         _write_card(model, evaluations, card_into)
@@ -89,7 +89,7 @@ def compare(
     films = None if index is None else read_index(index)
     first, second = predictions_of(a, films), predictions_of(b, films)
     plan = Plan(split=split, resamples=resamples, seed=seed)
-    comparison, apart = compare_into(first, second, (plan_for(first, plan), plan_for(second, plan)), out)
+    comparison, apart = compare_into(first, second, (plan_for(first, plan), plan_for(second, plan)), out, _command())
     show_comparison(comparison, apart, out)
 
 
@@ -109,6 +109,8 @@ def calibrate(
     seed: SeedOption = 0,
 ) -> None:
     """Make probabilities mean what they say, choose threshold and band of doubt by a stated rule, and write both into the card."""
+    import msgspec
+
     from osteon.cli.evaluation_tables import show_calibration
     from osteon.lab.calibration import CalibrationPlan, calibrate, check_split
     from osteon.lab.decision import read_band, read_rule
@@ -123,6 +125,7 @@ def calibrate(
         check_split(card, split)
     scored = _predictions(model, index, predictions, [split])
     calibrated, crossed = calibrate(scored, card, plan)
+    calibrated = msgspec.structs.replace(calibrated, command=_command())
     with_card(file, calibrated.card, out)
     folder = report or out.with_suffix(".calibration")
     calibrate_into(calibrated, scored, crossed, folder)
@@ -139,9 +142,8 @@ def _predictions(model: str | None, index: Path | None, table: Path | None, spli
         return predictions_of(table, None if index is None else read_index(index))
     if index is None:
         raise UsageError("name the index with --index, or the predictions of an earlier evaluation with --predictions.")
-    command = shlex.join(["osteon", *sys.argv[1:]])
     with counting_bar("read films") as progress:
-        return score_index(model, index, splits, command, progress)
+        return score_index(model, index, splits, _command(), progress)
 
 
 def _write_card(model: str | None, evaluations: list[Evaluation], out: Path) -> None:
@@ -157,3 +159,7 @@ def _write_card(model: str | None, evaluations: list[Evaluation], out: Path) -> 
     figures = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
     with_card(file, msgspec.structs.replace(card, metrics=figures), out)
     typer.echo(f"{out}: {card.reference} with {len(figures)} figures in its card")
+
+
+def _command() -> str:
+    return shlex.join(["osteon", *sys.argv[1:]])

@@ -241,4 +241,4 @@ def _notes(console: Console, notes: Iterable[str]) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)

@@ -15,7 +15,7 @@ from osteon.cli import app
 
 if TYPE_CHECKING:
     from osteon.lab.training.watching import Watch
-    from osteon.lab.tuning_results import TrialResult, Tuned
+    from osteon.lab.tuning.results import TrialResult, Tuned
 
 _SHOWN = 10
 
@@ -45,9 +45,9 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="another seed, another search")] = 0,
 ) -> None:
     """Search a recipe's settings by short trainings; pruned early, resumable, never looking at the split that you report."""
-    from osteon.lab.search_space import search_space
-    from osteon.lab.trials import Tuning, TuningPlan
-    from osteon.lab.tuning import tune
+    from osteon.lab.tuning.space import search_space
+    from osteon.lab.tuning.study import tune
+    from osteon.lab.tuning.trial import Tuning, TuningPlan
 
     fixed = tuple(change or ())
     plan = TuningPlan(recipe=recipe, space=search_space(recipe, search or (), fixed), fixed=fixed, learn=learn, select=select, seed=seed)

@@ -1,8 +1,8 @@
 """DICOM -> grey pixels and the tags that say what they show.
 
 Reads what PS3.3 calls a radiograph: Computed Radiography, Digital X-Ray for presentation, one frame of Radiofluoroscopy, and
-digitised film kept as Secondary Capture. Anything else is refused by name. pydicom parses.
-Overlays (group 60xx) are not drawn: they are marks on the film, not the film.
+digitised film kept as Secondary Capture. Anything else is refused by name. Overlays (group 60xx) are not
+drawn: they are marks on the film, not the film.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from osteon.dicom.grayscale import display_table
 from osteon.dicom.tags import called, code, text, whole
 from osteon.dicom.transfer import stored_codes
 from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.raster import MOST_PIXELS
 from osteon.regions import study_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
-
-MOST_PIXELS = 100_000_000
-"""As in `raster`: more than three times a stitched whole-leg film."""
 
 MODALITIES = ("CR", "DX", "RF", "RG")
 

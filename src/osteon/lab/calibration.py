@@ -77,6 +77,7 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     poolings: tuple[PoolingResult, ...]
     operating_point: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
+    command: str = ""
 
 
 def check_split(card: Card, split: str) -> None:

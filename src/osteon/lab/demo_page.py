@@ -42,6 +42,8 @@ NAMES = {
     "specificity": "specificity",
     "accuracy": "accuracy",
 }
+BAR = (0.27, 0.82)
+"""Where an overlay's legend has its bar and what it means, in parts of its height."""
 KINDS = ("fracture", "hardware", "lytic lesion", "joint-space loss")
 
 
@@ -191,8 +193,10 @@ def _answer(model: Model, row: dict[str, Any], verdict: str, right: bool) -> Ans
 def _legend(model: Model, scored: pl.DataFrame) -> str:
     """Return the colour bar that stands below every overlay."""
     film = read_film(_file(scored.row(0, named=True)))
-    canvas = overlay(film, model.predict_film(film), model.card)
-    return _address(encode_png(np.ascontiguousarray(canvas[film.pixels.shape[0] :])))
+    drawn = overlay(film, model.predict_film(film), model.card)[film.pixels.shape[0] :]
+    # The film's own probability stands above the bar, the model's name below it: the page says both elsewhere.
+    top, bottom = (round(share * len(drawn)) for share in BAR)
+    return _address(encode_png(np.ascontiguousarray(drawn[top:bottom])))
 
 
 def _picture(row: dict[str, Any], pixels: NDArray[np.uint8], caption: str) -> Picture:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 SIDE = 64
 """Pixels of a small picture's side; both axes are scaled to it."""
@@ -31,7 +30,7 @@ _COARSE = SIDE // 2
 _FREQUENCIES = 16
 _MOST_SHIFT = 8
 _LEAST_ROWS = 24
-_BLOCK = 1024
+_BLOCK = 512
 
 Thumbnails = NDArray[np.uint8]
 
@@ -96,6 +95,8 @@ def _candidates(thumbnails: Thumbnails) -> Iterator[tuple[NDArray[np.int64], NDA
 
 def _detail(thumbnails: Thumbnails) -> NDArray[np.float32]:
     """Return (n, 64, 64) of mean 0 and length 1: the pictures less their blur, faded out at the edge."""
+    from scipy.ndimage import gaussian_filter  # not at the top: an index without decoding does not wait for it
+
     pictures = thumbnails.astype(np.float32)
     ramp = np.minimum(1, (np.arange(SIDE) + 1) / _TAPER)
     fade = np.minimum(ramp, ramp[::-1]).astype(np.float32)

@@ -71,6 +71,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[Metric, ...]
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
+    command: str = ""
     seconds: float = 0.0
 
     def find(self, level: Level, group: str, name: str) -> Metric | None:

@@ -21,8 +21,14 @@ SHOWN = 24
 """Studies of a gallery of disagreements."""
 
 
-def evaluate(predictions: Predictions, plan: Plan, out: Path) -> Evaluation:
+def evaluate(predictions: Predictions, plan: Plan, out: Path, command: str = "") -> Evaluation:
     """Measure one split and write `evaluation.json` and the figures (PNG) into a folder.
+
+    Args:
+        predictions: Of any splits.
+        plan: Which split, and how it is measured.
+        out: The folder.
+        command: What a reader would type to get the same.
 
     Raises:
         MeasurementError: nothing can be measured.
@@ -30,7 +36,7 @@ def evaluate(predictions: Predictions, plan: Plan, out: Path) -> Evaluation:
     """
     start = time.perf_counter()
     evaluation = measure(predictions, plan)
-    evaluation = msgspec.structs.replace(evaluation, seconds=round(time.perf_counter() - start, 2))
+    evaluation = msgspec.structs.replace(evaluation, command=command, seconds=round(time.perf_counter() - start, 2))
     write_json(evaluation, out / EVALUATION)
     films = with_classes(of_split(predictions, plan.split).films)
     draw_evaluation(evaluation, list(level_tables(films, plan, ("study_type",))), out)
@@ -71,9 +77,10 @@ def plan_for(predictions: Predictions, plan: Plan, threshold: float | None = Non
     return plan if threshold is None else msgspec.structs.replace(plan, threshold=threshold)
 
 
-def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: Path) -> tuple[Comparison, pl.DataFrame]:
+def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: Path, command: str = "") -> tuple[Comparison, pl.DataFrame]:
     """Compare two tables of predictions and write `comparison.json`, `disagreements.csv` and a gallery of them (PNG) into a folder."""
-    comparison, apart = compare(a, b, plans), disagreements(a, b, plans)
+    comparison = msgspec.structs.replace(compare(a, b, plans), command=command)
+    apart = disagreements(a, b, plans)
     write_json(comparison, out / COMPARISON)
     numbered = apart.with_row_index("number", offset=1)
     numbered.write_csv(out / "disagreements.csv")

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from osteon.lab.duplicates import SIDE, Pair, near_duplicates
 from osteon.lab.index import COLUMNS, Ignored, Report
@@ -143,12 +140,17 @@ def _near(films: pl.DataFrame, thumbnails: pl.Series, exact: list[list[int]]) ->
 
 
 def _merged(groups: pl.Series, sets: list[list[int]]) -> pl.Series:
-    """Return the groups, those that a set connects under the first of their names."""
-    names = groups.unique().sort()
-    at = groups.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
-    links: NDArray[np.int64] = np.array([(at[a], at[b]) for a, *others in sets for b in others], np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(links), np.int8), (links[:, 0], links[:, 1])), shape=(len(names), len(names)))
-    component = connected_components(graph, directed=False)[1]
-    first = np.full(len(names), len(names))
-    np.minimum.at(first, component, np.arange(len(names)))
-    return names.gather(first[component[at]]).alias("group")
+    """Return the groups, those that a set (positions) connects under the first of their names."""
+    names, under = groups.to_list(), dict[str, str]()
+
+    def first_of(name: str) -> str:
+        while name in under:
+            name = under[name]
+        return name
+
+    for one, *others in sets:
+        for other in others:
+            first, second = sorted((first_of(names[one]), first_of(names[other])))
+            if first != second:
+                under[second] = first
+    return groups.replace({name: first_of(name) for name in under})

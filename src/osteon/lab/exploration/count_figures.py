@@ -21,6 +21,7 @@ from osteon.lab.exploration.sheet import (
     name_rows,
     place,
     sheet,
+    shortened,
 )
 
 MOST_TYPES, MOST_SPLITS = 20, len(SPLIT_COLOURS)
@@ -63,7 +64,7 @@ def draw_patients(e: Exploration, path: Path) -> None:
             cells = [e.cell(split, t) for t in types]
             values = [c.people if c else 0 for c in cells]
             rows = [i + place(k, len(splits)) for i in range(len(types))]
-            axes.barh(rows, values, 0.8 / len(splits), color=SPLIT_COLOURS[k], label=split)
+            axes.barh(rows, values, 0.8 / len(splits), color=SPLIT_COLOURS[k], label=shortened(split, 14))
             for y, value in zip(rows, values, strict=True):
                 axes.text(value, y, f" {value:,}", va="center", fontsize=SMALL)
         name_rows(axes, [title(t) for t in types])
@@ -81,7 +82,7 @@ def draw_tally(tallies: Sequence[Tally], e: Exploration, path: Path, *, words: t
             counts = np.array([sum(t.count for t in mine if low <= t.size <= high) for low, high in columns], np.float64)
             shares = 100 * counts / max(1, counts.sum())
             places = np.arange(len(columns)) + place(k, len(splits))
-            axes.bar(places, shares, 0.8 / len(splits), color=SPLIT_COLOURS[k], label=f"{split} ({int(counts.sum()):,})")
+            axes.bar(places, shares, 0.8 / len(splits), color=SPLIT_COLOURS[k], label=f"{shortened(split, 14)} ({int(counts.sum()):,})")
             for x, share, count in zip(places, shares, counts, strict=True):
                 if count:
                     axes.text(x, share, f" {int(count):,}", ha="center", va="bottom", fontsize=SMALL - 0.5, rotation=90)
@@ -105,7 +106,7 @@ def size_columns(tallies: Sequence[Tally]) -> list[tuple[int, int]]:
         columns = [(size, size) for size in range(1, LAST_SIZE)]
         return [*columns, (LAST_SIZE, most)] if above else columns[: max(3, most)]
     columns = [(1, 1), (2, 2)]
-    while columns[-1][1] < most and len(columns) < LAST_SIZE:
+    while columns[-1][1] < most and len(columns) < LAST_SIZE - 2:
         columns.append((columns[-1][1] + 1, 2 * columns[-1][1]))
     return columns if columns[-1][1] >= most else [*columns, (columns[-1][1] + 1, most)]
 
@@ -120,7 +121,7 @@ def draw_classes(e: Exploration, path: Path) -> None:
             for i, name in enumerate(types):
                 if cell := e.cell(split, name):
                     draw_mark(right, i + place(k, len(splits), 0.6), _abnormal_percent(cell), mark)
-            right.plot([], [], linestyle="", label=split, **mark.look)
+            right.plot([], [], linestyle="", label=shortened(split, 14), **mark.look)
         right.set(xlabel="abnormal studies, %", xlim=(-2, 100))
         right.grid(axis="x", linewidth=0.3)
         add_legend(right, len(splits))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 from scipy import stats
 
@@ -20,6 +18,7 @@ MOST_SIZES = 12
 """How many of the most frequent film sizes are listed."""
 
 _MADE = {*COLUMNS, "fold"}
+_PUBLISHED_WORDS = ("normal studies", "abnormal studies", "normal films", "abnormal films")
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
@@ -61,8 +60,8 @@ def spreads(films: pl.DataFrame) -> list[Spread]:
     for name in measures.columns[1:]:
         quantiles = {k: pl.col(name).quantile(q, "linear") for k, q in (("p5", 0.05), ("median", 0.5), ("p95", 0.95))}
         table = measures.group_by("label").agg(films=pl.len(), least=pl.col(name).min(), most=pl.col(name).max(), **quantiles)
-        for row in table.sort("label", descending=True, nulls_last=True).to_dicts():
-            rows.append(Spread(name=name, **(row | {"label": WORDS[row["label"]]})))
+        ordered = table.sort("label", descending=True, nulls_last=True).to_dicts()
+        rows += [Spread(name=name, **(row | {"label": WORDS[row["label"]]})) for row in ordered]
     return rows
 
 
@@ -117,26 +116,14 @@ def compared(films: pl.DataFrame) -> list[Compared]:
     """
     split = pl.col("study").str.extract(r"^(train|valid)/").fill_null("")
     mine = {(c.split, c.study_type): c for c in cells(films.with_columns(split=split))}
-    nothing = Cell(
-        split="",
-        study_type="",
-        patients=0,
-        groups=0,
-        studies=0,
-        normal_studies=0,
-        abnormal_studies=0,
-        films=0,
-        normal_films=0,
-        abnormal_films=0,
-    )
     rows = []
     for name, types in PUBLISHED.items():
-        rows.append(Compared(name, ALL, "patients", mine.get((name, ALL), nothing).patients or 0, PUBLISHED_PATIENTS[name]))
+        whole = mine.get((name, ALL))
+        rows.append(Compared(name, ALL, "patients", whole.patients or 0 if whole else 0, PUBLISHED_PATIENTS[name]))
         for study_type, want in types.items():
-            cell = mine.get((name, study_type), nothing)
-            here = (cell.normal_studies, cell.abnormal_studies, cell.normal_films, cell.abnormal_films)
-            words = ("normal studies", "abnormal studies", "normal films", "abnormal films")
-            rows += [Compared(name, study_type, what, got, there) for what, got, there in zip(words, here, want, strict=True)]
+            c = mine.get((name, study_type))
+            here = (c.normal_studies, c.abnormal_studies, c.normal_films, c.abnormal_films) if c else (0, 0, 0, 0)
+            rows += [Compared(name, study_type, *told) for told in zip(_PUBLISHED_WORDS, here, want, strict=True)]
     return rows
 
 
@@ -150,11 +137,6 @@ def interval(share: float, groups: int) -> tuple[float, float] | None:
     return bootstrap.wilson(share, groups, float(stats.t.ppf(0.975, groups - 1)))
 
 
-def ordered(splits: Sequence[str]) -> list[str]:
-    """Return splits in the order of a training."""
-    return sorted(splits, key=_place)
-
-
 def _cells(films: pl.DataFrame, known: bool) -> list[Cell]:
     keys = ["split", "study_type"]
     of_films = films.group_by(keys).agg(
@@ -164,14 +146,9 @@ def _cells(films: pl.DataFrame, known: bool) -> list[Cell]:
         normal_films=(pl.col("label") == 0).sum(),
         abnormal_films=(pl.col("label") == 1).sum(),
     )
-    of_studies = (
-        studies_of(films)
-        .group_by(keys)
-        .agg(studies=pl.len(), normal_studies=(pl.col("label") == 0).sum(), abnormal_studies=(pl.col("label") == 1).sum())
-    )
-    together = of_films.join(of_studies, on=keys, how="left").with_columns(
-        pl.col("studies", "normal_studies", "abnormal_studies").fill_null(0)
-    )
+    by_label = {"normal_studies": (pl.col("label") == 0).sum(), "abnormal_studies": (pl.col("label") == 1).sum()}
+    of_studies = studies_of(films).group_by(keys).agg(studies=pl.len(), **by_label)
+    together = of_films.join(of_studies, on=keys, how="left").with_columns(pl.col("studies", *by_label).fill_null(0))
     return [Cell(**row) for row in together.to_dicts()]
 
 

@@ -27,6 +27,7 @@ MOST_ATTRIBUTES = 20
 """How many attributes a figure shows."""
 
 _ASPECTS = (0.1, 0.15, 0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 6, 10)
+_SIDES = (30, 100, 300, 1000, 3000, 10_000)
 _DASHES = {0: "-", 1: "--", None: ":"}
 _ALONE, _WITHIN = Mark(LABEL_COLOURS[NORMAL]), Mark(SPLIT_COLOURS[3], "s", hollow=True)
 
@@ -37,7 +38,8 @@ def draw_sizes(e: Exploration, films: pl.DataFrame, path: Path) -> None:
     labels = [label for label in _DASHES if table["label"].eq_missing(label).any()]
     sides = np.concatenate([table["width"].to_numpy(), table["height"].to_numpy()])
     low, high = 0.9 * float(sides.min()), 1.1 * float(sides.max())
-    scale = "log" if high > 5 * low else "linear"
+    scale = "log" if high > 10 * low else "linear"
+    ticks = [tick for tick in _SIDES if low <= tick <= high]
     with sheet(path, e.origin, 2.15 if len(labels) > 1 else 3.2, (1,) * len(labels)) as panels:
         for axes, label in zip(panels, labels, strict=True):
             part = table.filter(pl.col("label").eq_missing(label))
@@ -45,6 +47,9 @@ def draw_sizes(e: Exploration, films: pl.DataFrame, path: Path) -> None:
             area = 1 + 300 * part["len"].to_numpy() / part["len"].sum()
             axes.scatter(part["width"], part["height"], area, color=LABEL_COLOURS[WORDS[label]], alpha=0.45, linewidth=0)
             axes.set(xscale=scale, yscale=scale, xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="width, pixels")
+            if scale == "log":
+                axes.set(xticks=ticks, yticks=ticks, xticklabels=ticks, yticklabels=ticks)
+                axes.minorticks_off()
             axes.set_title(f"{WORDS[label]} ({part['len'].sum():,})")
         panels[0].set(ylabel="height, pixels")
 

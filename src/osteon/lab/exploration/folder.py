@@ -11,15 +11,14 @@ import polars as pl
 
 from osteon import __version__
 from osteon.errors import EmptyDataset, UsageError
-from osteon.lab.exploration import captions, count_figures, counts, film_figures, galleries, samples
-from osteon.lab.exploration.galleries import Gallery
+from osteon.lab.exploration import captions, count_figures, counts, film_figures, samples
+from osteon.lab.exploration.galleries import Gallery, galleries, tiles
 from osteon.lab.exploration.page import SECTIONS, write_page
 from osteon.lab.exploration.records import Exploration, Figure, Origin
 from osteon.lab.exploration.samples import Look, Progress
 from osteon.lab.exploration.sheet import draw_tiles
 from osteon.lab.exploration.survey import findings_of, survey
 from osteon.lab.index import Report, fingerprint, read_index, read_report
-from osteon.lab.layouts import Finding
 
 JSON = "exploration.json"
 SAMPLE = 400
@@ -51,8 +50,8 @@ def explore(index: Path, out: Path, command: str, sample: int = SAMPLE, seed: in
     findings = findings_of(films, report)
     films = counts.named(films)
     chosen = samples.choose(films, sample, seed)
-    shown = _galleries(films, findings, seed) if sample else []
-    looks = samples.look_at(pl.concat([chosen, *(gallery.films for _, gallery in shown)]), progress)
+    shown = galleries(films, findings, seed) if sample else []
+    looks = samples.look_at(pl.concat([chosen, *(gallery.films for gallery in shown)]), progress)
     opened = samples.opened(list(looks.values())) if sample else None
     e = survey(films, findings, origin, samples.with_greys(chosen, looks), opened)
     try:
@@ -85,16 +84,6 @@ def _origin(films: pl.DataFrame, report: Report | None, command: str, seed: int,
     return msgspec.structs.replace(origin, **told, report_fits=report.fingerprint in ("", mark))
 
 
-def _galleries(films: pl.DataFrame, findings: list[Finding], seed: int) -> list[tuple[Figure, Gallery]]:
-    found = [(captions.sample(label, gallery), gallery) for label, gallery in galleries.samples(films, seed).items()]
-    faults = (
-        (captions.duplicates, galleries.duplicates(films, findings)),
-        (captions.conflicts, galleries.conflicts(films, findings)),
-        (captions.truncated, galleries.truncated(films)),
-    )
-    return [*found, *((describe(gallery), gallery) for describe, gallery in faults if gallery is not None)]
-
-
 def _charts(e: Exploration, films: pl.DataFrame) -> Iterator[Drawing]:
     """Yield the figures of what was counted, those alone that have something to show."""
     per_patient, per_study = (f"studies per {e.who}", f"{e.who}s"), ("films per study", "studies")
@@ -113,12 +102,12 @@ def _charts(e: Exploration, films: pl.DataFrame) -> Iterator[Drawing]:
         yield captions.hardware(e), partial(film_figures.draw_hardware, e)
 
 
-def _pictures(e: Exploration, shown: list[tuple[Figure, Gallery]], looks: dict[str, Look]) -> Iterator[Drawing]:
+def _pictures(e: Exploration, shown: list[Gallery], looks: dict[str, Look]) -> Iterator[Drawing]:
     """Yield the galleries of which a film could be opened."""
-    for figure, gallery in shown:
-        tiles = galleries.tiles(gallery, looks)
-        if any(tile.look.tile is not None for tile in tiles):
-            yield figure, partial(draw_tiles, tiles, origin=e.origin, columns=gallery.columns, paired=gallery.paired)
+    for gallery in shown:
+        films = tiles(gallery, looks)
+        if any(tile.look.tile is not None for tile in films):
+            yield gallery.figure, partial(draw_tiles, films, origin=e.origin, columns=gallery.columns, paired=gallery.paired)
 
 
 def _write(e: Exploration, drawings: list[Drawing], out: Path) -> Exploration:

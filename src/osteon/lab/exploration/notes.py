@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from osteon.lab.exploration.captions import FAULTS, SHORTCUTS, attribute_words
-from osteon.lab.exploration.records import ALL, Exploration
+from osteon.lab.exploration.captions import attribute_words
+from osteon.lab.exploration.records import ALL, COUNTS, FAULTS, SHORTCUTS, Exploration
 
 STRONG = 0.6
 """AUROC of an attribute alone, in either direction, from which it is warned of."""
 
 NAMED = 3
 """How many attributes a warning names."""
+
+_FAULTS = {
+    "leak": "Groups (patients, duplicates) in more than one split, whose figures are then too good",
+    "label-conflict": "Contradictory labels, of folder and table or of duplicates",
+    "unreadable": "Films that cannot be read, and are never used",
+    "truncated": "Files that end early, and are read as far as they go",
+    "exact-duplicate": "Sets of files with the same bytes",
+    "near-duplicate": "Pairs of files that show the same exposure",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +39,8 @@ def notes(e: Exploration) -> list[Note]:
 
 
 def _faults(e: Exploration) -> list[Note]:
-    words = {
-        "leak": "groups (patients, duplicates) stand in more than one split: figures measured on these splits are too good",
-        "label-conflict": "contradictory labels: folder against table, or duplicates with different labels",
-        "unreadable": "films cannot be read; they are in the index and never used",
-        "truncated": "files end early and are read as far as they go",
-        "exact-duplicate": "sets of files have the same bytes",
-        "near-duplicate": "pairs of files show the same exposure",
-    }
     counts = {t.kind: t.count for t in e.troubles}
-    return [Note(f"{counts[kind]:,} {text}.", kind != "unreadable", FAULTS) for kind, text in words.items() if counts.get(kind)]
+    return [Note(f"{text}: {counts[kind]:,}.", kind != "unreadable", FAULTS) for kind, text in _FAULTS.items() if counts.get(kind)]
 
 
 def _shortcuts(e: Exploration) -> list[Note]:
@@ -47,41 +48,26 @@ def _shortcuts(e: Exploration) -> list[Note]:
     if strong:
         told = "; ".join(attribute_words(a) for a in strong[:NAMED])
         more = f"; and {len(strong) - NAMED} more" if len(strong) > NAMED else ""
-        return [Note(f"Goes with the label by itself: {told}{more}.", True, SHORTCUTS)]
-    measured = [a for a in e.attributes if a.low is not None]
+        return [Note(f"Goes with the label by itself, compared within study types: {told}{more}.", True, SHORTCUTS)]
+    measured = [a for a in e.attributes if a.within_low is not None]
     if measured:
-        return [
-            Note(
-                f"None of {len(measured)} attributes tells abnormal from normal by itself with an AUROC of {STRONG} or more.",
-                False,
-                SHORTCUTS,
-            )
-        ]
+        text = f"None of {len(measured)} attributes tells abnormal from normal by itself with an AUROC of {STRONG} or more"
+        return [Note(f"{text}, compared within study types.", section=SHORTCUTS)]
     whole = e.cell()
     if whole is None or not whole.normal_films + whole.abnormal_films:
-        return [Note("No film has a label: what goes with it cannot be measured.", False, SHORTCUTS)]
+        return [Note("No film has a label: what goes with it cannot be measured.", section=SHORTCUTS)]
     if not whole.normal_films or not whole.abnormal_films:
         return [Note("All labelled films have the same label: what goes with it cannot be measured.", True, SHORTCUTS)]
-    return [Note("Too few groups of one label: what goes with it cannot be measured.", False, SHORTCUTS)]
+    return [Note("Too few groups of one label: what goes with it cannot be measured.", section=SHORTCUTS)]
 
 
 def _pixels(e: Exploration) -> list[Note]:
     if e.pixels is None:
         return [Note("No film was opened (--no-pixels): samples, grey levels and duplicates side by side are left out.")]
-    found = []
-    if e.pixels.missing:
-        found.append(
-            Note(
-                f"{e.pixels.missing:,} of the {e.pixels.asked:,} films to be opened are not where the index says."
-                " Index the data set again where it stands now.",
-                True,
-            )
-        )
-    if e.pixels.refused:
-        found.append(
-            Note(f"{e.pixels.refused:,} of the {e.pixels.asked:,} films to be opened cannot be read. Index the data set again.", True)
-        )
-    return found
+    of = f"of the {e.pixels.asked:,} films to be opened"
+    again = "Index the data set again, where it stands now."
+    faults = ((e.pixels.missing, "are not where the index says"), (e.pixels.refused, "cannot be read"))
+    return [Note(f"{count:,} {of} {fault}. {again}", True) for count, fault in faults if count]
 
 
 def _unknown(e: Exploration) -> list[Note]:
@@ -89,15 +75,13 @@ def _unknown(e: Exploration) -> list[Note]:
     if e.patients is None:
         found.append(Note("No patient is named; what stays together are the index's groups."))
     if not e.hardware_known:
-        found.append(Note("Hardware is not known: the index has no column hardware. A manifest can bring one.", False, SHORTCUTS))
+        found.append(Note("Hardware is not known: the index has no column hardware. A manifest can bring one.", section=SHORTCUTS))
     if not e.origin.layout:
-        found.append(
-            Note("No report stands beside the index: near duplicates and the findings of its making are not known.", False, FAULTS)
-        )
+        found.append(Note("No report stands beside the index: near duplicates and other findings are not known.", section=FAULTS))
     elif not e.origin.report_fits:
         found.append(Note("The report beside the index was made of another state of it; its findings may not fit.", True, FAULTS))
     elif not e.origin.decoded:
-        found.append(Note("The index was made without decoding: truncated files and duplicates are not known.", False, FAULTS))
+        found.append(Note("The index was made without decoding: truncated files and duplicates are not known.", section=FAULTS))
     return found
 
 
@@ -108,8 +92,6 @@ def _published(e: Exploration) -> list[Note]:
     if other:
         first = other[0]
         where = first.split if first.study_type == ALL else f"{first.split} {first.study_type.capitalize()}"
-        told = (
-            f"{len(other)} of {len(e.compared)} counts differ from MURA's published ones, the first: {where}, {first.what} {first.here:,}"
-        )
-        return [Note(f"{told} instead of {first.published:,}. Only the published data set has its counts.")]
-    return [Note(f"All {len(e.compared)} counts are those that MURA was published with.")]
+        told = f"{len(other)} of {len(e.compared)} counts are not those of MURA as published, the first: {where}, {first.what}"
+        return [Note(f"{told} {first.here:,} instead of {first.published:,}.", section=COUNTS)]
+    return [Note(f"All {len(e.compared)} counts are those of MURA as published.", section=COUNTS)]

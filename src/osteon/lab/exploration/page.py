@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from osteon.lab.exploration.captions import COUNTS, FAULTS, FILMS, SHORTCUTS
 from osteon.lab.exploration.notes import notes
-from osteon.lab.exploration.records import ALL, Exploration, Figure
+from osteon.lab.exploration.records import ALL, COUNTS, FAULTS, FILMS, SHORTCUTS, Exploration, Figure
 
 SECTIONS = {
     COUNTS: "Patients, studies, films",
@@ -48,7 +47,7 @@ class Table:
     section: str
     title: str
     header: Row
-    rows: list[Row]
+    rows: Sequence[Row]
     note: str = ""
     is_open: bool = False
 
@@ -109,38 +108,26 @@ def _published(e: Exploration) -> Iterator[Table]:
 
 def _films(e: Exploration) -> Iterator[Table]:
     header = ("measure", "label", "films", "least", "5 %", "median", "95 %", "most")
-    rows = [(s.name, s.label, f"{s.films:,}", *(f"{v:.4g}" for v in (s.least, s.p5, s.median, s.p95, s.most))) for s in e.spreads]
-    yield Table(FILMS, "Sizes and shapes", header, rows, "Width and height in pixels; aspect is width over height.")
-    rows = [(f"{s.width} x {s.height}", f"{s.films:,}", f"{s.films / e.films:.1%}") for s in e.sizes]
-    yield Table(FILMS, "Most frequent sizes", ("width x height, pixels", "films", "share"), rows)
-    rows = [(kind, f"{count:,}") for kind, count in e.formats.items()]
-    yield Table(FILMS, "File formats", ("format", "films"), rows)
-    header = ("study type", "label", "films", "1 %", "25 %", "50 %", "75 %", "99 %", "black")
-    rows = [
-        (r.study_type, r.label, f"{r.films:,}", *(f"{v:.3f}" for v in (r.p1, r.p25, r.p50, r.p75, r.p99)), f"{r.black:.1%}")
-        for r in e.ranges
-    ]
-    yield Table(
-        FILMS, "Grey levels", header, rows, "Medians of sampled films; 0 black, 1 white; black: the share of pixels below 3 of 255."
-    )
+    spreads = [(s.name, s.label, f"{s.films:,}", *(f"{v:.4g}" for v in (s.least, s.p5, s.median, s.p95, s.most))) for s in e.spreads]
+    yield Table(FILMS, "Sizes and shapes", header, spreads, "Width and height in pixels; aspect is width over height.")
+    sizes = [(f"{s.width} x {s.height}", f"{s.films:,}", f"{s.films / e.films:.1%}") for s in e.sizes]
+    yield Table(FILMS, "Most frequent sizes", ("width x height, pixels", "films", "share"), sizes)
+    yield Table(FILMS, "File formats", ("format", "films"), [(kind, f"{count:,}") for kind, count in e.formats.items()])
+    greys = [(r.study_type, r.label, f"{r.films:,}", *(f"{v:.3f}" for v in (r.p1, r.p25, r.p50, r.p75, r.p99, r.black))) for r in e.ranges]
+    note = "Medians over sampled films; 0 black, 1 white. Black: the share of pixels below 3 of 255."
+    yield Table(FILMS, "Grey levels", ("study type", "label", "films", "1 %", "25 %", "50 %", "75 %", "99 %", "black"), greys, note)
 
 
 def _shortcuts(e: Exploration) -> Iterator[Table]:
-    header = ("attribute", "AUROC alone", "95 % interval", "within study types", "95 % interval", "films", "abnormal", "")
+    header = ("attribute", "all films: AUROC", "95 % interval", "within study types", "95 % interval", "films", "abnormal", "note")
     rows = []
     for a in e.attributes:
         note = "; ".join(text for text in ("sampled" if a.sampled else "", a.note) if text)
-        alone, within = _number(a.auroc), _number(a.within)
-        rows.append(
-            (a.name, alone, _ends(a.low, a.high), within, _ends(a.within_low, a.within_high), f"{a.films:,}", f"{a.abnormal:,}", note)
-        )
+        alone = _number(a.auroc), _ends(a.low, a.high)
+        rows.append((a.name, *alone, _number(a.within), _ends(a.within_low, a.within_high), f"{a.films:,}", f"{a.abnormal:,}", note))
     yield Table(SHORTCUTS, "Every attribute", header, rows, "Above 0.5: larger, or more often true, in abnormal films.")
-    header = ("study type", "label", "films", "with hardware", "share", "95 % interval")
-    rows = [
-        (s.study_type, s.label, f"{s.films:,}", f"{s.count:,}", f"{s.share:.1%}", "" if s.low is None else f"{s.low:.1%} to {s.high:.1%}")
-        for s in e.hardware
-    ]
-    yield Table(SHORTCUTS, "Hardware", header, rows)
+    shares = [(s.study_type, s.label, f"{s.films:,}", f"{s.count:,}", f"{s.share:.3f}", _ends(s.low, s.high)) for s in e.hardware]
+    yield Table(SHORTCUTS, "Hardware", ("study type", "label", "films", "with hardware", "share", "95 % interval"), shares)
 
 
 def _faults(e: Exploration) -> Iterator[Table]:

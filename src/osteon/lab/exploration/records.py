@@ -11,6 +11,9 @@ ABNORMAL, NORMAL, UNLABELLED = "abnormal", "normal", "no label"
 WORDS = {1: ABNORMAL, 0: NORMAL, None: UNLABELLED}
 """How a label is called."""
 
+COUNTS, FILMS, SHORTCUTS, FAULTS = "counts", "films", "shortcuts", "faults"
+"""Sections of the page, in its order."""
+
 
 class Origin(Struct, frozen=True, kw_only=True):
     """What made the figures: the command, and the index by the sha256 of its content.

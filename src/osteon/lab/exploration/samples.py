@@ -32,7 +32,7 @@ _MOST_PIXELS = 400_000  # percentiles of every k-th pixel are those of all
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One opened film: percentiles of its grey levels, 0 to 1, and a small picture of it, or the reason why there is none."""
+    """One opened film: percentiles of its grey levels, 0 to 1, and a small picture, `scale` times as large; or why there is none."""
 
     reason: str = ""
     p1: float = 0
@@ -72,8 +72,7 @@ def rows_of(films: pl.DataFrame, finding: Finding) -> pl.DataFrame:
 
 def look_at(films: pl.DataFrame, progress: Progress | None = None) -> dict[str, Look]:
     """Open each film once, on all cores; returns what was seen by file (root and path)."""
-    files = files_of(films)
-    files = list(dict.fromkeys(files))
+    files = list(dict.fromkeys(files_of(films)))
     looks: dict[str, Look] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # decoders let go of the interpreter's lock
         for file, seen in zip(files, pool.map(look, files), strict=True):
@@ -100,8 +99,18 @@ def look(file: str) -> Look:
     some = pixels[::step, ::step]
     small = Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
     small.thumbnail((TILE, TILE), Image.Resampling.BOX, reducing_gap=2)
-    percentiles = np.percentile(some, [1, 25, 50, 75, 99]).tolist()
-    return Look("", *percentiles, float(some.mean()), float((some < BLACK).mean()), np.asarray(small), small.width / pixels.shape[1])
+    p1, p25, p50, p75, p99 = np.percentile(some, [1, 25, 50, 75, 99]).tolist()
+    return Look(
+        p1=p1,
+        p25=p25,
+        p50=p50,
+        p75=p75,
+        p99=p99,
+        mean=float(some.mean()),
+        black=float((some < BLACK).mean()),
+        tile=np.asarray(small),
+        scale=small.width / pixels.shape[1],
+    )
 
 
 def opened(looks: Sequence[Look]) -> Opened:

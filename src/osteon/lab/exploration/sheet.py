@@ -6,6 +6,7 @@ mark or dash as well.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from osteon.lab.exploration.records import ABNORMAL, NORMAL, UNLABELLED, Origin
 from osteon.lab.exploration.samples import Look
@@ -45,7 +47,9 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.2,
     "legend.frameon": False,
     "savefig.dpi": 300,
+    "text.parse_math": False,  # a name may hold a dollar sign
 }
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
@@ -99,9 +103,9 @@ def draw_tiles(tiles: Sequence[Tile], path: Path, origin: Origin, columns: int, 
     lines = max((tile.caption.count("\n") + 1 for tile in tiles), default=1)
     side = WIDE / sum(widths)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDE, rows * (side + 0.1 * lines + 0.08)), layout="constrained")
+        tight = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)
+        figure = Figure(figsize=(WIDE, rows * (side + 0.1 * lines + 0.08)), layout=tight)
         FigureCanvasAgg(figure)
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr]
         grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
         for k, tile in enumerate(tiles):
             _draw_tile(figure.add_subplot(grid[k // columns, places[k % columns]]), tile)
@@ -110,9 +114,9 @@ def draw_tiles(tiles: Sequence[Tile], path: Path, origin: Origin, columns: int, 
 
 def draw_mark(axes: Axes, y: float, point: tuple[float | None, float | None, float | None], mark: Mark) -> None:
     """Draw a value with the ends of its interval in a row; what is None is left out."""
-    value, *ends = point
-    if None not in ends:
-        axes.plot(ends, [y, y], color=mark.colour, linewidth=0.9, solid_capstyle="butt", zorder=3)
+    value, low, high = point
+    if low is not None and high is not None:
+        axes.plot([low, high], [y, y], color=mark.colour, linewidth=0.9, solid_capstyle="butt", zorder=3)
     if value is not None:
         axes.plot([value], [y], linestyle="", zorder=4, **mark.look)
 
@@ -126,9 +130,18 @@ def place(k: int, of: int, width: float = 0.8) -> float:
     return width * ((k + 0.5) / of - 0.5)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters.
+
+    >>> shortened("acquired at the weekend", 9)
+    'acquired…'
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows of a figure, the first on top."""
-    axes.set_yticks(range(len(names)), list(names))
+    axes.set_yticks(range(len(names)), [shortened(name, 24) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
@@ -140,7 +153,9 @@ def add_legend(axes: Axes, columns: int) -> None:
 
 def _draw_tile(axes: Axes, tile: Tile) -> None:
     axes.set(xticks=[], yticks=[], anchor="N")
-    axes.set_title(tile.caption, fontsize=SMALL, pad=2, color=WARNING if tile.warns else "black")
+    axes.set_title(
+        "\n".join(shortened(line, 20) for line in tile.caption.split("\n")), fontsize=SMALL, pad=2, color=WARNING if tile.warns else "black"
+    )
     for spine in axes.spines.values():
         spine.set(visible=tile.warns, color=WARNING, linewidth=1.4)
     pixels = tile.look.tile
@@ -155,5 +170,7 @@ def _draw_tile(axes: Axes, tile: Tile) -> None:
 
 
 def _save(figure: Figure, path: Path, origin: Origin) -> None:
-    # Without the program's version in the file the same figures give the same bytes.
-    figure.savefig(path, metadata={"Software": None, "Description": origin.line})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks is right in the tables of the page
+        # Without the program's version in the file the same figures give the same bytes.
+        figure.savefig(path, metadata={"Software": None, "Description": origin.line})

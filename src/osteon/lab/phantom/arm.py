@@ -44,9 +44,9 @@ def forearm(maker: Maker) -> Body:
         _v(17.5, FOREARM - 8, 2),
         Shape(widths=(10.5, 6.2, 8.2), depths=(8.5, 6.4, 8), reach=(55, 20), cortex=2.9, bow=(2, 3), blunt=3.0),
     )
-    olecranon = maker.blob((8, -8, 13), (10.5, 11, 8.5), rotation(0, 20), wall=1.2)
-    coronoid = maker.blob((8, 17, 0), (9, 6.5, 13), rotation(0, -28), wall=1.2)
-    styloid = maker.blob((23, FOREARM - 5, 3), (2.6, 5, 2.6), wall=0.9)
+    olecranon = maker.blob((8, -6, 12), (10, 10, 8), rotation(0, 20), wall=0.8)
+    coronoid = maker.blob((8, 17, 3), (8, 6.5, 9), rotation(0, -28), wall=0.6)
+    styloid = maker.blob((22, FOREARM - 8, 3), (3, 7, 3), rotation(2, 8), wall=0.7)
     bones = (Bone("radius", (radius, tuberosity)), Bone("ulna", (ulna, olecranon, coronoid, styloid)))
     joints = (
         joint("humeroradial", ("humerus", "radius"), ((-13, 9, 0), (-13, 11.5, 0)), 10),
@@ -78,10 +78,10 @@ def upper_arm(maker: Maker) -> Body:
     )
     head = maker.blob(HEAD, (22.5, 22.5, 22.5), wall=0.8)
     tubercle = maker.blob((-14, -UPPER_ARM + 8, 0), (9, 15, 13), rotation(2, -12), wall=0.9)
-    medial = maker.blob((16, 1.5, -1), (8.5, 10.5, 11), wall=0.8)
-    groove = maker.blob((3, -1, -2), (15, 9, 9.5), wall=0.8)
-    capitulum = maker.blob((-13, 0, -3), (11, 9.5, 10), wall=0.8)
-    epicondyle = maker.blob((21, -13, 0), (9, 12, 7), rotation(2, 32), wall=0.9)
+    medial = maker.blob((16, 1.5, -1), (8.5, 10.5, 10.5), wall=0.5)
+    groove = maker.blob((3, -1, -2), (17, 9.5, 9), wall=0.5)
+    capitulum = maker.blob((-13, 0, -3), (11.5, 9.5, 9.5), wall=0.5)
+    epicondyle = maker.blob((21, -13, 0), (9, 13, 6.5), rotation(2, 30), wall=0.5)
     fossa = Change(Ellipsoid(_v(2, -22, 2), np.diag([11.0, 9.0, 6.0])), "soft", 0.7)
     bone = Bone("humerus", (shaft, head, tubercle, medial, groove, capitulum, epicondyle), changes=(fossa,))
     f = maker.build.flesh

@@ -109,10 +109,16 @@ class RunFolder:
 
         Raises:
             UsageError: the folder holds no training.
+            CheckpointError: its record cannot be read.
         """
         if not self.record_file.exists():
             raise UsageError(f"{self.folder} holds no training (no recipe.json). Start one with: osteon train INDEX -o {self.folder}")
-        return msgspec.json.decode(self.record_file.read_bytes(), type=RunRecord)
+        try:
+            return msgspec.json.decode(self.record_file.read_bytes(), type=RunRecord)
+        except (OSError, msgspec.MsgspecError) as fault:
+            raise CheckpointError(
+                f"{self.record_file}: no record of a training ({fault}). Use the version of osteon that made it."
+            ) from fault
 
     def history(self) -> list[Pass]:
         """Return the passes so far."""

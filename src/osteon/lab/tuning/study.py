@@ -29,9 +29,9 @@ from osteon.errors import MeasurementError, OsteonError, TrainingError, UsageErr
 from osteon.lab.index import Report, fingerprint, read_index, write_index
 from osteon.lab.splits import refuse_leaks
 from osteon.lab.training.watching import Watch
-from osteon.lab.trials import Tuning, TuningPlan, drop_weights, make, next_trial
-from osteon.lab.tuning_figure import draw_tuning
-from osteon.lab.tuning_results import TrialResult, Tuned, ended, result, results, write_results
+from osteon.lab.tuning.figure import draw_tuning
+from osteon.lab.tuning.results import TrialResult, Tuned, ended, result, results, write_results
+from osteon.lab.tuning.trial import Tuning, TuningPlan, drop_weights, make, next_trial
 
 PRUNE_AFTER = 4
 """Finished trials before others are stopped against their median."""

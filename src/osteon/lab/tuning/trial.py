@@ -22,11 +22,11 @@ from optuna.trial import TrialState
 
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.lock import hold
-from osteon.lab.search_space import Space, changes, distributions, own_values
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Pass, RunFolder, ranked
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
 from osteon.lab.training.watching import Progress, Watch
+from osteon.lab.tuning.space import Space, changes, distributions, own_values
 
 STARTUP = 8
 """Trials drawn at random before the search learns from them."""

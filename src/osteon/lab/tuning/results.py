@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import write_json
-from osteon.lab.search_space import changes, own_values
 from osteon.lab.training.recipe import Recipe, recipe
-from osteon.lab.trials import BEGAN, NOTE, SECONDS, Tuning, TuningPlan
+from osteon.lab.tuning.space import changes, own_values
+from osteon.lab.tuning.trial import BEGAN, NOTE, SECONDS, Tuning, TuningPlan
 
 LEAST = 5
 """Finished trials before the importance of settings is worth a word."""

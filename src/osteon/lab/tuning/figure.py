@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from osteon.lab.figures import BLUE, GREY, ORANGE, RED, _pages
-from osteon.lab.tuning_results import Tuned
+from osteon.lab.tuning.results import Tuned
 
 _LOOKS = {
     "finished": (BLUE, "o", "finished"),

@@ -1,0 +1,1 @@
+"""From MURA's folder to the table beside the paper's, in one command."""

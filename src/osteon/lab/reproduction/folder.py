@@ -1,0 +1,150 @@
+"""The folder of a reproduction: what was asked, which stages are finished, and where each result stands.
+
+index.parquet, split.parquet    all films; the same with `tune` carved out of the training patients, `valid` untouched
+trainings/1/                    a training, as `osteon train` makes it
+models/1.onnx, model.onnx       each training's best pass, and their ensemble
+evaluations/1/, model/          each measured on `valid`
+reproduction.md                 the table
+reproduction.json, cost.json    the plan and the finished stages; what it was to cost
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from osteon import __version__
+from osteon.errors import UsageError
+from osteon.lab.evaluation_folder import EVALUATION, write_json
+from osteon.lab.training.recipe import Recipe, recipe
+from osteon.lab.training.run import RunFolder, ranked
+
+TUNE_SHARE = 0.1
+"""Of the training patients' films: what the best pass is chosen on."""
+
+
+class ReproductionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the result depends on.
+
+    Attributes:
+        recipe: `paper`, `article` or `osteon`.
+        data: The data set's folder, absolute.
+        changes: Of the recipe, as for `--set`.
+        models: Trainings, each from a seed of its own.
+        tune_share: Of the training patients' films.
+        decode: Decode every film when indexing, which finds duplicates and truncated films.
+        count_check: Refuse a tree that is named as MURA and has other counts than the published ones.
+    """
+
+    recipe: str
+    data: str
+    changes: tuple[str, ...] = ()
+    models: int = 5
+    tune_share: float = TUNE_SHARE
+    decode: bool = True
+    count_check: bool = True
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """`reproduction.json`; `notes` is what a reader should know, by stage."""
+
+    plan: ReproductionPlan
+    osteon: str = __version__
+    finished: tuple[str, ...] = ()
+    notes: dict[str, tuple[str, ...]] = {}
+
+
+class Reproduction:
+    """Paths and records of one reproduction."""
+
+    def __init__(self, folder: Path, plan: ReproductionPlan) -> None:
+        self.folder, self.plan = folder, plan
+        self.recipe = recipe(plan.recipe, plan.changes)
+        self.record_file = folder / "reproduction.json"
+        self.index, self.split = folder / "index.parquet", folder / "split.parquet"
+        self.cost = folder / "cost.json"
+        self.models, self.model = folder / "models", folder / "model.onnx"
+        self.evaluations, self.page = folder / "evaluations", folder / "reproduction.md"
+        self.numbers = range(1, plan.models + 1)
+
+    def training(self, number: int) -> RunFolder:
+        """Return a training, 1 to `models`."""
+        return RunFolder(self.folder / "trainings" / str(number))
+
+    def recipe_of(self, number: int) -> Recipe:
+        """Return a training's recipe: seeds ascend from the recipe's own."""
+        return msgspec.structs.replace(self.recipe, seed=self.recipe.seed + number - 1)
+
+    def files(self) -> dict[str, Path]:
+        """Return the model files by name: "1", "2", ... where there are several trainings, then "model"."""
+        members = {str(number): self.models / f"{number}.onnx" for number in self.numbers} if self.plan.models > 1 else {}
+        return members | {"model": self.model}
+
+    def best(self) -> str:
+        """Return the name of the single model that does best on the selection split."""
+        if self.plan.models == 1:
+            return "model"
+        passes = {str(number): ranked(self.training(number).history(), self.recipe)[0] for number in self.numbers}
+        first = ranked(list(passes.values()), self.recipe)[0]
+        return next(name for name, row in passes.items() if row == first)
+
+    def begin(self) -> Record:
+        """Return the record, a new one in an empty folder; stages whose result is gone are to be made again, and all after them.
+
+        Raises:
+            UsageError: the folder holds something else, or cannot be written.
+        """
+        record = self.record()
+        if record is None:
+            record = Record(plan=self.plan)
+        elif (record.plan, record.osteon) != (self.plan, __version__):
+            raise UsageError(
+                f"{self.folder} holds a reproduction of other settings or of another version. Give the same command, or another folder (-o)."
+            )
+        there = record.finished
+        for place, stage in enumerate(record.finished):
+            if not all(result.exists() for result in self._results()[stage]):
+                there = record.finished[:place]
+                self._remove_after(stage)
+                break
+        record = msgspec.structs.replace(record, finished=there)
+        write_json(record, self.record_file)
+        return record
+
+    def record(self) -> Record | None:
+        """Return what is finished, None where the folder is new.
+
+        Raises:
+            UsageError: the folder holds something else.
+        """
+        try:
+            return msgspec.json.decode(self.record_file.read_bytes(), type=Record)
+        except FileNotFoundError:
+            if self.folder.is_dir() and any(path.name != "lock" for path in self.folder.iterdir()):
+                raise UsageError(f"{self.folder} holds something that is no reproduction. Name another folder with -o.") from None
+            return None
+        except (OSError, msgspec.MsgspecError) as fault:
+            raise UsageError(f"{self.record_file}: no record of a reproduction ({fault}). Name another folder with -o.") from fault
+
+    def _results(self) -> dict[str, list[Path]]:
+        return {
+            "index": [self.index],
+            "split": [self.split],
+            "cost": [],
+            "train": [self.training(number).history_file for number in self.numbers],
+            "models": list(self.files().values()),
+            "evaluations": [self.evaluations / name / EVALUATION for name in self.files()],
+            "page": [self.page],
+        }
+
+    def _remove_after(self, stage: str) -> None:
+        """Remove what was made of a result that is gone; trainings stay, since they know their data and refuse other."""
+        stages = list(self._results())
+        for later in stages[stages.index(stage) :]:
+            if later == "models":
+                shutil.rmtree(self.models, ignore_errors=True)
+                self.model.unlink(missing_ok=True)
+            if later == "evaluations":
+                shutil.rmtree(self.evaluations, ignore_errors=True)

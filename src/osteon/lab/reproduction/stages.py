@@ -1,0 +1,226 @@
+"""Index, split, cost, trainings, model files, evaluations, page: each stage leaves its result in the folder and its name in the record.
+
+Stopped or killed at any moment, the same call goes on with the first stage that is not finished, and comes to the same result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import polars as pl
+
+from osteon.errors import DatasetError, MeasurementError, UsageError
+from osteon.lab import splits
+from osteon.lab.calibration import CalibrationPlan, calibrate
+from osteon.lab.evaluation import Plan
+from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_json
+from osteon.lab.index import Report, fingerprint, read_index, read_report, write_index
+from osteon.lab.indexing import build_index
+from osteon.lab.lock import hold
+from osteon.lab.model_file import with_card
+from osteon.lab.reproduction.folder import Record, Reproduction, ReproductionPlan
+from osteon.lab.reproduction.page import write_page
+from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
+from osteon.lab.scoring import score_index, write_predictions
+from osteon.lab.training.export import Export, export_run
+from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
+from osteon.lab.training.watching import Progress
+from osteon.model import load_model
+
+STAGES = {
+    "index": "index the films",
+    "split": "carve the selection split out of the training patients",
+    "cost": "measure what it will cost",
+    "train": "train",
+    "models": "export each model and the ensemble",
+    "evaluations": "measure them",
+    "page": "write the table",
+}
+"""The stages in their order, and what the terminal calls them."""
+
+CALIBRATED = ("osteon",)
+"""Recipes whose probabilities and threshold are fitted on `tune`; the published ones decide at 0.5, as published."""
+
+Watch = Callable[[str, int, int, str], None]
+"""Told of the stage, how much of it is done, of how much, and a note."""
+
+Tell = Callable[[int, int, str], None]
+"""The same within one stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How it is made, none of which changes the result: the last stage, minutes of rehearsal (0: none), device, no network."""
+
+    until: str = "page"
+    minutes: float = 1.0
+    device: str = "auto"
+    offline: bool = False
+
+
+def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) -> Record:
+    """Run the stages that are not finished, up to `work.until`; returns the record.
+
+    Raises:
+        UsageError: the folder holds something else, or another process works in it.
+        OsteonError: as the stages do.
+        Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
+    """
+    here = Reproduction(folder, plan)
+    stages: dict[str, Callable[[Tell], list[str]]] = {
+        "index": partial(_index, here),
+        "split": partial(_split, here),
+        "cost": partial(_cost, here, work),
+        "train": partial(_train, here, work),
+        "models": partial(_models, here),
+        "evaluations": partial(_evaluations, here),
+        "page": partial(write_page, here),
+    }
+    with _alone(folder):
+        record = here.begin()
+        for name, stage in stages.items():
+            tell = partial(watch, name)
+            if name in record.finished:
+                tell(1, 1, "finished before")
+            else:
+                tell(0, 1, "")
+                notes = tuple(stage(tell))
+                record = msgspec.structs.replace(record, finished=(*record.finished, name), notes=record.notes | {name: notes})
+                write_json(record, here.record_file)
+                tell(1, 1, "; ".join(notes))
+            if name == work.until:
+                break
+    return record
+
+
+def _alone(folder: Path) -> IO[str]:
+    try:
+        lock = hold(folder / "lock", wait=False)
+    except OSError as fault:
+        raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
+    if lock is None:
+        raise UsageError(f"another process works in {folder}. Wait for it, or name another folder with -o.")
+    return lock
+
+
+def _index(here: Reproduction, tell: Tell) -> list[str]:
+    """Index the data set; training films of a patient, or of a duplicate, that `valid` has too are in no split."""
+    plan = here.plan
+    films, report = build_index(
+        plan.data, decode=plan.decode, count_check=plan.count_check, progress=lambda done, total: tell(done, total, "films")
+    )
+    if missing := {"train", "valid"} - set(films["split"]):
+        raise DatasetError(f"{plan.data} has no split {min(missing)!r}: a reproduction trains on `train` and reports on `valid`.")
+    report.findings += splits.refuse_leaks(films, allow=True)
+    crossing = films.filter(pl.col("split") == "valid")["group"].unique()
+    leaked = (pl.col("split") == "train") & pl.col("group").is_in(crossing.implode())
+    left_out = films.filter(leaked)
+    films = films.with_columns(split=pl.when(leaked).then(pl.lit("")).otherwise("split"))
+    write_index(films, here.index, report)
+    notes = []
+    if len(left_out):
+        notes.append(
+            f"{len(left_out):,} training films of {left_out['patient'].n_unique():,} patients were left out: they, or duplicates of them, "
+            "stand in valid as well"
+        )
+    for status, words in (("unreadable", "cannot be read and were left out"), ("truncated", "end early and were read as far as they go")):
+        if count := int((films["status"] == status).sum()):
+            notes.append(f"{count:,} films {words}")
+    return notes
+
+
+def _split(here: Reproduction, _: Tell) -> list[str]:
+    share = here.plan.tune_share
+    films = splits.split(read_index(here.index), {"train": 1 - share, "tune": share}, of="train")
+    report = read_report(here.index) or Report(dataset=here.plan.data, layout="index", decoded=here.plan.decode)
+    report.split = f"train={1 - share:g},tune={share:g} of train, seed 0"
+    write_index(films, here.split, report)
+    return []
+
+
+def _cost(here: Reproduction, work: Work, tell: Tell) -> list[str]:
+    if not work.minutes:
+        return []
+    rehearsal = Rehearsal(
+        recipe=here.recipe,
+        index=here.split,
+        folder=here.folder / "rehearsal",
+        models=here.plan.models,
+        minutes=work.minutes,
+        device=work.device,
+        offline=work.offline,
+    )
+    cost = rehearse(rehearsal, lambda progress: tell(progress.done, progress.total, f"rehearsal: {progress.stage}"))
+    write_json(cost, here.cost)
+    return list(cost.lines())
+
+
+def _train(here: Reproduction, work: Work, tell: Tell) -> list[str]:
+    films = fingerprint(read_index(here.split))
+    for number in here.numbers:
+        run, recipe = here.training(number), here.recipe_of(number)
+        told = partial(_tell_training, tell, f"training {number} of {here.plan.models}")
+        if not run.record_file.exists():
+            request = TrainingRequest(recipe, here.split, "train", "tune", offline=work.offline)
+            start_training(request, run.folder, work.device, told)
+        elif not has_ended(run.folder):
+            resume_training(run.folder, work.device, work.offline, told)
+        record = run.record()
+        asked = msgspec.structs.replace(record.recipe, departures=recipe.departures), record.plan.fingerprint
+        if asked != (recipe, films):
+            raise UsageError(f"{run.folder} holds a training of other settings or other films. Remove it, or name another folder with -o.")
+    return []
+
+
+def _tell_training(tell: Tell, name: str, progress: Progress) -> None:
+    last = progress.history[-1] if progress.history else None
+    held = f", tune: loss {last.select_loss:.3f}, AUROC {last.select_auroc or 0:.3f}" if last else ""
+    pace = f", {progress.films_per_second:.1f} films/s, {progress.left / 3600:.1f} h left at most" if progress.films_per_second else ""
+    tell(progress.done, progress.total, f"{name}, pass {progress.epoch + 1} ({progress.stage}){held}{pace}")
+
+
+def _models(here: Reproduction, tell: Tell) -> list[str]:
+    """Export each training's best pass, and all of them as one file."""
+    files = here.files()
+    for done, (name, file) in enumerate(files.items()):
+        tell(done, len(files), file.name)
+        if file.exists():
+            continue
+        runs = [here.training(number).folder for number in (here.numbers if name == "model" else [int(name)])]
+        title = here.recipe.name if name == "model" else f"{here.recipe.name}-{name}"
+        plain = file.with_suffix(".plain.onnx")
+        export_run(Export(runs[0], plain, title, others=tuple(runs[1:])))
+        if here.recipe.name in CALIBRATED:
+            _calibrate(here, plain)
+        plain.replace(file)
+    if here.recipe.name not in CALIBRATED or load_model(here.model).card.decision.split:
+        return []
+    return ["too few films in tune to calibrate on: the models decide at 0.5"]
+
+
+def _calibrate(here: Reproduction, file: Path) -> None:
+    scored = score_index(str(file), here.split, ["tune"])
+    with contextlib.suppress(MeasurementError):  # too few films; the card then says that nothing was fitted
+        with_card(file, calibrate(scored, load_model(file).card, CalibrationPlan(split="tune"))[0].card, file)
+
+
+def _evaluations(here: Reproduction, tell: Tell) -> list[str]:
+    for name, file in here.files().items():
+        folder = here.evaluations / name
+        if folder.exists():
+            continue
+        part = folder.with_name(f"{name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        command = f"osteon evaluate --model {file.relative_to(here.folder)} --index {here.split.name} --split valid"
+        scored = score_index(str(file), here.split, ["valid"], command, lambda done, total, name=name: tell(done, total, name))
+        write_predictions(scored, part / PREDICTIONS)
+        evaluate(scored, plan_for(scored, Plan(split="valid")), part, command)
+        part.replace(folder)
+    return []

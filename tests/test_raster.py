@@ -1,0 +1,361 @@
+"""PNG, JPEG and TIFF: every sample kind, truncated files, bombs, and pictures that are no radiographs."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from osteon.errors import FilmError, OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.film import read_film
+from osteon.raster import MOST_PIXELS, raster_format, raster_size, read_raster
+
+GREY = (np.add.outer(np.arange(48) * 2, np.arange(64) * 2) % 256).astype(np.uint8)
+DEEP = (GREY.astype(np.uint16) << 8) + 7
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def read(content: bytes) -> NDArray[np.float32]:
+    raster = read_raster(content, "film")
+    assert raster.pixels.dtype == np.float32
+    assert not raster.truncated
+    return raster.pixels
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, height: int, body: bytes, bits: int = 8, colour: int = 0) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+# ---- sample kinds
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_8_bits(kind: str) -> None:
+    assert_array_equal(read(saved(Image.fromarray(GREY), kind)), (GREY / np.float32(255)).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_16_bits(kind: str) -> None:
+    assert_allclose(read(saved(Image.fromarray(DEEP), kind)), DEEP / 65535, atol=1e-7)
+
+
+def test_twelve_bits_in_16() -> None:
+    assert_allclose(read(saved(Image.fromarray(DEEP >> 4))), (DEEP >> 4) / 4095, atol=1e-7)
+
+
+def test_big_endian_tiff_of_16_bits() -> None:
+    big = Image.frombytes("I;16B", GREY.shape[::-1], DEEP.astype(">u2").tobytes())
+    content = saved(big, "TIFF")
+    assert content[:2] == b"MM"
+    assert_allclose(read(content), DEEP / 65535, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_in_disguise(kind: str) -> None:
+    """RGB, a palette and alpha with three equal channels are grey films; some of MURA's are RGB."""
+    grey = Image.fromarray(GREY)
+    for mode in ("RGB", "RGBA", "LA"):
+        assert_allclose(read(saved(grey.convert(mode), kind)), GREY / 255, atol=1e-6)
+    palette = grey.copy()
+    palette.putpalette([level for level in range(256) for _ in "rgb"])
+    assert palette.mode == "P"
+    assert_allclose(read(saved(palette, kind)), GREY / 255, atol=1e-6)
+
+
+def test_transparent_pixels_are_black() -> None:
+    image = Image.merge("LA", (Image.fromarray(GREY), Image.fromarray(np.where(np.arange(64) < 32, 0, 255).astype(np.uint8) + 0 * GREY)))
+    pixels = read(saved(image))
+    assert not pixels[:, :32].any()
+    assert_allclose(pixels[:, 32:], GREY[:, 32:] / 255, atol=1e-6)
+
+
+def test_a_transparent_grey_is_black() -> None:
+    pixels = read(saved(Image.fromarray(GREY), transparency=100))
+    assert_allclose(pixels, np.where(GREY == 100, 0, GREY) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_few_bits(bits: int) -> None:
+    levels = np.arange(64, dtype=np.uint8) % 2**bits
+    packed = np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -bits:].ravel())
+    content = png(64, 48, zlib.compress((b"\0" + packed.tobytes()) * 48), bits)
+    assert_allclose(read(content)[5], levels / (2**bits - 1), atol=1e-6)
+
+
+def test_interlaced_png() -> None:
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
+    rows = (
+        b"\0\x64"
+        + b"\0\x64"
+        + b"\0\x64\x64"
+        + 2 * b"\0\x64\x64"
+        + 2 * b"\0\x64\x64\x64\x64"
+        + 4 * (b"\0" + b"\x64" * 4)
+        + 4 * (b"\0" + b"\x64" * 8)
+    )
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert_allclose(read_raster(content, "film").pixels, 100 / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_deeper_tiffs_are_stretched_from_their_own_range(dtype: type) -> None:
+    values = (GREY * 1000.0 - 500).astype(dtype)
+    assert_allclose(read(saved(Image.fromarray(values), "TIFF")), GREY / GREY.max(), atol=1e-6)
+
+
+def test_floats_between_0_and_1_are_taken_as_they_are() -> None:
+    values = (GREY / 512).astype(np.float32)
+    assert_array_equal(read(saved(Image.fromarray(values), "TIFF")), values)
+
+
+def test_floats_that_are_no_numbers() -> None:
+    values = (GREY / 512).astype(np.float32)
+    values[3, 3] = np.nan
+    with pytest.raises(UnsupportedFilm, match="not numbers"):
+        read(saved(Image.fromarray(values), "TIFF"))
+
+
+@pytest.mark.parametrize(("pixels", "kind"), [(GREY, 255), (DEEP, 65535)])
+def test_white_is_zero_tiff(pixels: NDArray[Any], kind: int) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    content = saved(Image.fromarray(pixels), "TIFF", tiffinfo=tags)
+    black_is_zero, white_is_zero = struct.pack("<HHIHH", 262, 3, 1, 1, 0), struct.pack("<HHIHH", 262, 3, 1, 0, 0)
+    assert content.count(black_is_zero) == 1
+    assert_allclose(read(content.replace(black_is_zero, white_is_zero)), 1 - pixels / kind, atol=1e-6)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
+def test_compressed_tiffs(compression: str) -> None:
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    assert_allclose(read(saved(Image.fromarray(smooth), "TIFF", compression=compression)), smooth / 255, atol=0.03)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpegs(mode: str, progressive: bool) -> None:
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    content = saved(Image.fromarray(smooth).convert("RGB").convert(mode), "JPEG", quality=95, progressive=progressive)
+    assert_allclose(read(content), smooth / 255, atol=0.03)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_that_the_file_asks_for(kind: str, orientation: int) -> None:
+    """Boxes are drawn on what a viewer shows: a turned FracAtlas film's box lies on the turned film."""
+    image = Image.fromarray(np.add.outer(np.arange(32) * 4, np.arange(48) * 2).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(image, kind, exif=exif)
+    straight, turned = np.asarray(image) / 255, read(content)
+    expected = {
+        1: straight,
+        2: straight[:, ::-1],
+        3: straight[::-1, ::-1],
+        4: straight[::-1],
+        5: straight.T,
+        6: straight[::-1].T,
+        7: straight[::-1, ::-1].T,
+        8: straight[:, ::-1].T,
+    }[orientation]
+    assert_allclose(turned, expected, atol=0.03)
+    assert raster_size(content, "film") == turned.shape[::-1]
+
+
+# ---- what is no radiograph
+
+
+def test_colour_is_refused(photographs: list[NDArray[np.uint8]]) -> None:
+    for photograph in photographs:
+        for kind in ("PNG", "JPEG", "TIFF"):
+            with pytest.raises(UnsupportedFilm, match="colour picture"):
+                read(saved(Image.fromarray(photograph), kind))
+
+
+@pytest.fixture
+def photographs() -> list[NDArray[np.uint8]]:
+    from skimage import data
+
+    return [data.astronaut(), data.chelsea(), data.coffee(), data.rocket(), data.immunohistochemistry()]
+
+
+def test_a_small_coloured_mark_and_jpeg_noise_are_no_colour() -> None:
+    rng = np.random.default_rng(0)
+    film = np.repeat(np.clip(rng.normal(GREY.repeat(8, 0).repeat(8, 1), 6), 0, 255)[..., None], 3, 2).astype(np.uint8)
+    film[20:40, 20:50] = (255, 0, 0)
+    assert read(saved(Image.fromarray(film))).shape == (384, 512)
+    noisy = np.clip(film + rng.normal(0, 5, film.shape), 0, 255).astype(np.uint8)
+    assert read(saved(Image.fromarray(noisy), "JPEG", quality=60)).shape == (384, 512)
+
+
+def test_black_and_white() -> None:
+    for kind in ("PNG", "TIFF"):
+        with pytest.raises(UnsupportedFilm, match="black and white"):
+            read(saved(Image.fromarray(GREY > 90), kind))
+
+
+def test_several_pages() -> None:
+    page = Image.fromarray(GREY)
+    for kind in ("TIFF", "PNG"):
+        with pytest.raises(UnsupportedFilm, match="more than one page"):
+            read(saved(page, kind, save_all=True, append_images=[Image.fromarray(GREY[::-1])]))
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a" + bytes(100), b"BM" + bytes(100), b"some text", b"%PDF-1.7"])
+def test_other_formats(content: bytes) -> None:
+    assert raster_format(content) is None
+    with pytest.raises(UnreadableFilm, match="neither PNG, JPEG nor TIFF"):
+        read_raster(content, "film")
+
+
+# ---- truncated, broken, hostile
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_truncated_jpegs_are_read_as_far_as_they_go(progressive: bool) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.integers(0, 256, (256, 256), dtype=np.uint8)
+    content = saved(Image.fromarray(noise), "JPEG", quality=90, progressive=progressive)
+    whole = read(content)
+    half = read_raster(content[: len(content) // 2], "film")
+    assert half.truncated
+    if not progressive:
+        assert_array_equal(half.pixels[:112], whole[:112])
+        assert np.ptp(half.pixels[-64:]) < 0.02  # nothing was made up
+    assert read_raster(content[:-3], "film").truncated
+
+
+def test_a_truncated_jpeg_is_what_pillow_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = saved(Image.fromarray(np.random.default_rng(2).integers(0, 256, (200, 200), dtype=np.uint8)), "JPEG")
+    for end in (0.3, 0.6, 0.95):
+        short = content[: int(end * len(content))]
+        ours = read_raster(short, "film").pixels
+        with monkeypatch.context() as patch:
+            patch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
+            theirs = np.asarray(Image.open(io.BytesIO(short))) / np.float32(255)
+        assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "P", "LA"])
+def test_truncated_pngs_are_read_as_far_as_they_go(mode: str) -> None:
+    grey = np.random.default_rng(3).integers(0, 256, (120, 90), dtype=np.uint8)
+    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    content = saved(image)
+    for cut in (4, 12, 20, 60, len(content) // 2):
+        raster = read_raster(content[:-cut], "film")
+        assert raster.truncated == (cut > 20)  # the last 20 bytes are sums and marks, no pixels
+    rows = 50
+    assert_allclose(raster.pixels[:rows], grey[:rows] / 255, atol=1e-6)
+    assert not raster.pixels[-20:].any()
+
+
+def test_truncated_tiffs_are_refused() -> None:
+    with pytest.raises(UnreadableFilm, match="no decoder makes pixels of it"):
+        read(saved(Image.fromarray(GREY), "TIFF")[:-1000])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_files_that_end_before_their_pixels(kind: str) -> None:
+    content = saved(Image.fromarray(GREY), kind)
+    for end in (4, 10, 40):
+        with pytest.raises(FilmError, match=r"^film: "):
+            read_raster(content[:end], "film")
+
+
+def test_a_header_bomb_is_refused_before_anything_is_allocated() -> None:
+    content = png(100_000, 100_000, b"")
+    for ask in (raster_size, read_raster):
+        with pytest.raises(OversizedFilm, match="100000 x 100000"):
+            ask(content, "film")
+    assert MOST_PIXELS < 100_000**2
+
+
+def test_a_zip_bomb_gives_its_own_pixels_and_no_more() -> None:
+    """A 64 x 48 header over 50 MB of zeros in 50 KB."""
+    pack = zlib.compressobj(9)
+    body = b"".join(pack.compress(bytes(2**20)) for _ in range(50)) + pack.flush()
+    assert len(body) < 60_000
+    assert read_raster(png(64, 48, body), "film").pixels.shape == (48, 64)
+    assert read_raster(png(64, 48, body)[:-2000], "film").pixels.shape == (48, 64)
+
+
+def test_a_text_bomb_is_refused() -> None:
+    header = struct.pack(">IIBBBBB", 64, 48, 8, 0, 0, 0, 0)
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**22), 9))
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + text + chunk(b"IDAT", zlib.compress(bytes(65 * 48))) + chunk(b"IEND", b"")
+    with pytest.raises(UnreadableFilm):
+        read(content)
+
+
+def test_a_small_file_of_the_largest_size_is_the_most_that_is_read() -> None:
+    side = int(MOST_PIXELS**0.5)
+    assert raster_size(png(side, side, b""), "film") == (side, side)
+    with pytest.raises(OversizedFilm):
+        raster_size(png(side + 1, side, b""), "film")
+
+
+FILES = [
+    saved(Image.fromarray(GREY)),
+    saved(Image.fromarray(DEEP)),
+    saved(Image.fromarray(GREY), "JPEG"),
+    saved(Image.fromarray(GREY).convert("CMYK"), "JPEG"),
+    saved(Image.fromarray(GREY), "TIFF"),
+    saved(Image.fromarray(DEEP), "TIFF", compression="tiff_lzw"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # `read_film` silences decoders, `read_raster` does not
+@settings(max_examples=200)
+@given(st.sampled_from(FILES), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6), st.floats(0.3, 1))
+def test_a_damaged_file_is_a_raster_or_a_refusal(content: bytes, changes: list[tuple[float, int]], end: float) -> None:
+    damaged = bytearray(content)
+    for place, value in changes:
+        damaged[int(place * (len(damaged) - 1))] = value
+    try:
+        raster = read_raster(bytes(damaged[: int(end * len(damaged))]), "film")
+    except FilmError as refusal:
+        assert str(refusal).startswith("film: ")
+        assert "\n" not in str(refusal)
+    else:
+        assert np.isfinite(raster.pixels).all()
+        assert 0 <= raster.pixels.min() <= raster.pixels.max() <= 1
+
+
+# ---- real films
+
+
+def test_the_truncated_films_of_fracatlas(shared_data: Path) -> None:
+    """56 of its JPEGs end early, all of them without a fracture; here the 28 with the highest numbers and some of their neighbours."""
+    names = [f"IMG0004{number}.jpg" for number in range(280, 300)]
+    paths = [path for path in (shared_data / "fracatlas" / "images" / "Non_fractured" / name for name in names) if path.exists()]
+    truncated = [path.name for path in paths if read_film(path).truncated]
+    refused = [path.name for path in paths if _refused_by_pillow(path)]
+    assert truncated == refused != []
+
+
+def _refused_by_pillow(path: Path) -> bool:
+    with Image.open(path) as image:
+        try:
+            image.load()
+        except OSError:
+            return True
+    return False
