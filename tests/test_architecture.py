@@ -19,7 +19,7 @@ WINGS = ("lab/", "cli/")
 DOOR = "__main__.py"  # the command line's, so no part of the hall
 HALL = [m for m in MODULES if not m.folder.startswith(WINGS) and m.path != DOOR]
 
-FIGURES = ("lab/figures.py", "lab/tuning_figure.py", "lab/exploration/")
+FIGURES = ("lab/figures.py", "lab/tuning/figure.py", "lab/exploration/")
 # Where a package may be imported; a folder stands for all below it. A package that is not named here has no room yet.
 ROOMS = {
     "msgspec": ("card.py", "lab/", "cli/"),

@@ -124,6 +124,9 @@ def _write(e: Exploration, drawings: list[Drawing], out: Path) -> Exploration:
 
 
 def _clear(out: Path) -> None:
-    if (out / JSON).is_file():
-        for figure in read_exploration(out).figures:
-            (out / Path(figure.file).name).unlink(missing_ok=True)
+    try:
+        figures = read_exploration(out).figures
+    except UsageError:  # none stands there, or one of another version
+        return
+    for figure in figures:
+        (out / Path(figure.file).name).unlink(missing_ok=True)

@@ -153,9 +153,8 @@ def add_legend(axes: Axes, columns: int) -> None:
 
 def _draw_tile(axes: Axes, tile: Tile) -> None:
     axes.set(xticks=[], yticks=[], anchor="N")
-    axes.set_title(
-        "\n".join(shortened(line, 20) for line in tile.caption.split("\n")), fontsize=SMALL, pad=2, color=WARNING if tile.warns else "black"
-    )
+    caption = "\n".join(shortened(line, 20) for line in tile.caption.split("\n"))
+    axes.set_title(caption, fontsize=SMALL, pad=2, color=WARNING if tile.warns else "black")
     for spine in axes.spines.values():
         spine.set(visible=tile.warns, color=WARNING, linewidth=1.4)
     pixels = tile.look.tile

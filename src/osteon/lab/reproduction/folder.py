@@ -101,7 +101,7 @@ class Reproduction:
             record = Record(plan=self.plan)
         elif (record.plan, record.osteon) != (self.plan, __version__):
             raise UsageError(
-                f"{self.folder} holds a reproduction of other settings or of another version. Give the same command, or another folder (-o)."
+                f"{self.folder} holds a reproduction of other settings or another version. Give the same command, or another folder (-o)."
             )
         there = record.finished
         for place, stage in enumerate(record.finished):

@@ -72,8 +72,8 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         least, most = self.hours
         several = f"{self.models} trainings" if self.models > 1 else "one training"
         passes = f"{self.passes[0]} to {self.passes[1]}" if self.passes[0] < self.passes[1] else f"{self.passes[1]}"
-        span = _time(most) if self.passes[0] == self.passes[1] else f"{_time(least)} to {_time(most)}"
-        total = f"it will take {span} on {self.device}: {several} of {passes} passes, {_time(self.pass_seconds / HOUR)} a pass"
+        span = in_words(most) if self.passes[0] == self.passes[1] else f"{in_words(least)} to {in_words(most)}"
+        total = f"it will take {span} on {self.device}: {several} of {passes} passes, {in_words(self.pass_seconds / HOUR)} a pass"
         how = (
             f"measured in {self.measured_seconds:.0f} s: {self.steps} steps at {self.train_rate:.1f} films/s, selection at "
             f"{self.select_rate:.1f}, decoding at {self.prepare_rate:.0f}, the exported model at {self.score_rate:.1f}, export "
@@ -183,10 +183,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _time(hours: float) -> str:
+def in_words(hours: float) -> str:
     """Return hours in words.
 
-    >>> _time(0.01), _time(0.5), _time(12.34), _time(100)
+    >>> in_words(0.01), in_words(0.5), in_words(12.34), in_words(100)
     ('36 s', '30 min', '12.3 h', '4.2 days')
     """
     if hours < 1:

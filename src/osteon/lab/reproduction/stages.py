@@ -113,9 +113,7 @@ def _alone(folder: Path) -> IO[str]:
 def _index(here: Reproduction, tell: Tell) -> list[str]:
     """Index the data set; training films of a patient, or of a duplicate, that `valid` has too are in no split."""
     plan = here.plan
-    films, report = build_index(
-        plan.data, decode=plan.decode, count_check=plan.count_check, progress=lambda done, total: tell(done, total, "films")
-    )
+    films, report = build_index(plan.data, decode=plan.decode, count_check=plan.count_check, progress=_named(tell, "films"))
     if missing := {"train", "valid"} - set(films["split"]):
         raise DatasetError(f"{plan.data} has no split {min(missing)!r}: a reproduction trains on `train` and reports on `valid`.")
     report.findings += splits.refuse_leaks(films, allow=True)
@@ -211,6 +209,10 @@ def _calibrate(here: Reproduction, file: Path) -> None:
         with_card(file, calibrate(scored, load_model(file).card, CalibrationPlan(split="tune"))[0].card, file)
 
 
+def _named(tell: Tell, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: tell(done, total, name)
+
+
 def _evaluations(here: Reproduction, tell: Tell) -> list[str]:
     for name, file in here.files().items():
         folder = here.evaluations / name
@@ -219,7 +221,7 @@ def _evaluations(here: Reproduction, tell: Tell) -> list[str]:
         part = folder.with_name(f"{name}.part")
         shutil.rmtree(part, ignore_errors=True)
         command = f"osteon evaluate --model {file.relative_to(here.folder)} --index {here.split.name} --split valid"
-        scored = score_index(str(file), here.split, ["valid"], command, lambda done, total, name=name: tell(done, total, name))
+        scored = score_index(str(file), here.split, ["valid"], command, _named(tell, name))
         write_predictions(scored, part / PREDICTIONS)
         evaluate(scored, plan_for(scored, Plan(split="valid")), part, command)
         part.replace(folder)

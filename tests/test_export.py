@@ -1,0 +1,311 @@
+"""One file with its card: the contract, the same answers in torch, OpenVINO and ONNX Runtime, nothing of the machine that made it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import onnxruntime
+import polars as pl
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from made_index import made_index
+from osteon.card import Card, DataSource, Pooling
+from osteon.errors import CheckpointError, ModelFileError, UsageError
+from osteon.lab.index import fingerprint, read_index
+from osteon.lab.training import checkpoint
+from osteon.lab.training.export import Export, check_model, export_run
+from osteon.lab.training.network import Detector, Ensemble
+from osteon.lab.training.recipe import Recipe, recipe
+from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
+from osteon.model import load_model
+from osteon.prediction import pool_evidence
+from tiny_training import SETTINGS, full_disk, osteon, tiny
+
+KINDS = ("pyramid", "mean", "ensemble")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An exported file, and the network that it holds."""
+
+    path: Path
+    network: Detector | Ensemble
+    card: Card
+
+
+def made_run(folder: Path, index: Path, chosen: Recipe, passes: int = 2) -> Path:
+    """A run folder whose passes have drawn weights, heads included: no step is needed to export."""
+    run = RunFolder(folder)
+    plan = Plan(index=str(index), fingerprint=fingerprint(read_index(index)))
+    run.start(RunRecord(recipe=chosen, plan=plan, weights="random", code_commit="0123abcd"))
+    for epoch in range(passes):
+        torch.manual_seed(epoch)
+        network = Detector(chosen)
+        with torch.no_grad():
+            for parameter in network.head.parameters():
+                parameter.normal_(0, 0.05)
+        checkpoint.save({"weights": network.state_dict()}, run.best_file(epoch))
+    rows = [
+        Pass(epoch=i, loss=1, select_loss=1 + i, select_auroc=0.9 - i / 10, rate=1, films_per_second=1, seconds=1) for i in range(passes)
+    ]
+    run.write_history(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    made = tmp_path_factory.mktemp("export")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OSTEON_CACHE", str(made / "cache"))
+        index = made_index(made)
+        made_run(made / "pyramid", index, tiny())
+        made_run(made / "mean", index, recipe("paper", [*SETTINGS, "network=lite0", "head=mean"]))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def exported(folder: Path) -> dict[str, Made]:
+    """A file of each head, and one of two passes."""
+    asked = {
+        "pyramid": Export(folder / "pyramid", folder / "pyramid.onnx"),
+        "mean": Export(folder / "mean", folder / "mean.onnx", name="wrist", version="2.1.0"),
+        "ensemble": Export(folder / "pyramid", folder / "new folder" / "ensemble.onnx", members=2),
+    }
+    return {kind: Made(one.out, networks(one.run, one.members), export_run(one).card) for kind, one in asked.items()}
+
+
+def networks(run: Path, members: int) -> Detector | Ensemble:
+    found = []
+    for epoch in range(members):
+        one = Detector(RunFolder(run).record().recipe)
+        one.load_state_dict(checkpoint.load(RunFolder(run).best_file(epoch))["weights"])
+        found.append(one.eval())
+    return found[0] if members == 1 else Ensemble(found).eval()
+
+
+def films(n: int = 5) -> NDArray[np.uint8]:
+    draw = np.random.default_rng(3)
+    coarse = draw.uniform(0, 255, (n, 8, 8))
+    return (np.kron(coarse, np.ones((8, 8))) * 0.8 + draw.uniform(0, 50, (n, 64, 64))).astype(np.uint8)
+
+
+def by_onnxruntime(path: Path, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    logit, evidence = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(["logit", "evidence"], {"image": batch})
+    return logit, evidence
+
+
+# The contract
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_three_engines_give_one_answer_and_the_evidence_pools_to_the_logit(exported: dict[str, Made], kind: str) -> None:
+    made = exported[kind]
+    with torch.no_grad():
+        logit, evidence = (part.numpy() for part in made.network(torch.from_numpy(films())))
+    assert np.ptp(logit) > 0.01  # films that differ, or agreement would say nothing
+    for told_logit, told_evidence in (load_model(made.path).run(films()), by_onnxruntime(made.path, films())):
+        assert told_logit.dtype == told_evidence.dtype == np.float32
+        np.testing.assert_allclose(told_logit, logit, atol=1e-3)
+        np.testing.assert_allclose(told_evidence, evidence, atol=1e-3)
+        np.testing.assert_allclose(pool_evidence(told_evidence, made.card.pooling), told_logit, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_film_s_answer_does_not_depend_on_its_batch(exported: dict[str, Made], kind: str) -> None:
+    logit, evidence = by_onnxruntime(exported[kind].path, films())
+    for i, film in enumerate(films()):
+        one_logit, one_evidence = by_onnxruntime(exported[kind].path, film[None])
+        np.testing.assert_allclose(one_logit[0], logit[i], atol=1e-4)
+        np.testing.assert_allclose(one_evidence[0], evidence[i], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_is_the_contract_s(exported: dict[str, Made], kind: str) -> None:
+    model = onnx.load(exported[kind].path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+    [image] = model.graph.input
+    assert image.name == "image" and image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [d.dim_param or d.dim_value for d in image.type.tensor_type.shape.dim] == ["n", 64, 64]
+    outputs = {o.name: o.type.tensor_type for o in model.graph.output}
+    assert {name: (o.elem_type, len(o.shape.dim)) for name, o in outputs.items()} == {"logit": (1, 1), "evidence": (1, 3)}
+    assert [p.key for p in model.metadata_props] == ["card"]
+    assert Card.from_json(model.metadata_props[0].value) == exported[kind].card == load_model(exported[kind].path).card
+
+
+def test_an_ensemble_is_the_mean_of_its_members(exported: dict[str, Made]) -> None:
+    ensemble = exported["ensemble"].network
+    assert isinstance(ensemble, Ensemble)
+    with torch.no_grad():
+        logits = np.mean([member(torch.from_numpy(films()))[0].numpy() for member in ensemble.members], axis=0)
+    np.testing.assert_allclose(by_onnxruntime(exported["ensemble"].path, films())[0], logits, atol=1e-3)
+
+
+def test_trainings_of_different_recipes_make_one_file(folder: Path) -> None:
+    done = export_run(Export(folder / "pyramid", folder / "both.onnx", others=(folder / "mean",)))
+    logit, evidence = by_onnxruntime(folder / "both.onnx", films())
+    with torch.no_grad():
+        both = [networks(folder / name, 1)(torch.from_numpy(films()))[0].numpy() for name in ("pyramid", "mean")]
+    np.testing.assert_allclose(logit, np.mean(both, axis=0), atol=1e-3)
+    np.testing.assert_allclose(pool_evidence(evidence, done.card.pooling), logit, atol=1e-4)
+    assert done.card.recipe == "osteon, paper"
+
+
+# The card
+
+
+def test_the_card_says_what_was_trained(exported: dict[str, Made], folder: Path) -> None:
+    card = exported["pyramid"].card
+    training = read_index(folder / "index.parquet").filter(split="train")
+    assert (card.name, card.version, card.recipe, card.network, card.code_commit) == ("osteon", "0.1.0", "osteon", "lite0", "0123abcd")
+    assert card.frame == tiny().frame and card.pooling == Pooling(kind="logsumexp", sharpness=2.0, bias=0.0)
+    assert card.study_types == ("HAND", "WRIST")
+    assert card.created == datetime.datetime.now(datetime.UTC).date().isoformat()
+    assert card.data == (
+        DataSource(
+            name="films",
+            films=12,
+            studies=training["study"].n_unique(),
+            abnormal_films=4,
+            split="train",
+            fingerprint=fingerprint(read_index(folder / "index.parquet")),
+        ),
+    )
+    assert card.intended_use and card.limits
+
+
+def test_the_card_has_the_head_s_bias_and_the_name_that_was_asked_for(exported: dict[str, Made]) -> None:
+    card, network = exported["mean"].card, exported["mean"].network
+    assert isinstance(network, Detector)
+    assert card.reference == "wrist@2.1.0" and card.recipe == "paper"
+    assert card.pooling == Pooling(kind="mean", bias=float(network.head.bias.detach())) and card.pooling.bias != 0
+    assert exported["ensemble"].card.network == "ensemble of 2 passes of lite0"
+
+
+def test_films_that_were_never_trained_on_are_not_counted(folder: Path, tmp_path: Path) -> None:
+    rows = read_index(folder / "index.parquet").with_row_index()
+    status = pl.when(pl.col("index") < 3).then(pl.lit("unreadable")).otherwise("status")
+    rows.with_columns(status=status).drop("index").write_parquet(tmp_path / "index.parquet")
+    run = made_run(tmp_path / "run", tmp_path / "index.parquet", tiny(), passes=1)
+    assert export_run(Export(run, tmp_path / "model.onnx")).card.data[0].films == 9
+
+
+# Nothing of the machine
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_path_and_no_source_line_of_the_machine_is_inside(exported: dict[str, Made], kind: str, folder: Path) -> None:
+    content = exported[kind].path.read_bytes()
+    here = {str(Path(__file__).parents[1]), str(Path(torch.__file__).parents[1]), str(Path.home()), str(folder), os.path.sep + "work"}
+    for stray in (*here, "site-packages", ".py", "torch.nn", "stack_trace", "Traceback"):
+        assert stray.encode() not in content, stray
+
+
+def test_it_holds_the_weights_once(exported: dict[str, Made]) -> None:
+    sizes = {kind: made.path.stat().st_size for kind, made in exported.items()}
+    parameters = sum(p.numel() for p in exported["pyramid"].network.parameters())
+    assert parameters * 4 < sizes["pyramid"] < parameters * 4 * 1.1 + 200_000
+    assert sizes["ensemble"] < 2.1 * sizes["pyramid"]
+
+
+# What is refused
+
+
+def test_a_file_of_other_weights_is_refused(exported: dict[str, Made], folder: Path) -> None:
+    made = exported["pyramid"]
+    assert check_model(made.network, made.path) < 1e-3
+    tampered = networks(folder / "pyramid", 1)
+    with torch.no_grad():
+        next(p for name, p in tampered.named_parameters() if name.endswith("cell.bias")).add_(0.01)
+    with pytest.raises(ModelFileError, match=r"differs from torch by 0\.01"):
+        check_model(tampered, made.path)
+
+
+def test_what_answers_differently_never_reaches_its_place(folder: Path, tmp_path: Path) -> None:
+    # Weights so large that float32 rounds engine by engine to other logits: the file is true, and still not good enough.
+    run = made_run(tmp_path / "run", folder / "index.parquet", tiny(), passes=1)
+    content = checkpoint.load(RunFolder(run).best_file(0))
+    content["weights"]["head.cell.weight"] *= 1e6
+    checkpoint.save(content, RunFolder(run).best_file(0))
+    (tmp_path / "model.onnx").write_bytes(b"the last one")
+    with pytest.raises(ModelFileError, match="differs from torch"):
+        export_run(Export(run, tmp_path / "model.onnx"))
+    assert (tmp_path / "model.onnx").read_bytes() == b"the last one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx", "run"]
+
+
+def test_a_card_of_another_pooling_is_refused(exported: dict[str, Made], tmp_path: Path) -> None:
+    made = exported["mean"]
+    wrong = msgspec.structs.replace(made.card, pooling=Pooling(kind="mean", bias=made.card.pooling.bias + 1))
+    model = onnx.load(made.path)
+    onnx.helper.set_model_props(model, {"card": wrong.to_json()})
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match="pooling"):
+        check_model(made.network, tmp_path / "model.onnx")
+
+
+def test_more_members_than_are_kept_are_refused(folder: Path, tmp_path: Path) -> None:
+    for members in (3, 0):
+        with pytest.raises(UsageError, match=rf"keeps the weights of 2 passes, {members} were asked for.*--members"):
+            export_run(Export(folder / "pyramid", tmp_path / "model.onnx", members=members))
+
+
+def test_trainings_of_different_frames_are_refused(folder: Path, tmp_path: Path) -> None:
+    other = made_run(tmp_path / "run", folder / "index.parquet", tiny("frame.size=96"), passes=1)
+    with pytest.raises(UsageError, match="another frame"):
+        export_run(Export(folder / "pyramid", tmp_path / "model.onnx", others=(other,)))
+
+
+def test_a_run_without_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no training"):
+        export_run(Export(tmp_path, tmp_path / "model.onnx"))
+    run = made_run(tmp_path / "run", folder / "index.parquet", tiny(), passes=1)
+    RunFolder(run).best_file(0).unlink()
+    with pytest.raises(CheckpointError, match=r"pass-000\.pt: no readable checkpoint"):
+        export_run(Export(run, tmp_path / "model.onnx"))
+    checkpoint.save({"weights": {"head": torch.ones(1)}}, RunFolder(run).best_file(0))
+    with pytest.raises(CheckpointError, match="do not fit the recipe"):
+        export_run(Export(run, tmp_path / "model.onnx"))
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_file(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"the last one")
+    with full_disk(1_000_000):
+        answer = osteon("export", folder / "pyramid", "-o", tmp_path / "model.onnx")
+    assert answer.status == 74
+    assert answer.error == f"osteon: {tmp_path}/model.onnx: cannot be written (File too large). Make room, or name another place with -o.\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"] and (tmp_path / "model.onnx").read_bytes() == b"the last one"
+
+
+# The command
+
+
+def test_the_command_says_what_it_made(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.onnx"
+    before = os.umask(0o022)
+    try:
+        answer = osteon("export", folder / "pyramid", "-o", out, "--name", "hand", "--version", "3.0.0")
+    finally:
+        os.umask(before)
+    assert answer.status == 0 and answer.error == ""
+    assert answer.out.startswith(f"{out}: hand@3.0.0, {out.stat().st_size / 1e6:.1f} MB, largest difference to torch ")
+    assert out.stat().st_mode & 0o777 == 0o644  # others may read it, as any file
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["densenet121", "densenet169", "lite2"])
+def test_every_family_exports(folder: Path, tmp_path: Path, name: str) -> None:
+    # Some minutes: DenseNet-169 has 595 layers to trace.
+    run = made_run(tmp_path / "run", folder / "index.parquet", recipe("paper", [*SETTINGS, "freeze=0", f"network={name}"]), passes=1)
+    done = export_run(Export(run, tmp_path / "model.onnx"))
+    logit, evidence = by_onnxruntime(tmp_path / "model.onnx", films())
+    np.testing.assert_allclose(pool_evidence(evidence, done.card.pooling), logit, atol=1e-4)
