@@ -112,7 +112,7 @@ def test_any_film_keeps_a_part_of_itself(height: int, width: int, seed: int) -> 
 
 
 def test_no_fracture_of_fracatlas_is_cut(shared_data: Path) -> None:
-    """A sixth of its fractured films here; all 673 boxes of all 533 lie inside, and their median film keeps 0.67 of its area."""
+    """A sixth of its fractured films here; all 673 boxes of all 533 lie inside, and their median film keeps 0.59 of its area."""
     folder = shared_data / "fracatlas"
     coco = json.loads((folder / "Annotations" / "COCO JSON" / "COCO_fracture_masks.json").read_text())
     boxes: dict[int, list[list[float]]] = {}
@@ -129,5 +129,5 @@ def test_no_fracture_of_fracatlas_is_cut(shared_data: Path) -> None:
             assert left - 1 <= x <= x + w <= left + width + 1, image["file_name"]
             assert top - 1 <= y <= y + h <= top + height + 1, image["file_name"]
     assert len(kept) == 89
-    assert np.median(kept) < 0.8
+    assert np.median(kept) < 0.7
     assert spent / len(kept) < 0.02  # 1.7 ms on an idle machine

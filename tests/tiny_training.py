@@ -66,16 +66,17 @@ def started(*arguments: object, threads: int | None = 1, module: str = "osteon")
 
 
 def weights(run: Path) -> dict[str, Tensor]:
-    """All weights of a run: of its checkpoint, averaged and not, and of each best pass, by file and name."""
+    """All that a run has learned, by name: weights and their average, what the optimizer remembers, and the file of each best pass."""
     state = checkpoint.load(run / "checkpoint.pt")
     found = {f"{part} {key}": value for part in ("network", "mean") for key, value in state[part].items()}
-    for file in sorted((run / "best").iterdir()):
-        found |= {f"{file.name} {key}": value for key, value in checkpoint.load(file)["weights"].items()}
-    return found
+    for number, memory in state["optimizer"]["state"].items():
+        found |= {f"optimizer {number} {key}": value for key, value in memory.items()}
+    files = {file.name: file.read_bytes() for file in (run / "best").iterdir()}
+    return found | {name: torch.frombuffer(bytearray(content), dtype=torch.uint8) for name, content in files.items()}
 
 
 def same_bits(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """Whether two sets of weights are identical."""
+    """Whether two sets of tensors are identical."""
     return one.keys() == other.keys() and all(torch.equal(value, other[key]) for key, value in one.items())
 
 

@@ -105,7 +105,7 @@ def _open(content: bytes, name: str) -> ImageFile:
     if kind is None:
         raise UnreadableFilm(f"{name}: neither PNG, JPEG nor TIFF. Export the film in one of these, or as DICOM.")
     try:
-        # The format's own class: Image.open would load every other decoder, and warn where `_check_size` refuses.
+        # The format's own class: Image.open would load every other decoder, and warn of what is refused below.
         image = _READERS[kind](io.BytesIO(content))
     except Exception as fault:  # a broken header raises anything
         raise UnreadableFilm(f"{name}: its {kind} header is broken ({fault}). Export the film again.") from fault
@@ -167,7 +167,7 @@ def _completed_png(content: bytes) -> bytes:
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
         body = content[at + 8 : at + 8 + length]
-        if kind in (b"IHDR", b"PLTE", b"tRNS"):
+        if kind in (b"IHDR", b"PLTE", b"tRNS", b"eXIf"):
             kept.append(_chunk(kind, body))
         elif kind == b"IDAT" and len(pixels) < most:
             try:

@@ -1,4 +1,4 @@
-"""Sub-commands that make a model: train, export."""
+"""Sub-commands that make a model: train, export, describe."""
 
 from __future__ import annotations
 
@@ -70,6 +70,24 @@ def export(
 
     done = export_run(Export(runs[0], out, name, version, members, tuple(runs[1:])))
     typer.echo(f"{out}: {done.card.reference}, {out.stat().st_size / 1e6:.1f} MB, largest difference to torch {done.difference:.1e} logit")
+
+
+@app.command()
+def describe(
+    model: Annotated[Path, typer.Argument(help="model file")],
+    facts: Annotated[Path, typer.Argument(help="JSON with finding, licence, intended_use, limits, data (name, licence, source)")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
+) -> None:
+    """Write into a model's card what no measurement says: what it finds, for what use, its limits, licences and sources."""
+    from osteon.errors import UsageError
+    from osteon.lab.model_file import described, with_card
+    from osteon.model import load_model
+
+    try:
+        text = facts.read_bytes()
+    except OSError as fault:
+        raise UsageError(f"{facts}: cannot be read ({fault.strerror}).") from fault
+    with_card(model, described(load_model(model).card, text), out)
 
 
 def _tell_refused(run: Path) -> None:

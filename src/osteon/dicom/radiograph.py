@@ -1,8 +1,8 @@
 """DICOM -> grey pixels and the tags that say what they show.
 
-Reads what PS3.3 calls a radiograph: Computed Radiography, Digital X-Ray for presentation, one frame of Radiofluoroscopy, and
-digitised film kept as Secondary Capture. Anything else is refused by name. Overlays (group 60xx) are not
-drawn: they are marks on the film, not the film.
+Reads what PS3.3 calls a radiograph: Computed Radiography, Digital X-Ray for presentation, Radiofluoroscopy of one frame, and
+digitised film kept as Secondary Capture. Anything else is refused by name: mammograms and teeth, too, and a run of frames, of which
+nobody has said which one to read. Overlays (group 60xx) are not drawn: they are marks on the film, not the film.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 MODALITIES = ("CR", "DX", "RF", "RG")
+"""Modality (0008,0060) of what is read (PS3.3 C.7.3.1.1.1)."""
 
 _PRESENTED = (
     "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography

@@ -7,10 +7,11 @@ import os
 import tempfile
 from pathlib import Path
 
+import msgspec
 import onnx
 
 from osteon.card import Card
-from osteon.errors import ModelFileError
+from osteon.errors import ModelFileError, UsageError
 from osteon.model import load_model, packaged_models
 
 
@@ -26,6 +27,42 @@ def model_path(reference: str | None) -> Path:
     if not packaged:
         raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
     return Path(str(packaged[reference or next(reversed(packaged))]))
+
+
+class NamedData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name, licence and source (citation, doi) of one training data set."""
+
+    name: str
+    licence: str
+    source: str
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What people, not measurements, say of a model; "" leaves the card as it is. `data` names the training data in the card's order."""
+
+    finding: str = ""
+    licence: str = ""
+    intended_use: str = ""
+    limits: str = ""
+    data: tuple[NamedData, ...] = ()
+
+
+def described(card: Card, facts: bytes) -> Card:
+    """Return the card with facts from a JSON text.
+
+    Raises:
+        UsageError: the text does not fit `Facts`, or names another number of data sets than the card.
+    """
+    try:
+        told = msgspec.json.decode(facts, type=Facts)
+    except msgspec.MsgspecError as fault:
+        raise UsageError(f"the facts do not fit: {fault}. They may hold: {', '.join(Facts.__struct_fields__)}.") from fault
+    if told.data and len(told.data) != len(card.data):
+        raise UsageError(f"the facts name {len(told.data)} data sets, the card {len(card.data)}. Name each of the card's.")
+    texts = {name: value for name, value in msgspec.structs.asdict(told).items() if name != "data" and value}
+    named = zip(card.data, told.data, strict=False)
+    data = tuple(msgspec.structs.replace(old, **msgspec.structs.asdict(new)) for old, new in named) or card.data
+    return msgspec.structs.replace(card, data=data, **texts)
 
 
 def with_card(path: Path, card: Card, out: Path) -> None:

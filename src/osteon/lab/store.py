@@ -147,7 +147,7 @@ def _prepared(path: str, frame: Frame) -> tuple[NDArray[np.uint8], tuple[float, 
     try:
         film = read_film(path)
         spot = place(film, frame)
-        return prepare(film, frame), tuple(float(getattr(spot, field)) for field in Placement.__dataclass_fields__)
+        return prepare(film, frame, spot), tuple(float(getattr(spot, field)) for field in Placement.__dataclass_fields__)
     except FilmError as refusal:
         return str(refusal)
 

@@ -55,7 +55,7 @@ def explore(index: Path, out: Path, command: str, sample: int = SAMPLE, seed: in
     opened = samples.opened(list(looks.values())) if sample else None
     e = survey(films, findings, origin, samples.with_greys(chosen, looks), opened)
     try:
-        return _write(e, [*_pictures(e, shown, looks), *_charts(e, films)], out)
+        return _write(e, [*_pictures(e, shown, looks), *charts(e, films)], out)
     except OSError as fault:
         raise UsageError(f"{out}: cannot be written ({fault.strerror or fault}). Name another folder with -o.") from fault
 
@@ -84,7 +84,7 @@ def _origin(films: pl.DataFrame, report: Report | None, command: str, seed: int,
     return msgspec.structs.replace(origin, **told, report_fits=report.fingerprint in ("", mark))
 
 
-def _charts(e: Exploration, films: pl.DataFrame) -> Iterator[Drawing]:
+def charts(e: Exploration, films: pl.DataFrame) -> Iterator[Drawing]:
     """Yield the figures of what was counted, those alone that have something to show."""
     per_patient, per_study = (f"studies per {e.who}", f"{e.who}s"), ("films per study", "studies")
     yield captions.patients(e), partial(count_figures.draw_patients, e)

@@ -17,7 +17,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
 
 from osteon.lab.exploration.records import ABNORMAL, NORMAL, UNLABELLED, Origin
 from osteon.lab.exploration.samples import Look
@@ -49,6 +49,8 @@ _STYLE: dict[Any, Any] = {
     "savefig.dpi": 300,
     "text.parse_math": False,  # a name may hold a dollar sign
 }
+
+_LINE, _PAIR_GAP = 0.105, 0.25  # inches of a line of a caption; what is left between pairs, in films
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,21 +96,21 @@ def sheet(path: Path, origin: Origin, high: float, widths: Sequence[float] = (1,
 
 
 def draw_tiles(tiles: Sequence[Tile], path: Path, origin: Origin, columns: int, paired: bool = False) -> None:
-    """Draw films side by side, each with its caption; `paired` sets every two apart from the next two."""
-    rows = -(-len(tiles) // columns)
-    widths: list[float] = []
-    for column in range(columns):
-        widths += [1, 0.25] if paired and column % 2 and column < columns - 1 else [1]
-    places = [k for k, width in enumerate(widths) if width == 1]
-    lines = max((tile.caption.count("\n") + 1 for tile in tiles), default=1)
-    side = WIDE / sum(widths)
+    """Draw films side by side, each with its caption over it; `paired` sets every two apart from the next two."""
+    gaps = (columns - 1) // 2 if paired else 0
+    side = WIDE / (columns + _PAIR_GAP * gaps)
+    head = _LINE * max(tile.caption.count("\n") + 1 for tile in tiles)
+    high = -(-len(tiles) // columns) * (head + side)
     with mpl.rc_context(_STYLE):
-        tight = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)
-        figure = Figure(figsize=(WIDE, rows * (side + 0.1 * lines + 0.08)), layout=tight)
+        figure = Figure(figsize=(WIDE, high))
         FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
+        axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left: one axes for all is several times as fast as one each
+        axes.set_axis_off()
         for k, tile in enumerate(tiles):
-            _draw_tile(figure.add_subplot(grid[k // columns, places[k % columns]]), tile)
+            row, column = divmod(k, columns)
+            left = side * (column + (_PAIR_GAP * (column // 2) if paired else 0))
+            _draw_tile(axes, tile, (left, row * (head + side) + head), side)
+        axes.set(xlim=(0, WIDE), ylim=(high, 0), aspect="auto")
         _save(figure, path, origin)
 
 
@@ -151,21 +153,25 @@ def add_legend(axes: Axes, columns: int) -> None:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, handlelength=1, handletextpad=0.4, columnspacing=0.8)
 
 
-def _draw_tile(axes: Axes, tile: Tile) -> None:
-    axes.set(xticks=[], yticks=[], anchor="N")
+def _draw_tile(axes: Axes, tile: Tile, corner: tuple[float, float], side: float) -> None:
+    """Draw a film below its caption into a square: `corner` is the upper left one, in inches like `side`."""
+    left, top = corner
     caption = "\n".join(shortened(line, 20) for line in tile.caption.split("\n"))
-    axes.set_title(caption, fontsize=SMALL, pad=2, color=WARNING if tile.warns else "black")
-    for spine in axes.spines.values():
-        spine.set(visible=tile.warns, color=WARNING, linewidth=1.4)
+    colour = WARNING if tile.warns else "black"
+    axes.text(left + side / 2, top - 0.03, caption, ha="center", va="baseline", fontsize=SMALL, color=colour, linespacing=1.1)
     pixels = tile.look.tile
     if pixels is None:
-        axes.set_aspect("equal")
-        axes.text(0.5, 0.5, tile.look.reason or "not opened", ha="center", va="center", fontsize=SMALL, transform=axes.transAxes)
+        axes.text(left + side / 2, top + side / 2, tile.look.reason or "not opened", ha="center", va="center", fontsize=SMALL)
         return
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-    for x, y, wide, high in tile.boxes:
-        left, top, right, bottom = (edge * tile.look.scale for edge in (x, y, x + wide, y + high))
-        axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=FINDING, linewidth=0.8)
+    inches = 0.94 * side / max(pixels.shape)  # of a pixel
+    high, wide = (inches * count for count in pixels.shape)
+    left += (side - wide) / 2
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(left, left + wide, top + high, top), aspect="auto")
+    if tile.warns:
+        axes.add_patch(Rectangle((left, top), wide, high, fill=False, edgecolor=WARNING, linewidth=1.4))
+    for box in tile.boxes:
+        x, y, across, down = (inches * tile.look.scale * edge for edge in box)
+        axes.add_patch(Rectangle((left + x, top + y), across, down, fill=False, edgecolor=FINDING, linewidth=0.8))
 
 
 def _save(figure: Figure, path: Path, origin: Origin) -> None:

@@ -71,9 +71,10 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         """Return what it costs, and how that is known."""
         least, most = self.hours
         several = f"{self.models} trainings" if self.models > 1 else "one training"
-        passes = f"{self.passes[0]} to {self.passes[1]}" if self.passes[0] < self.passes[1] else f"{self.passes[1]}"
-        span = in_words(most) if self.passes[0] == self.passes[1] else f"{in_words(least)} to {in_words(most)}"
-        total = f"it will take {span} on {self.device}: {several} of {passes} passes, {in_words(self.pass_seconds / HOUR)} a pass"
+        few, many = self.passes
+        passes = f"{few} to {many} passes" if few < many else f"{many} pass{'es' if many > 1 else ''}"
+        span = in_words(most) if few == many else f"{in_words(least)} to {in_words(most)}"
+        total = f"it will take {span} on {self.device}: {several} of {passes}, {in_words(self.pass_seconds / HOUR)} a pass"
         how = (
             f"measured in {self.measured_seconds:.0f} s: {self.steps} steps at {self.train_rate:.1f} films/s, selection at "
             f"{self.select_rate:.1f}, decoding at {self.prepare_rate:.0f}, the exported model at {self.score_rate:.1f}, export "

@@ -62,7 +62,7 @@ class Training:
         self.network = ring.wrap(_Parts(self.detector))
         self.optimizer = optimizer(self.detector, self.recipe)
         self.mean = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.ema else {}
-        self.at = Position()
+        self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
             self._resume()
 
@@ -82,6 +82,7 @@ class Training:
             CheckpointError: a checkpoint cannot be written.
             Stopped: Ctrl-C or a termination signal; a checkpoint was left.
         """
+        self.began = time.monotonic() - self.at.elapsed
         with stop_signal() as stopping:
             while not ended(self.at, self.record):
                 began = time.monotonic()
@@ -94,12 +95,11 @@ class Training:
         order = data.order(self.recipe, self.at.epoch)
         size = min(self.recipe.batch, len(order))
         steps, films, began, saved = len(order) // size, 0, time.monotonic(), time.monotonic()
-        already = self.at.elapsed
         while self.at.step < steps and time_used(self.at, self.plan) < 1:
             loss, stop = self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping())
             self._count(loss)
             films += size
-            self.at.elapsed = self.ring.agreed(already + time.monotonic() - began)
+            self._clock()
             watch(self._progress(steps, films / (time.monotonic() - began)))
             if stop or time.monotonic() - saved > self.plan.save_every * 60:
                 self._save()
@@ -145,7 +145,6 @@ class Training:
         if not math.isfinite(loss):
             raise self._diverged(loss, "selection")
         area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
-        self.at.selection_seconds = self.ring.agreed(time.monotonic() - began)
         row = Pass(
             epoch=self.at.epoch,
             loss=self.at.loss_sum / max(self.at.step, 1),
@@ -153,16 +152,17 @@ class Training:
             select_auroc=float(area[0]) if np.isfinite(area[0]) else None,
             rate=self.optimizer.param_groups[0]["lr"],
             films_per_second=films / seconds if seconds else 0.0,
-            seconds=seconds + self.at.selection_seconds,
+            seconds=seconds + time.monotonic() - began,
         )
         earlier = [p.select_loss for p in self.at.history]
         self.at.falls += bool(earlier) and loss >= min(earlier)
         self.at.history.append(row)
-        self.at.elapsed += self.at.selection_seconds
         self.at.epoch, self.at.step, self.at.loss_sum = self.at.epoch + 1, 0, 0.0
         if self.ring.leads:
             self._keep_best(row)
             self.run.write_history(self.at.history)
+        self.at.selection_seconds = self.ring.agreed(time.monotonic() - began)
+        self._clock()
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
         own = {key: value.clone() for key, value in self.detector.state_dict().items()}
@@ -213,6 +213,9 @@ class Training:
             f"the loss became {loss} in pass {self.at.epoch + 1}, {where}. Lower learning_rate with --set and start again in another "
             f"folder{kept}."
         )
+
+    def _clock(self) -> None:
+        self.at.elapsed = self.ring.agreed(time.monotonic() - self.began)
 
     def _fraction(self, steps: int) -> float:
         if self.plan.budget:
