@@ -54,7 +54,7 @@ def test_any_mixture_has_words(name: str) -> None:
     figures = [figure for figure, _ in charts(e, films)]
     said = [*texts(e), *(f.caption for f in figures), *(f.alt for f in figures)]
     assert all(text.endswith((".", ")", "shown.")) for text in said)
-    assert [text for text in said if "nan" in text.lower().split() or "None" in text] == [text for text in texts(e) if "None of" in text]
+    assert [text for text in said if "nan" in text.lower().split() or "None" in text] == []
     for section in tables(e).values():
         for found in section:
             assert {len(row) for row in found.rows} == {len(found.header)}
@@ -73,7 +73,7 @@ def test_a_shortcut_is_warned_of() -> None:
     assert first.warns
     assert "hardware (AUROC 1.000" in first.text
     quiet = texts(surveyed(mixture(300)))
-    assert "None of 4 attributes tells abnormal from normal by itself with an AUROC of 0.6 or more, compared within study types." in quiet
+    assert any(text.endswith("compared within study types: none of 4.") for text in quiet)
 
 
 def test_patients_who_are_not_named_are_said() -> None:

@@ -51,8 +51,8 @@ def _shortcuts(e: Exploration) -> list[Note]:
         return [Note(f"Goes with the label by itself, compared within study types: {told}{more}.", True, SHORTCUTS)]
     measured = [a for a in e.attributes if a.within_low is not None]
     if measured:
-        text = f"None of {len(measured)} attributes tells abnormal from normal by itself with an AUROC of {STRONG} or more"
-        return [Note(f"{text}, compared within study types.", section=SHORTCUTS)]
+        text = f"Attributes that tell abnormal from normal by themselves with an AUROC of {STRONG} or more, compared within study types"
+        return [Note(f"{text}: none of {len(measured)}.", section=SHORTCUTS)]
     whole = e.cell()
     if whole is None or not whole.normal_films + whole.abnormal_films:
         return [Note("No film has a label: what goes with it cannot be measured.", section=SHORTCUTS)]
