@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from made_index import made_index
 from osteon.lab.training import checkpoint
@@ -159,25 +160,33 @@ def test_a_loss_that_is_no_number_is_one_line(index: Path, tmp_path: Path) -> No
 
 
 def test_two_processes_give_the_loss_curve_of_one(index: Path, folder: Path) -> None:
-    # Everything learns, so that each of the 49 norms takes its statistics over both; what is dropped is drawn by each process for itself.
-    chosen = settings("freeze=0", "dropout=0", "epochs=3", "learning_rate=1e-3")
-    two = "--nproc-per-node", 2, "--master-port", 0, "-m", "osteon"
+    # All 49 norms learn, and take their statistics over both processes. Without that the first loss would be 2 % off, the passes' 0.7 %, the
+    # variances 11 %; Adam makes what float32 sums differ in (1e-7) into the tolerances below. Dropout is drawn by each process for itself.
+    chosen = settings("freeze=0", "dropout=0", "epochs=3", "learning_rate=1e-4", "head_learning_rate=1e-4")
+    two = "--standalone", "--nproc-per-node", 2, "-m", "osteon"
     process = started(*two, "train", index, "-o", folder / "two", *chosen, module="torch.distributed.run")
-    out, error = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, error
-    assert out == f"3 passes in {folder}/two. Next: osteon export {folder}/two -o model.onnx\n"  # one of them speaks
+    status, error = ended(process)
+    assert status == 0, error
+    assert error.count("pass 3: ") == 1  # of the two one speaks
     assert osteon("train", index, "-o", folder / "one", *chosen).status == 0
     one, both = (RunFolder(folder / name) for name in ("one", "two"))
     assert (both.record().processes, one.record().processes) == (2, 1)
+    np.testing.assert_allclose(first_loss(both), first_loss(one), rtol=1e-5)
     for field in ("loss", "select_loss", "rate"):
         curves = [[getattr(row, field) for row in run.history()] for run in (one, both)]
-        np.testing.assert_allclose(curves[1], curves[0], rtol=2e-3)
+        np.testing.assert_allclose(curves[1], curves[0], rtol=3e-3)
     network = {run.folder.name: checkpoint.load(run.checkpoint)["network"] for run in (one, both)}
     for key, value in network["one"].items():
         if key.endswith("running_var"):
-            np.testing.assert_allclose(network["two"][key], value, rtol=0.05)
+            assert (network["two"][key] - value).norm() < 0.03 * value.norm()
     answer = osteon("train", "--resume", "-o", folder / "two")
     assert answer.status == 0 and "has ended" in answer.out
+
+
+def first_loss(run: RunFolder) -> float:
+    """Of the first step, from the curves."""
+    value: float = EventAccumulator(str(run.tensorboard)).Reload().Scalars("train/loss")[0].value
+    return value
 
 
 # What is said

@@ -380,4 +380,5 @@ def test_progress_is_told(made: Made) -> None:
     assert [(p.epoch, p.done, p.total) for p in train] == [(epoch, step, 4) for epoch in range(2) for step in range(1, 5)]
     assert all(p.films_per_second > 0 and p.left >= 0 and math.isfinite(p.loss) for p in train)
     assert train[-1].left == 0 and len(train[-1].history) == 1
-    assert [(p.done, p.total) for p in told if p.stage == "select"] == [(6, 6)] * 2
+    assert [(p.done, p.total) for p in told if p.stage == "select"] == [(6, 6)] * 4
+    assert len(told[-1].history) == 2  # the last pass's row is told as well

@@ -259,7 +259,8 @@ def test_settings_that_never_work_stop_the_search(index: Path, tmp_path: Path) -
     tuning = tuning_of(tmp_path / "tuning", 5, {"freeze": "30..40"}, tuple(s for s in FIXED if not s.startswith("freeze")))
     with pytest.raises(UsageError, match="freeze"):
         run(tuning, index)
-    assert [t.state for t in open_study(tuning).trials] == [TrialState.FAIL]
+    study = optuna.load_study(study_name=tuning.study, storage=tuning.storage)
+    assert [t.state for t in study.trials] == [TrialState.FAIL]
 
 
 # the study
@@ -302,6 +303,7 @@ def test_workers_share_the_trials(index: Path, tmp_path: Path) -> None:
     assert all(t.state in ("finished", "pruned") for t in found.trials)
 
 
+@pytest.mark.long
 def test_a_fault_of_a_worker_is_told_as_it_is(index: Path, tmp_path: Path) -> None:
     tuning = tuning_of(tmp_path / "tuning", 4, {"freeze": "30..40"}, tuple(s for s in FIXED if not s.startswith("freeze")))
     with pytest.raises(UsageError, match="freeze"):

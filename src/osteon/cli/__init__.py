@@ -34,7 +34,7 @@ LAB_PACKAGES = (
 
 def main() -> None:
     """Run the command line; an `OsteonError` becomes one line and its exit status."""
-    from osteon.cli import data, demo, evaluate, explore, phantom, predict, train, tune  # noqa: F401 - each adds its sub-commands to `app`
+    from osteon.cli import data, demo, evaluate, explore, phantom, predict, reproduce, train, tune  # noqa: F401 - each adds its sub-commands to `app`
 
     try:
         app()

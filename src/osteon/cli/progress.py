@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    with Bar(*columns, console=console) as bar:
+    with Bar(*columns, console=console, disable=os.environ.get("RANK", "0") != "0") as bar:  # of torchrun's processes one shows it
         task = bar.add_task("start", total=None, note="")
         told = 0
 

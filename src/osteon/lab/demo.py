@@ -16,6 +16,8 @@ import polars as pl
 from osteon import __version__
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.calibration import CalibrationPlan, calibrate
+from osteon.lab.demo_folder import Demo, DemoPlan, DemoRecord
+from osteon.lab.demo_page import write_page
 from osteon.lab.evaluation import Plan
 from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_json
 from osteon.lab.index import write_index
@@ -40,62 +42,11 @@ STAGES = {
 }
 """The stages in their order, and what the terminal calls them."""
 
-SETTINGS = ("frame.size=224", "epochs=40", "ema=0.97", "warmup=0.1", "keep=1")
-"""What the demo changes in recipe `osteon`, so that minutes are enough."""
-
 TUNE_SHARE = 0.18
 """Of the training films: what the best pass and the calibration are chosen on."""
 
 Watch = Callable[[str, int, int, str], None]
 """Told of the stage, how much of it is done, of how much, and a note."""
-
-
-class DemoPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the demo does.
-
-    Attributes:
-        studies: Made studies of each of the seven types.
-        minutes: Of training.
-        seed: Another seed, other films.
-        sizes: Shortest and longest long side of a film, pixels.
-        settings: Changes of recipe `osteon`.
-    """
-
-    studies: int = 48
-    minutes: float = 2.0
-    seed: int = 0
-    sizes: tuple[int, int] = (224, 288)
-    settings: tuple[str, ...] = SETTINGS
-
-
-class DemoRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`demo.json`: what was asked, the seconds of each finished stage, and what is worth knowing of them."""
-
-    plan: DemoPlan
-    osteon: str = __version__
-    seconds: dict[str, float] = {}
-    notes: tuple[str, ...] = ()
-
-
-class Demo:
-    """A folder with the results of the stages."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.record_file = folder / "demo.json"
-        self.root = folder / "films" / DatasetSpec().name
-        self.index = folder / "index.parquet"
-        self.run = folder / "run"
-        self.model = folder / "model.onnx"
-        self.evaluation = folder / "evaluation"
-        self.page = folder / "report.html"
-
-    def record(self) -> DemoRecord | None:
-        """Return what is finished; None where the folder holds no demo."""
-        try:
-            return msgspec.json.decode(self.record_file.read_bytes(), type=DemoRecord)
-        except (OSError, msgspec.MsgspecError):
-            return None
 
 
 def run_demo(folder: Path, plan: DemoPlan, workers: int, watch: Watch) -> DemoRecord:
@@ -214,8 +165,6 @@ def _command(demo: Demo) -> str:
 
 
 def _draw(demo: Demo, record: DemoRecord, watch: Watch) -> DemoRecord:
-    from osteon.lab.demo_page import write_page
-
     began = time.monotonic()
     watch("page", 0, 1, "")
     write_page(demo, record)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from osteon.card import Card, Metric
 from osteon.explanation import overlay
 from osteon.film import read_film
+from osteon.lab.demo_folder import Demo, DemoRecord
 from osteon.lab.evaluation import ALL, Evaluation
 from osteon.lab.evaluation_folder import PREDICTIONS, read_evaluation
 from osteon.lab.index import read_index, read_report
@@ -25,9 +26,6 @@ from osteon.lab.phantom.png import encode_png
 from osteon.lab.scoring import read_predictions
 from osteon.lab.training.run import Pass, RunFolder
 from osteon.model import Model, load_model, packaged_models
-
-if TYPE_CHECKING:
-    from osteon.lab.demo import Demo, DemoRecord
 
 FIGURES = {
     "roc.png": "ROC curves: sensitivity against 1 - specificity, studies and films, with the studies' 95 % band",

@@ -83,6 +83,7 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
         "evaluations": partial(_evaluations, here),
         "page": partial(write_page, here),
     }
+    here.record()  # refuses a folder of something else before anything is written there
     with _alone(folder):
         record = here.begin()
         for name, stage in stages.items():

@@ -163,6 +163,7 @@ class Training:
             self.run.write_history(self.at.history)
         self.at.selection_seconds = self.ring.agreed(time.monotonic() - began)
         self._clock()
+        watch(Progress("select", len(held), len(held), row.epoch, history=tuple(self.at.history)))
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
         own = {key: value.clone() for key, value in self.detector.state_dict().items()}
