@@ -40,4 +40,4 @@ def main(seed: int = 28, study_type: str = "FOREARM") -> None:
 
 
 if __name__ == "__main__":
-    main(*([int(sys.argv[1]), sys.argv[2]] if len(sys.argv) > 2 else []))
+    main(int(sys.argv[1]), sys.argv[2]) if len(sys.argv) > 2 else main()

@@ -160,8 +160,8 @@ def test_a_loss_that_is_no_number_is_one_line(index: Path, tmp_path: Path) -> No
 
 
 def test_two_processes_give_the_loss_curve_of_one(index: Path, folder: Path) -> None:
-    # All 49 norms learn, and take their statistics over both processes. Without that the first loss would be 2 % off, the passes' 0.7 %, the
-    # variances 11 %; Adam makes what float32 sums differ in (1e-7) into the tolerances below. Dropout is drawn by each process for itself.
+    # All 49 norms learn, and take their statistics over both processes. Without that the first loss would be 2 % off, the passes' 0.7 %,
+    # the variances 11 %; Adam makes what float32 sums differ in (1e-7) into the tolerances below. Each process draws its own dropout.
     chosen = settings("freeze=0", "dropout=0", "epochs=3", "learning_rate=1e-4", "head_learning_rate=1e-4")
     two = "--standalone", "--nproc-per-node", 2, "-m", "osteon"
     process = started(*two, "train", index, "-o", folder / "two", *chosen, module="torch.distributed.run")

@@ -11,7 +11,8 @@ import pytest
 
 from osteon.card import Metric
 from osteon.errors import UsageError
-from osteon.lab.demo import STAGES, Demo, DemoPlan, DemoRecord, run_demo
+from osteon.lab.demo import STAGES, run_demo
+from osteon.lab.demo_folder import Demo, DemoPlan, DemoRecord
 from osteon.lab.demo_page import figure, interval
 from osteon.lab.evaluation_folder import read_evaluation
 from osteon.lab.index import read_index

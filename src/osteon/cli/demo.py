@@ -27,7 +27,8 @@ def demo(
 ) -> None:
     """Show the whole chain on made radiographs: films, index, training, evaluation, answers, and a page of it all."""
     from osteon.cli.phantom import usable_cores
-    from osteon.lab.demo import DemoPlan, run_demo
+    from osteon.lab.demo import run_demo
+    from osteon.lab.demo_folder import DemoPlan
     from osteon.lab.training.loop import Stopped
 
     plan = DemoPlan(studies=studies, minutes=minutes, seed=seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from osteon.lab.figures import BLUE, GREY, ORANGE, RED, _pages
 from osteon.lab.tuning.results import Tuned
@@ -43,7 +44,7 @@ def _trials(axes: Axes, tuned: Tuned) -> None:
     if tuned.base is not None and (own := tuned.trial(tuned.base).auroc) is not None:
         axes.axhline(own, color=GREY, linewidth=0.6, linestyle=":", label="the recipe as it is")
     axes.set(xlabel="trial", ylabel=f"AUROC of films, split {tuned.plan.select}")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="best")
 
 
