@@ -14,8 +14,8 @@ help:  ## this list
 demo: $(VENV)/lab.stamp  ## made radiographs -> index -> training -> evaluation -> prediction -> demo/report.html, in minutes
 	$(RUN)/osteon demo
 
-test: lint  ## ruff, mypy, then every test but the long ones
-	$(RUN)/python -m pytest
+test: lint  ## ruff, mypy, then every test but the long ones, on all processors
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
 
 test-long: $(VENV)/dev.stamp  ## the tests that take minutes
 	$(RUN)/python -m pytest -m long

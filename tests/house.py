@@ -16,8 +16,8 @@ PACKAGE = ROOT / "src" / "osteon"
 def tree(page: str) -> dict[str, str]:
     """Return path -> description of the tree that a page draws, in its order; folders end with a slash.
 
-    >>> list(tree("docs/architecture.md"))[:2]
-    ['errors.py', 'regions.py']
+    >>> list(tree("docs/architecture.md"))[:3]
+    ['__init__.py', 'errors.py', 'regions.py']
     """
     block = re.search(r"^```\nsrc/osteon/\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert block, f"{page} draws no tree that begins with src/osteon/"

@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("OSTEON_CACHE", str(made / "cache"))
         index = made_index(made)
         made_run(made / "pyramid", index, tiny())
-        made_run(made / "mean", index, recipe("paper", [*SETTINGS, "network=lite0", "head=mean"]))
+        made_run(made / "mean", index, recipe("paper", [*SETTINGS, "network=lite0", "head=mean", "frame.aspect=pad"]))
         yield made
 
 
@@ -213,7 +213,7 @@ def test_no_path_and_no_source_line_of_the_machine_is_inside(exported: dict[str,
 def test_it_holds_the_weights_once(exported: dict[str, Made]) -> None:
     sizes = {kind: made.path.stat().st_size for kind, made in exported.items()}
     parameters = sum(p.numel() for p in exported["pyramid"].network.parameters())
-    assert parameters * 4 < sizes["pyramid"] < parameters * 4 * 1.1 + 200_000
+    assert parameters * 4 * 0.98 < sizes["pyramid"] < parameters * 4 * 1.1 + 200_000
     assert sizes["ensemble"] < 2.1 * sizes["pyramid"]
 
 

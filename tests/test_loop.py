@@ -244,12 +244,12 @@ def test_the_rate_of_each_step_is_the_schedule_s(made: Made) -> None:
 
 
 def test_the_plateau_lowers_the_rate_after_each_pass_that_did_not_help(made: Made) -> None:
-    recipe = tiny("epochs=4", "schedule=plateau", "learning_rate=0.02", "head_learning_rate=0.02", "ema=0")
+    recipe = tiny("epochs=4", "schedule=plateau", "learning_rate=0.1", "head_learning_rate=0.1", "ema=0")
     training = made.train("plateau", recipe)
     history = training.run.history()
     falls = 0
     for i, row in enumerate(history):
-        assert row.rate == pytest.approx(0.02 * 0.1**falls)
+        assert row.rate == pytest.approx(0.1 * 0.1**falls)
         falls += i > 0 and row.select_loss >= min(p.select_loss for p in history[:i])
     assert training.at.falls == falls > 0
 
