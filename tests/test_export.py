@@ -28,7 +28,7 @@ from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
 from osteon.model import load_model
 from osteon.prediction import pool_evidence
-from tiny_training import SETTINGS, full_disk, osteon, tiny
+from tiny_training import SETTINGS, full_disk, one_thread, osteon, tiny
 
 KINDS = ("pyramid", "mean", "ensemble")
 
@@ -64,7 +64,7 @@ def made_run(folder: Path, index: Path, chosen: Recipe, passes: int = 2) -> Path
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("export")
-    with pytest.MonkeyPatch.context() as patch:
+    with one_thread(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("OSTEON_CACHE", str(made / "cache"))
         index = made_index(made)
         made_run(made / "pyramid", index, tiny())

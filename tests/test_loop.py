@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,7 @@ from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, ranked
 from osteon.lab.training.schedule import rate
 from osteon.lab.training.watching import Progress, Watch
-from tiny_training import full_disk, same_bits, tiny, weights
+from tiny_training import full_disk, one_thread, same_bits, tiny, weights
 
 ALONE = Ring(0, 1, torch.device("cpu"))
 FILMS = {"train": 12, "tune": 6}
@@ -61,7 +61,7 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp("loop")
     table = read_index(made_index(folder, FILMS))
 
@@ -69,7 +69,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         store = open_store(table.filter(split=split), recipe.frame, folder=folder / "stores")
         return TrainingFilms(store, recipe, store.films)
 
-    return Made(folder, films)
+    with one_thread():
+        yield Made(folder, films)
 
 
 @pytest.fixture(scope="module")
