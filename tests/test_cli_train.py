@@ -148,6 +148,17 @@ def test_a_full_disk_is_one_line_and_loses_nothing(index: Path, tmp_path: Path) 
     assert answer.status == 0 and (run / "checkpoint.pt").exists()
 
 
+def test_a_full_disk_is_one_line_where_the_curves_meet_it_first(index: Path, tmp_path: Path, whole: Path) -> None:
+    run = tmp_path / "run"
+    with full_disk(3_000):  # the films were prepared for `whole`; the curves of some fifty steps have no room
+        answer = osteon("train", index, "-o", run, *settings("epochs=1", "batch=1", "abnormal_repeat=11"))
+    assert answer.status == 74
+    assert told(answer.error) == [
+        f"osteon: {run}/tensorboard: curves cannot be written (File too large). Make room and go on with --resume."
+    ]
+    assert "Traceback" not in answer.error
+
+
 def test_a_loss_that_is_no_number_is_one_line(index: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     answer = osteon("train", index, "-o", run, *settings("learning_rate=1e30", "head_learning_rate=1e30"), "--save-every", 0)

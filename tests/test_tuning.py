@@ -206,14 +206,14 @@ def test_the_reported_split_is_never_looked_at(tuned: tuple[Answer, Path], index
 # pruned, diverged, failed
 
 
-def with_others(tuning: Tuning, index: Path, auroc: float) -> optuna.Study:
-    """A study in which others have finished with that AUROC."""
+def with_others(tuning: Tuning, index: Path, auroc: float, passes: tuple[int, ...] = (0, 1)) -> optuna.Study:
+    """A study in which others have finished with that AUROC, reported after some passes."""
     tuning.out.mkdir(parents=True)
     plan = msgspec.structs.replace(tuning.plan, fingerprint=fingerprint(films_of(tuning.plan, index)))
     study = open_study(replace(tuning, plan=plan))
     own = {"learning_rate": 4e-4, "dropout": 0.2, "batch": "4"}
     for _ in range(4):
-        done = create_trial(params=own, distributions=distributions(SPACE), value=auroc, intermediate_values={0: auroc, 1: auroc})
+        done = create_trial(params=own, distributions=distributions(SPACE), value=auroc, intermediate_values=dict.fromkeys(passes, auroc))
         done.set_user_attr(BEGAN, "elsewhere")
         study.add_trial(done)
     return study
@@ -234,6 +234,12 @@ def test_a_trial_above_the_others_is_not_pruned(index: Path, tmp_path: Path) -> 
     tuning = tuning_of(tmp_path / "tuning", 5)
     with_others(tuning, index, -0.1)
     assert run(tuning, index).trials[-1].state == "finished"
+
+
+def test_a_trial_that_has_made_its_last_pass_is_finished_however_low(index: Path, tmp_path: Path) -> None:
+    tuning = tuning_of(tmp_path / "tuning", 5)
+    with_others(tuning, index, 1.1, passes=(1,))
+    assert [(t.state, t.passes) for t in run(tuning, index).trials[-1:]] == [("finished", 2)]
 
 
 def test_a_trial_killed_before_its_pruning_is_pruned_when_it_goes_on(index: Path, tmp_path: Path) -> None:
@@ -295,6 +301,7 @@ def test_no_trial_begins_when_the_time_is_over(index: Path, tmp_path: Path) -> N
     write_results(found, tuning.out)
 
 
+@pytest.mark.long
 def test_workers_share_the_trials(index: Path, tmp_path: Path) -> None:
     told: list[int] = []
     tuning = tuning_of(tmp_path / "tuning", 4)
@@ -336,6 +343,7 @@ def test_killed_in_a_trial_it_comes_to_the_same_result(index: Path, tmp_path: Pa
     assert outcome(one) == outcome(other)
 
 
+@pytest.mark.long
 def test_stopped_by_a_signal_it_says_how_to_go_on(index: Path, tmp_path: Path) -> None:
     process = started(*command(tmp_path / "tuning", index))
     wait_for((tmp_path / "tuning" / "trials" / "0000" / "history.json").exists)

@@ -80,7 +80,8 @@ def _bar(name: str) -> Iterator[Watch]:
 
 def _tell(trial: TrialResult) -> None:
     area = "" if trial.auroc is None else f", AUROC {trial.auroc:.4f}"
-    typer.echo(f"trial {trial.number}: {trial.state} after {trial.passes} passes{area} ({' '.join(trial.settings)}) {trial.note}", err=True)
+    line = f"trial {trial.number}: {trial.state} after {trial.passes} passes{area} ({' '.join(trial.settings)}) {trial.note}"
+    typer.echo(line.rstrip(), err=True)
 
 
 def _show(found: Tuned, out: Path) -> None:

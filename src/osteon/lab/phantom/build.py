@@ -39,7 +39,7 @@ class Build:
 
 def draw_build(rng: np.random.Generator) -> Build:
     """Return a patient."""
-    growing = bool(rng.random() < 0.12)
+    growing = bool(rng.random() < 0.08)
     return Build(
         size=float(rng.uniform(0.68, 0.85) if growing else np.clip(rng.normal(1, 0.07), 0.85, 1.18)),
         stout=float(np.clip(rng.normal(1, 0.08), 0.82, 1.2)),

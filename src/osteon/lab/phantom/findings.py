@@ -15,7 +15,7 @@ from osteon.lab.phantom.lesion import LyticLesion, dissolve, draw_lesion
 from osteon.lab.phantom.skeleton import Body
 from osteon.lab.phantom.solids import Vector
 
-SHARES = {"fracture": 0.46, "hardware": 0.24, "lytic lesion": 0.14, "joint-space loss": 0.16}
+SHARES = {"fracture": 0.45, "hardware": 0.25, "lytic lesion": 0.15, "joint-space loss": 0.15}
 """How often each kind stands for an abnormal study."""
 
 

@@ -40,14 +40,14 @@ class Fracture:
 
 
 def draw_fracture(rng: np.random.Generator, region: Region) -> Fracture:
-    """Return a fracture of a region: a quarter are cracks in place, the others displaced, most of them a little."""
+    """Return a fracture of a region: a seventh are cracks in place, the others displaced by a little or by much."""
     bone, at = pick(rng, region.fractures)
     pattern = str(rng.choice(["transverse", "oblique", "spiral"], p=[0.45, 0.35, 0.2]))
     tilt = {"transverse": rng.uniform(0, 15), "oblique": rng.uniform(25, 55), "spiral": rng.uniform(52, 68)}[pattern]
-    # A quarter are cracks without displacement; the others are displaced by up to the width of the bone.
-    severity = 0.0 if rng.random() < 0.25 else float(rng.beta(1.3, 1.8))
+    # A seventh are cracks without displacement; the others are displaced by up to the width of the bone.
+    severity = 0.0 if rng.random() < 0.15 else float(rng.beta(2.0, 2.0))
     turn, lean = rng.uniform(0, 2 * np.pi, 2)
-    step, bend = severity * rng.uniform(0.2, 1.1), severity * rng.uniform(4, 28)
+    step, bend = severity * rng.uniform(0.3, 1.3), severity * rng.uniform(6, 32)
     amplitude = np.array([rng.uniform(0.3, 0.9), rng.uniform(0.2, 0.6), rng.uniform(0.1, 0.3)])
     waves = np.column_stack([amplitude, rng.uniform([5, 2.5, 1.2], [10, 4.5, 2.2]), rng.uniform(0, 6.28, 3)])
     return Fracture(
@@ -56,7 +56,7 @@ def draw_fracture(rng: np.random.Generator, region: Region) -> Fracture:
         pattern=pattern,
         tilt=float(tilt),
         around=float(rng.uniform(0, 360)),
-        gap=float(rng.uniform(0.5, 1.4) + 1.6 * severity * rng.random()),
+        gap=float(rng.uniform(0.8, 2.0) + 2.5 * severity * rng.random()),
         step=(float(step * np.cos(turn)), float(step * np.sin(turn))),
         bend=(float(bend * np.cos(lean)), float(bend * np.sin(lean))),
         waves=waves,

@@ -33,12 +33,12 @@ class JointSpaceLoss:
 
 def draw_joint_loss(rng: np.random.Generator, region: Region) -> JointSpaceLoss:
     """Return a worn joint of a region."""
-    n = int(rng.integers(1, 5))
-    spurs = np.column_stack([rng.choice([-1, 1], n), rng.integers(0, 2, n), rng.uniform(0.15, 0.34, n), rng.normal(0, 25, n)])
+    n = int(rng.integers(2, 6))
+    spurs = np.column_stack([rng.choice([-1, 1], n), rng.integers(0, 2, n), rng.uniform(0.22, 0.5, n), rng.normal(0, 25, n)])
     return JointSpaceLoss(
         joint=region.joints[int(rng.integers(len(region.joints)))],
         loss=float(rng.uniform(0.7, 1.15)),
-        sclerosis=float(rng.uniform(0.15, 0.55)),
+        sclerosis=float(rng.uniform(0.35, 0.85)),
         spurs=spurs,
     )
 

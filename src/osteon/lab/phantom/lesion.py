@@ -38,15 +38,15 @@ class LyticLesion:
 def draw_lesion(rng: np.random.Generator, region: Region) -> LyticLesion:
     """Return a lesion of a region: one hole, with or without a dense rim, or many small ones."""
     bone, at = pick(rng, region.lesions)
-    across, deep = rng.uniform(0.5, 0.95, 2)
+    across, deep = rng.uniform(0.7, 1.15, 2)
     moth_eaten = rng.random() < 0.3
     holes = rng.uniform(-0.9, 0.9, (int(rng.integers(4, 9)), 3)) if moth_eaten else np.zeros((0, 3))
     return LyticLesion(
         bone=bone,
         at=at,
-        size=(float(across * rng.uniform(0.9, 1.9)), float(across), float(deep)),
+        size=(float(across * rng.uniform(1.0, 2.2)), float(across), float(deep)),
         offset=(float(rng.uniform(-0.45, 0.45)), float(rng.uniform(-0.45, 0.45))),
-        share=float(rng.uniform(0.65, 1)),
+        share=float(rng.uniform(0.75, 1)),
         rim=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.4 else 0.0,
         holes=holes,
     )

@@ -5,7 +5,6 @@ Stopped or killed at any moment, the same call goes on with the first stage that
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import IO
 import msgspec
 import polars as pl
 
+from osteon.card import Decision
 from osteon.errors import DatasetError, MeasurementError, UsageError
 from osteon.lab import splits
 from osteon.lab.calibration import CalibrationPlan, calibrate
@@ -199,15 +199,18 @@ def _models(here: Reproduction, tell: Tell) -> list[str]:
         if here.recipe.name in CALIBRATED:
             _calibrate(here, plain)
         plain.replace(file)
-    if here.recipe.name not in CALIBRATED or load_model(here.model).card.decision.split:
-        return []
-    return ["too few films in tune to calibrate on: the models decide at 0.5"]
+    decision = load_model(here.model).card.decision
+    return [f"the threshold is {decision.rule}"] if here.recipe.name in CALIBRATED and not decision.split else []
 
 
 def _calibrate(here: Reproduction, file: Path) -> None:
-    scored = score_index(str(file), here.split, ["tune"])
-    with contextlib.suppress(MeasurementError):  # too few films; the card then says that nothing was fitted
-        with_card(file, calibrate(scored, load_model(file).card, CalibrationPlan(split="tune"))[0].card, file)
+    """Calibrate a model on `tune`; where that cannot be done, its card says why it decides at 0.5."""
+    scored, card = score_index(str(file), here.split, ["tune"]), load_model(file).card
+    try:
+        card = calibrate(scored, card, CalibrationPlan(split="tune"))[0].card
+    except MeasurementError as refusal:
+        card = msgspec.structs.replace(card, decision=Decision(rule=f"0.5, not calibrated: {refusal}"))
+    with_card(file, card, file)
 
 
 def _named(tell: Tell, name: str) -> Callable[[int, int], None]:

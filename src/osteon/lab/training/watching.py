@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from osteon.errors import CheckpointError
 from osteon.lab.training.run import Pass
 
 
@@ -52,22 +55,47 @@ def stop_signal() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def curves(folder: Path) -> Iterator[Watch]:
-    """Write what is watched as TensorBoard curves: the loss of each step, and each pass on the selection split."""
-    from torch.utils.tensorboard import SummaryWriter
+    """Write what is watched as TensorBoard curves: the loss of each step, and each pass on the selection split.
 
-    with SummaryWriter(str(folder)) as writer:
-        written = 0
+    Each value is in the file at once, so that a killed process loses none; torch's `SummaryWriter` keeps them in a thread, which prints its
+    own traceback when the disk is full.
 
-        def write(progress: Progress) -> None:
-            nonlocal written
+    Raises:
+        CheckpointError: they cannot be written (a full disk, say).
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    written = 0
+
+    def add(step: int, values: dict[str, float]) -> None:
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
+
+    def write(progress: Progress) -> None:
+        nonlocal written
+        with _refusing(folder):
             if progress.stage == "train":
                 step = progress.epoch * progress.total + progress.done
-                writer.add_scalar("train/loss", progress.loss, step)
-                writer.add_scalar("train/films_per_second", progress.films_per_second, step)
+                add(step, {"train/loss": progress.loss, "train/films_per_second": progress.films_per_second})
             for row in progress.history[written:]:
-                writer.add_scalar("select/loss", row.select_loss, row.epoch)
-                if row.select_auroc is not None:
-                    writer.add_scalar("select/auroc", row.select_auroc, row.epoch)
+                area = {} if row.select_auroc is None else {"select/auroc": row.select_auroc}
+                add(row.epoch, {"select/loss": row.select_loss, **area})
                 written += 1
 
+    with contextlib.ExitStack() as stack:
+        with _refusing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}").open("wb", buffering=0))
+            records = RecordWriter(file)
+            records.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         yield write
+
+
+@contextlib.contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        raise CheckpointError(f"{folder}: curves cannot be written ({fault.strerror}). Make room and go on with --resume.") from fault

@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.lock import hold
+from osteon.lab.training.loop import Position, ended
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Pass, RunFolder, ranked
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
@@ -137,31 +138,35 @@ def _unfinished(study: optuna.Study, tuning: Tuning) -> Iterator[optuna.trial.Fr
 
 
 def _train(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, show: Watch) -> list[Pass]:
-    plan, folder, parent = tuning.plan, tuning.folder(trial.number), multiprocessing.parent_process()
-    known = next(t for t in study.get_trials(deepcopy=False) if t.number == trial.number).intermediate_values
-    reported = set(known)
-    if reported and trial.should_prune():  # killed between a report and its consequence
+    plan, run, parent = tuning.plan, RunFolder(tuning.folder(trial.number)), multiprocessing.parent_process()
+    reported = set(next(t for t in study.get_trials(deepcopy=False) if t.number == trial.number).intermediate_values)
+    if reported and _goes_on(run, run.history()) and trial.should_prune():  # killed between a report and its consequence
         raise optuna.TrialPruned
 
-    def report(history: Sequence[Pass], prune: bool) -> None:
+    def report(history: Sequence[Pass]) -> None:
         for row in history:
             if row.epoch not in reported and row.select_auroc is not None:
                 reported.add(row.epoch)
                 trial.report(row.select_auroc, row.epoch)
-                if prune and trial.should_prune():
+                if _goes_on(run, history) and trial.should_prune():
                     raise optuna.TrialPruned
 
     def watch(progress: Progress) -> None:
         show(progress)
-        report(progress.history, prune=True)
+        report(progress.history)
         if parent is not None and not parent.is_alive():
             signal.raise_signal(signal.SIGTERM)  # the loop leaves a checkpoint and stops
 
-    if RunFolder(folder).record_file.exists():
-        history = resume_training(folder, tuning.device, tuning.offline, watch)
+    if run.record_file.exists():
+        history = resume_training(run.folder, tuning.device, tuning.offline, watch)
     else:
         settings = recipe(plan.recipe, [*plan.fixed, *changes(trial.params)])
         request = TrainingRequest(settings, tuning.index, plan.learn, plan.select, offline=tuning.offline)
-        history = start_training(request, folder, tuning.device, watch)
-    report(history, prune=False)
+        history = start_training(request, run.folder, tuning.device, watch)
+    report(history)  # of a killed trial, whose last pass nobody has watched
     return history
+
+
+def _goes_on(run: RunFolder, history: Sequence[Pass]) -> bool:
+    """Return whether there are passes to come; a trial that has made its last one is finished, however it compares."""
+    return not run.record_file.exists() or not ended(Position(history=list(history)), run.record())
