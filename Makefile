@@ -15,7 +15,7 @@ demo: $(VENV)/lab.stamp  ## made radiographs -> index -> training -> evaluation 
 	$(RUN)/osteon demo
 
 test: lint  ## ruff, mypy, then every test but the long ones, on all processors
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile
 
 test-long: $(VENV)/dev.stamp  ## the tests that take minutes
 	$(RUN)/python -m pytest -m long

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -108,21 +109,22 @@ def test_first_weights_that_are_missing_are_found_before_the_training(tmp_path: 
 
 def killed(stage: str, arguments: list[object]) -> None:
     """Start the command and kill it as soon as it says that a stage has begun."""
-    process, begun = started(*arguments), threading.Event()
+    begun = threading.Event()
 
-    def read() -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+    def read(lines: Iterable[str]) -> None:
+        for line in lines:
             if STAGES[stage] in line and "finished before" not in line:
                 begun.set()
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    assert begun.wait(600), f"{stage} never began"
-    time.sleep(0.2)
-    process.kill()
-    assert process.wait() in (-9, 0)
-    reader.join()
+    with started(*arguments) as process:
+        assert process.stderr is not None
+        reader = threading.Thread(target=read, args=(process.stderr,))
+        reader.start()
+        assert begun.wait(600), f"{stage} never began"
+        time.sleep(0.2)
+        process.kill()
+        reader.join()
+    assert process.returncode in (-9, 0)
 
 
 @pytest.mark.long

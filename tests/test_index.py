@@ -188,6 +188,8 @@ def test_fingerprint_sees_what_a_training_sees(mura: Path) -> None:
         pl.lit(0, pl.Int8).alias("label"),
         pl.lit("x").alias("sha256"),
         pl.lit("g").alias("group"),
+        pl.lit("X").alias("study_type"),
+        pl.lit([[1.0, 2.0, 3.0, 4.0]], films.schema["boxes"]).alias("boxes"),
     ):
         assert fingerprint(films.with_columns(change)) != fingerprint(films)
 

@@ -44,9 +44,6 @@ def main() -> None:
         if (fault.name or "").split(".")[0] not in LAB_PACKAGES:
             raise
         _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[lab]'"))
-    except KeyboardInterrupt:
-        sys.stderr.write("osteon: stopped\n")
-        sys.exit(130)
 
 
 def _stop(refusal: OsteonError) -> None:
