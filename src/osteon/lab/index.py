@@ -145,7 +145,7 @@ def read_report(index: str | Path) -> Report | None:
 
 
 def fingerprint(films: pl.DataFrame) -> str:
-    """Return a sha256 of what a training sees: paths, contents, labels, study types, studies, groups, splits and boxes, in any order of rows."""
+    """Return a sha256 of what a training sees: films, labels, study types, studies, groups, splits and boxes, in any order of rows."""
     columns = ["path", "sha256", "label", "study_type", "study", "group", "split"]
     corners = pl.col("boxes").list.eval(pl.element().list.eval(pl.element().cast(pl.String)).list.join(" ")).list.join(",")
     rows = films.select(*(pl.col(c).cast(pl.String).fill_null("?") for c in columns), corners.fill_null("?")).sort(columns)
