@@ -125,6 +125,26 @@ def test_mura_tables_are_compared_with_the_tree(mura: Path) -> None:
     ]
 
 
+def test_boxes_beside_a_mura_tree(mura: Path) -> None:
+    film = "train/XR_HAND/patient00001/study1_positive/image2.png"
+    (mura / "boxes.csv").write_text(
+        f"path,kind,x,y,width,height\n{film},fracture,1,2,3.5,4\n{film},hardware,5,6,7,8\ngone.png,fracture,1,1,1,1\n"
+    )
+    dataset = read_dataset(mura)
+    found = row(dataset.films, film)
+    assert found["boxes"] == [[1, 2, 3.5, 4], [5, 6, 7, 8]] and found["finding"] == "fracture"
+    others = dataset.films.filter(pl.col("path") != film)
+    assert set(others["finding"]) == {"none"} and others["boxes"].list.len().max() == 0
+    assert reasons(dataset.findings, "missing")[0][0] == ("gone.png",) and dataset.strays == ["train/XR_HAND/notes.txt"]
+
+
+@pytest.mark.parametrize("text", ["", "path,kind,x,y,width\n", "path,kind,x,y,width,height\na,fracture,one,2,3,4\n"])
+def test_broken_boxes_beside_a_mura_tree(mura: Path, text: str) -> None:
+    (mura / "boxes.csv").write_text(text)
+    with pytest.raises(BadManifest, match=r"boxes\.csv"):
+        read_dataset(mura)
+
+
 def test_mura_study_with_both_labels_is_a_finding(mura: Path) -> None:
     made_trees.write(mura / "train" / "XR_HAND" / "patient00001" / "study1_negative" / "image1.png", b"")
     assert reasons(read_dataset(mura).findings, "label-conflict")[0][0] == ("train/XR_HAND/patient00001/study1",)

@@ -16,7 +16,7 @@ from osteon.film import read_film
 from osteon.lab.phantom.anatomy import REGIONS
 from osteon.lab.phantom.build import Build, wire
 from osteon.lab.phantom.chords import chord, cut_chord
-from osteon.lab.phantom.dataset import DatasetSpec, make_dataset, make_study, plan_dataset, read_boxes
+from osteon.lab.phantom.dataset import DatasetSpec, make_dataset, make_study, plan_dataset
 from osteon.lab.phantom.film import draw_patient, make_film, stage
 from osteon.lab.phantom.physics import (
     ATTENUATION,
@@ -383,13 +383,6 @@ def test_a_begun_data_set_goes_on_and_another_does_not_mix_with_it(tree) -> None
     assert film.read_bytes() == before
     with pytest.raises(DatasetError, match="other settings"):
         make_dataset(folder, replace(SPEC, seed=5))
-
-
-def test_boxes_are_read_back_by_film(tree) -> None:
-    folder, made, _ = tree
-    boxes = read_boxes(folder / "PHANTOM-v1")
-    assert {kind for found in boxes.values() for kind, _ in found} == set(made.kinds)
-    assert all(len(box) == 4 for found in boxes.values() for _, box in found)
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 5, 3)])

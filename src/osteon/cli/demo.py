@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the demo; a demo that was stopped goes on there.")] = Path(
-        "demo"
-    ),
-    minutes: Annotated[float, typer.Option(help="Minutes of training.", min=0.1)] = 2.0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the demo; a demo that was stopped goes on there.")] = Path("demo"),
+    minutes: Annotated[float, typer.Option(help="Minutes of training.", min=0.1)] = 2.5,
     studies: Annotated[int, typer.Option(help="Made studies of each of the seven study types.", min=2)] = 48,
     seed: Annotated[int, typer.Option(help="Another seed makes other films.", min=0)] = 0,
 ) -> None:
@@ -34,12 +32,12 @@ def demo(
     plan = DemoPlan(studies=studies, minutes=minutes, seed=seed)
     try:
         with _stages() as watch:
-            record = run_demo(output, plan, usable_cores(), watch)
+            record = run_demo(out, plan, usable_cores(), watch)
     except (Stopped, KeyboardInterrupt) as stop:
         typer.echo(f"osteon: stopped. Go on with: osteon {' '.join(sys.argv[1:])}", err=True)
         raise typer.Exit(130) from stop
     total = sum(record.seconds.values())
-    typer.echo(f"{output / 'report.html'}: open it in a browser ({total // 60:.0f} min {total % 60:.0f} s in all)")
+    typer.echo(f"{out / 'report.html'}: open it in a browser ({total // 60:.0f} min {total % 60:.0f} s in all)")
 
 
 @contextlib.contextmanager

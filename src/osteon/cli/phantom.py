@@ -12,7 +12,7 @@ from osteon.cli import app
 
 @app.command()
 def phantom(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder that the data set is made in.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder that the data set is made in.")],
     studies: Annotated[int, typer.Option(help="Studies of each of the seven study types.", min=1)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same films.", min=0)] = 0,
     valid_share: Annotated[float, typer.Option(help="Share of the patients in the validation split.", min=0, max=0.9)] = 0.15,
@@ -27,7 +27,7 @@ def phantom(
 
     spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=workers or usable_cores())
     with counting_bar("films") as progress:
-        made = make_dataset(output, spec, progress)
+        made = make_dataset(out, spec, progress)
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())
     Console().print(
         f"{made.films:,} films of {made.studies:,} studies of {made.patients:,} patients in {made.root}\n"

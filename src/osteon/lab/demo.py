@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import polars as pl
 
 from osteon import __version__
 from osteon.errors import MeasurementError, UsageError
@@ -23,7 +22,7 @@ from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_
 from osteon.lab.index import write_index
 from osteon.lab.indexing import build_index
 from osteon.lab.model_file import with_card
-from osteon.lab.phantom.dataset import DatasetSpec, make_dataset, read_boxes
+from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
 from osteon.lab.scoring import score_index, write_predictions
 from osteon.lab.splits import refuse_leaks, split
 from osteon.lab.training.export import Export, export_run
@@ -106,16 +105,8 @@ def _index(demo: Demo, watch: Watch) -> tuple[str, ...]:
     films = split(films, {"train": 1 - TUNE_SHARE, "tune": TUNE_SHARE}, of="train")
     report.split = f"valid as made; the rest train={1 - TUNE_SHARE:g},tune={TUNE_SHARE:g}"
     report.findings += refuse_leaks(films)
-    write_index(with_findings(films, demo.root), demo.index, report)
+    write_index(films, demo.index, report)
     return ()
-
-
-def with_findings(films: pl.DataFrame, root: Path) -> pl.DataFrame:
-    """Return an index of phantoms with their boxes, and the kind of finding in a column `finding` ("none" for a normal film)."""
-    known = read_boxes(root)
-    boxes = [[box for _, box in known.get(path, [])] for path in films["path"]]
-    kinds = [known[path][0][0] if path in known else "none" for path in films["path"]]
-    return films.with_columns(pl.Series("boxes", boxes, dtype=films.schema["boxes"]), pl.Series("finding", kinds, dtype=pl.String))
 
 
 def _train(demo: Demo, plan: DemoPlan, watch: Watch) -> tuple[str, ...]:

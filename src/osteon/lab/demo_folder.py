@@ -25,7 +25,7 @@ class DemoPlan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     studies: int = 48
-    minutes: float = 2.0
+    minutes: float = 2.5
     seed: int = 0
     sizes: tuple[int, int] = (224, 288)
     settings: tuple[str, ...] = SETTINGS

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import BadManifest, CountMismatch, DatasetError
+from osteon.lab.layouts.boxes import with_boxes
 from osteon.lab.layouts.tree import BOXES, Dataset, Files, Finding
 from osteon.regions import study_type
 
@@ -69,7 +70,8 @@ def read_mura(top: Path, files: Files) -> Dataset | None:
     strays = named.filter(pl.col("base").is_null())["file"].to_list()
     strays += [name for name in files.others if Path(top, name).parent != root or not name.endswith(".csv")]
     films, found = _with_tables(films, root)
-    return Dataset("MURA", root, films, files.hidden, sorted(strays), found)
+    films, absent = with_boxes(films, root)
+    return Dataset("MURA", root, films, files.hidden, sorted(strays), found + absent)
 
 
 def check_counts(dataset: Dataset, top: Path) -> None:

@@ -124,15 +124,6 @@ def make_dataset(folder: str | Path, spec: DatasetSpec, progress: Callable[[int,
     return _write_tables(root, plan, films, spec)
 
 
-def read_boxes(root: Path) -> dict[str, list[tuple[str, list[float]]]]:
-    """Return the kind and box (x, y, width, height, film pixels) of each finding, by film path relative to the root."""
-    boxes: dict[str, list[tuple[str, list[float]]]] = {}
-    for row in csv.DictReader((root / "boxes.csv").read_text(encoding="utf-8").splitlines()):
-        box = [float(row[edge]) for edge in ("x", "y", "width", "height")]
-        boxes.setdefault(row["path"], []).append((row["kind"], box))
-    return boxes
-
-
 def plan_dataset(spec: DatasetSpec) -> list[PlannedStudy]:
     """Return the studies to make, sorted by folder; patients have one to three, all in one split."""
     rng = np.random.default_rng([spec.seed, 0])
