@@ -1,7 +1,7 @@
 # GNU make 3.81 or later, Python 3.11 or later. `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-core lint format bench clean
+.PHONY: help demo test test-long test-core lint format bench soak clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -33,11 +33,15 @@ format: $(VENV)/dev.stamp  ## ruff's fixes and formatting, written
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## the benchmarks, one after the other
-	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+bench: $(VENV)/dev.stamp .venv-bench/peers.stamp  ## osteon against its peers, in turn -> docs/performance.md; let nothing else run
+	$(RUN)/python benchmarks/run.py -o bench-out/report.json
+	$(RUN)/python benchmarks/page.py bench-out/report.json
+
+soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, very many films -> bench-out/soak.json, for the next bench
+	$(RUN)/python benchmarks/soak.py -o bench-out/soak.json
 
 clean:  ## removes environments, caches and the demo
-	rm -rf .venv .venv-core demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-core .venv-bench bench-out demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once its extras are installed; `dev` holds all that `lab` does.
@@ -48,3 +52,8 @@ $(VENV)/lab.stamp: pyproject.toml scripts/install.py
 $(VENV)/dev.stamp: pyproject.toml scripts/install.py
 	$(INSTALL) $(VENV) lab,dev
 	@touch $@ $(VENV)/lab.stamp
+
+# The peers' packages stand apart: osteon is not installed beside them.
+.venv-bench/peers.stamp: benchmarks/requirements.txt scripts/install.py
+	$(INSTALL) .venv-bench benchmarks/requirements.txt
+	@touch $@

@@ -16,10 +16,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from osteon.lab.bench.timing import finished
+
 HERE = Path(__file__).parent
+PEERS = HERE / "peers"
 TARGET_RATIO, TARGET_SECONDS, TARGET_MB = 50, 2.0, 500
 OURS = """
 from osteon.lab.index import write_index
@@ -51,16 +54,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7, help="runs of ours")
     parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args()
-    sys.path.insert(0, str(HERE.parent / "tests"))
-    from made_trees import full_mura  # type: ignore[import-not-found]
-
-    with tempfile.TemporaryDirectory() as folder:
-        tree = full_mura(Path(folder) / "MURA-v1.1")
-        first = [_function(OURS, tree, 40_005) for _ in range(options.runs // 2)]
-        article = {what: _function(ARTICLE.format(what=what), tree, rows) for what, rows in (("films", 40_005), ("studies", 14_656))}
-        ours = first + [_function(OURS, tree, 40_005) for _ in range(options.runs - len(first))]
-        commands = [_command(tree) for _ in range(options.runs)]
-    figures = _figures(ours, article, commands)
+    found = measured(options.runs)
+    figures = _figures(found.ours, found.article, found.commands)
     _tell(figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
@@ -68,10 +63,32 @@ def main() -> None:
         sys.exit(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Wall and CPU seconds of our function's runs and of the article's two; seconds and peak MB of the whole command's runs."""
+
+    ours: list[tuple[float, float]]
+    article: dict[str, tuple[float, float]]
+    commands: list[tuple[float, float]]
+
+
+def measured(runs: int) -> Found:
+    """Make the tree and time all, ours before and after the article's."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    from made_trees import full_mura  # type: ignore[import-not-found]
+
+    with tempfile.TemporaryDirectory() as folder:
+        tree = full_mura(Path(folder) / "MURA-v1.1")
+        first = [_function(OURS, tree, 40_005) for _ in range(runs // 2)]
+        article = {what: _function(ARTICLE.format(what=what), tree, rows) for what, rows in (("films", 40_005), ("studies", 14_656))}
+        ours = first + [_function(OURS, tree, 40_005) for _ in range(runs - len(first))]
+        return Found(ours, article, [_command(tree) for _ in range(runs)])
+
+
 def _function(code: str, tree: Path, rows: int) -> tuple[float, float]:
     """Return wall and CPU seconds of a function in a fresh process, and see that it found all rows."""
     script = TIMED.format(code=code, tree=str(tree), out=str(tree.parent))
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | {"PYTHONPATH": str(PEERS)}
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True).stdout.split()
     if int(answer[0]) != rows:
         sys.exit(f"{answer[0]} rows instead of {rows}")
@@ -81,13 +98,8 @@ def _function(code: str, tree: Path, rows: int) -> tuple[float, float]:
 def _command(tree: Path) -> tuple[float, float]:
     """Return seconds and peak MB of the whole command."""
     command = [sys.executable, "-m", "osteon", "index", str(tree), "--no-decode", "-o", str(tree.parent / "index.parquet")]
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    if os.waitstatus_to_exitcode(status):
-        sys.exit("osteon index failed")
-    return seconds, usage.ru_maxrss / 1024
+    done = finished(command)
+    return done.seconds, done.peak_mb
 
 
 def _figures(

@@ -3,6 +3,7 @@
     python scripts/install.py ENVIRONMENT [EXTRAS]
 
 ENVIRONMENT is a folder (`.venv`), EXTRAS a list with commas (`lab,dev`); without extras the core alone is installed, as a user gets it.
+A file of requirements (`benchmarks/requirements.txt`) in the place of EXTRAS is installed alone, without osteon.
 pip's own settings (index, mirrors, wheel folders, certificates) hold. The variable TORCH says which torch may come:
 
     auto    the CPU build where there is no GPU and one can be had; else the CUDA build, after saying how large it is (the default)
@@ -38,6 +39,11 @@ def main(environment: str, extras: str = "") -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one is told so
         stop(f"{sys.executable} is {platform.python_version()}, osteon needs Python 3.11 or later. {OTHER_PYTHON}")
     python = make_environment(Path(environment).absolute())
+    if extras.endswith(".txt"):
+        say(f"installing what {extras} names into {environment}, without osteon")
+        pip(python, "install", "--requirement", str(ROOT / extras))
+        say(f"{environment} holds {megabytes(python.parent.parent)} MB")
+        return
     with_torch = "lab" in extras.split(",")
     say(f"installing osteon{f'[{extras}]' if extras else ''} into {environment}: about {SIZES.get(extras, '2 GB')} on disk, once")
     if with_torch and not has_torch(python):

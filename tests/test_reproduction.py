@@ -92,7 +92,6 @@ def article(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield Made(here, killed, here.page.read_text())
 
 
-@pytest.mark.long
 def test_it_was_interrupted_everywhere_and_finished(article: Made) -> None:
     record = article.here.record()
     assert record is not None
@@ -102,7 +101,6 @@ def test_it_was_interrupted_everywhere_and_finished(article: Made) -> None:
     assert not parts, "left half done"
 
 
-@pytest.mark.long
 def test_it_trained_as_an_uninterrupted_one_does(article: Made, tmp_path: Path) -> None:
     there = reproduce(tmp_path / "out", article.here.plan, only(until="train"), quiet)
     whole = Reproduction(tmp_path / "out", article.here.plan)
@@ -112,7 +110,6 @@ def test_it_trained_as_an_uninterrupted_one_does(article: Made, tmp_path: Path) 
         assert same_bits(weights(whole.training(number).folder), weights(article.here.training(number).folder))
 
 
-@pytest.mark.long
 def test_the_reported_split_is_untouched_and_tune_comes_from_training_patients(article: Made) -> None:
     before, after = read_index(article.here.index), read_index(article.here.split)
     assert set(after["split"]) == {"train", "tune", "valid"}
@@ -122,7 +119,6 @@ def test_the_reported_split_is_untouched_and_tune_comes_from_training_patients(a
     assert after.group_by("patient").agg(pl.col("split").n_unique())["split"].max() == 1
 
 
-@pytest.mark.long
 def test_each_training_has_its_seed_and_all_are_in_the_model(article: Made) -> None:
     assert [article.here.training(n).record().recipe.seed for n in article.here.numbers] == [0, 1]
     card = load_model(article.here.model).card
@@ -131,7 +127,6 @@ def test_each_training_has_its_seed_and_all_are_in_the_model(article: Made) -> N
     assert card.decision.threshold == 0.5
 
 
-@pytest.mark.long
 def test_the_page_has_our_row_beside_the_papers_and_later_ones(article: Made) -> None:
     ours = read_evaluation(article.here.evaluations / "model").find("study", "all", "auroc")
     assert ours is not None
@@ -144,7 +139,6 @@ def test_the_page_has_our_row_beside_the_papers_and_later_ones(article: Made) ->
     assert "**This is not MURA as published**" in article.page
 
 
-@pytest.mark.long
 def test_the_page_has_kappa_by_study_type_beside_the_readers(article: Made) -> None:
     evaluation = read_evaluation(article.here.evaluations / "model")
     for name in MURA_STUDY_TYPES:
@@ -157,7 +151,6 @@ def test_the_page_has_kappa_by_study_type_beside_the_readers(article: Made) -> N
         assert row.endswith(" | ".join(f"{kappa:.3f}" for kappa in published.PAPER_KAPPA[name]) + " |")
 
 
-@pytest.mark.long
 def test_the_page_lists_every_departure(article: Made) -> None:
     listed = article.page.partition("## Departures")[2].partition("## What made it")[0]
     for departure in article.here.recipe.departures:
@@ -167,7 +160,6 @@ def test_the_page_lists_every_departure(article: Made) -> None:
     assert "from the seeds 0 to 1" in listed
 
 
-@pytest.mark.long
 def test_the_page_s_commands_do_the_same(article: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     block = re.search(r"```sh\n(.*?)```", article.page, re.DOTALL)
@@ -181,7 +173,6 @@ def test_the_page_s_commands_do_the_same(article: Made, tmp_path: Path, monkeypa
     assert same_bits(weights(tmp_path / "trainings" / "1"), weights(article.here.training(1).folder))
 
 
-@pytest.mark.long
 def test_a_model_that_cannot_be_calibrated_says_why(article: Made, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     shutil.copy(article.here.model, file)
@@ -191,7 +182,6 @@ def test_a_model_that_cannot_be_calibrated_says_why(article: Made, tmp_path: Pat
     assert decision.rule.startswith("0.5, not calibrated: split 'tune' has ")
 
 
-@pytest.mark.long
 def test_a_result_that_is_gone_is_made_again_with_all_after_it(article: Made, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(article.here.folder, folder)
@@ -206,7 +196,6 @@ def test_a_result_that_is_gone_is_made_again_with_all_after_it(article: Made, tm
     assert not there.model.exists()
 
 
-@pytest.mark.long
 def test_a_folder_of_something_else_is_refused(article: Made, tmp_path: Path) -> None:
     plan = article.here.plan
     with pytest.raises(UsageError, match="other settings"):
@@ -224,7 +213,6 @@ def test_a_folder_of_something_else_is_refused(article: Made, tmp_path: Path) ->
         reproduce(tmp_path / "out", plan, ONCE, quiet)
 
 
-@pytest.mark.long
 def test_a_training_of_other_settings_in_the_folder_is_refused(article: Made, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     shutil.copytree(article.here.folder, folder)

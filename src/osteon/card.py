@@ -17,7 +17,11 @@ from osteon.errors import ModelFileError
 SCHEMA = 1
 """Version of this layout; a file with another one is refused."""
 
+INT8_LIMITS = {"auroc": 0.002, "changed": 0.005, "lost": 0.01}
+"""What 8 bits may cost to be the default: AUROC lost, share of decisions changed, share of the peaks in a box that leave it."""
+
 Level = Literal["no", "doubt", "yes"]
+OutOfScope = Literal["out of scope"]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -102,6 +106,86 @@ class Metric(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Refusals(Struct, frozen=True, kw_only=True):
+    """How many films of one kind the guard calls out of scope, the share with its 95 % interval.
+
+    `foreign`: they should be; otherwise each is a false refusal. `low` and `high` are None where too few groups tell.
+    """
+
+    kind: str
+    films: int
+    refused: int
+    foreign: bool
+    low: Probability | None = None
+    high: Probability | None = None
+    note: str = ""
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Which films the model answers for.
+
+    A film whose `novelty`, the file's third output, lies above `threshold` is out of scope: it is unlike the films of split
+    `fitted_on`. The threshold was chosen by `rule` on `split`. `body_parts` are those that a film may declare, the card's study types if
+    none are named.
+    """
+
+    threshold: Annotated[float, Meta(gt=0)]
+    fitted_on: str
+    split: str
+    rule: str
+    body_parts: tuple[str, ...] = ()
+    measured: tuple[Refusals, ...] = ()
+
+
+class Int8Cost(Struct, frozen=True, kw_only=True):
+    """What computing in 8 bits changed on the films of a split, against float32.
+
+    `changed`: films whose decision (yes or no at the card's threshold, or out of scope) became another. `pointed`: films whose peak of
+    evidence lies in a box in float32, and `lost` those of them where it does not in 8 bits. `shift`: root mean square of the change, in
+    logit units. An AUROC is None where the split has no films of both labels.
+    """
+
+    split: str
+    films: Annotated[int, Meta(gt=0)]
+    changed: int
+    pointed: int = 0
+    lost: int = 0
+    auroc_float32: Probability | None = None
+    auroc: Probability | None = None
+    shift: float = 0.0
+
+    @property
+    def excess(self) -> float:
+        """The largest of the costs over what is allowed for it; at most 1 is within the limits."""
+        fallen = 0.0 if self.auroc is None or self.auroc_float32 is None else self.auroc_float32 - self.auroc
+        return max(
+            fallen / INT8_LIMITS["auroc"],
+            self.changed / self.films / INT8_LIMITS["changed"],
+            self.lost / max(self.pointed, 1) / INT8_LIMITS["lost"],
+        )
+
+
+class Int8(Struct, frozen=True, kw_only=True):
+    """The file's 8-bit form: how it was made, and what it costs against float32, measured at the card's threshold.
+
+    `layers`: how many compute in 8 bits, `kept`: how many could and were left in float32 to keep the cost low; they were chosen on split
+    `held`, the ranges on `films` films of split `calibrated_on`.
+    """
+
+    calibrated_on: str
+    films: int
+    held: str
+    layers: int
+    kept: int
+    made_with: str = ""
+    costs: tuple[Int8Cost, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether a cost was measured, and none exceeds the limits: then 8 bits are what `--precision auto` takes."""
+        return bool(self.costs) and all(cost.excess <= 1 for cost in self.costs)
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """Everything about a model that is not weights."""
 
@@ -120,6 +204,8 @@ class Card(Struct, frozen=True, kw_only=True):
     study_pooling: Literal["mean", "max", "noisy-or", "top-k"] = "mean"
     calibration: Calibration = Calibration()
     decision: Decision = Decision()
+    scope: Scope | None = None
+    int8: Int8 | None = None
     data: tuple[DataSource, ...] = ()
     metrics: tuple[Metric, ...] = ()
     intended_use: str = ""
@@ -129,6 +215,11 @@ class Card(Struct, frozen=True, kw_only=True):
     def reference(self) -> str:
         """`name@version`, which every result carries."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def body_parts(self) -> tuple[str, ...]:
+        """The body parts that a film may declare; none where the card knows none."""
+        return (self.scope.body_parts if self.scope else ()) or self.study_types
 
     def probability(self, logit: float) -> float:
         """Return the calibrated probability of a logit, in [0, 1]."""

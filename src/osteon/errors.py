@@ -59,6 +59,10 @@ class UnsupportedFilm(FilmError):
     """The file decodes, but is no radiograph that osteon reads."""
 
 
+class BlankFilm(UnsupportedFilm):
+    """All pixels have one grey: nothing was exposed, or nothing exported."""
+
+
 class OversizedFilm(FilmError):
     """The header promises more pixels than is sane."""
 

@@ -7,6 +7,7 @@ No map is stretched to its own range, so a normal film does not glow: no cell is
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,17 +100,16 @@ def overlay(film: Film, prediction: FilmPrediction, card: Card) -> NDArray[np.ui
 
     Args:
         film: The film.
-        prediction: Of this film, with its evidence.
+        prediction: Of this film, with its evidence; without one (out of scope) the film stays as it is.
         card: Of the model that made it.
 
     Returns:
         (at least H, at least W, 3), the film at its own resolution.
     """
-    if prediction.evidence is None or prediction.placement is None or prediction.probability is None:
-        raise ValueError("an overlay needs a prediction with evidence")
+    if prediction.placement is None:
+        raise ValueError("an overlay needs a prediction with evidence, or of a film out of scope")
     height, width = film.pixels.shape
-    cells = heat(prediction.evidence, prediction.probability, card)
-    drawn = _blend(film.pixels, spread(cells, prediction.placement, card.frame, (height, width)))
+    drawn = _blend(film.pixels, _laid(prediction, card, (height, width)))
     text = max(_SMALLEST_TEXT, min(height, width) // _TEXTS_A_SIDE)
     legend = _legend(prediction, card, text, max(width, _LEGEND_TEXTS * text))
     canvas = np.zeros((height + legend.shape[0], legend.shape[1], 3), np.uint8)
@@ -127,6 +127,13 @@ def colours(heat: NDArray[np.float64]) -> NDArray[np.float64]:
     table = np.array([list(bytes.fromhex(c)) for c in _PLASMA], np.float64)
     ends = np.linspace(0, 1, len(table))
     return np.stack([np.interp(heat, ends, channel) for channel in table.T], axis=-1)
+
+
+def _laid(prediction: FilmPrediction, card: Card, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the heat over a film of this shape, none where the model does not answer for it."""
+    if prediction.evidence is None or prediction.placement is None or prediction.probability is None:
+        return np.zeros(shape, np.float32)
+    return spread(heat(prediction.evidence, prediction.probability, card), prediction.placement, card.frame, shape)
 
 
 def _knots(card: Card) -> tuple[list[float], list[float]]:
@@ -166,10 +173,15 @@ def _legend(prediction: FilmPrediction, card: Card, text: int, width: int) -> ND
     draw = ImageDraw.Draw(image)
     edge = text // 2
     truncated = "  (the file ends early)" if prediction.truncated else ""
-    title = f"{card.finding}: {prediction.level}   {prediction.probability:.3f}{truncated}"
-    draw.text((edge, text * 0.4), title, "white", _font(text * 1.25))
-    _bar(image, card, text, (edge, int(text * 2.6), width - 2 * edge))
-    draw.text((edge, text * 5.5), _MEANING[card.pooling.kind], "silver", _font(text * 0.95))
+    if prediction.probability is None:
+        draw.text((edge, text * 0.4), f"{prediction.level}{truncated}", "white", _font(text * 1.25))
+        reason = textwrap.fill(prediction.reason, max(1, int(width / text * 2.2)), max_lines=4, placeholder=" ...")
+        draw.text((edge, text * 2), reason, "silver", _font(text * 0.95))
+    else:
+        title = f"{card.finding}: {prediction.level}   {prediction.probability:.3f}{truncated}"
+        draw.text((edge, text * 0.4), title, "white", _font(text * 1.25))
+        _bar(image, card, text, (edge, int(text * 2.6), width - 2 * edge))
+        draw.text((edge, text * 5.5), _MEANING[card.pooling.kind], "silver", _font(text * 0.95))
     draw.text((edge, text * 6.8), f"{card.reference}   {_DISCLAIMER}", "silver", _font(text * 0.95))
     return np.asarray(image)
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from osteon.dicom import is_dicom, read_dicom
-from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.errors import BlankFilm, OversizedFilm, UnreadableFilm, UnsupportedFilm
 from osteon.exposure import exposed_part
 from osteon.raster import raster_format, read_raster
 
@@ -86,7 +86,8 @@ def read_film(path: str | Path) -> Film:
 
     Raises:
         UnreadableFilm: the file is not there, or no decoder makes pixels of it.
-        UnsupportedFilm: no radiograph, blank, or a side shorter than 32 pixels.
+        UnsupportedFilm: no radiograph, or a side shorter than 32 pixels.
+        BlankFilm: all pixels have one grey.
         OversizedFilm: the file or the picture that its header promises is larger than is sane.
     """
     name, content = str(path), _content(Path(path))
@@ -96,7 +97,7 @@ def read_film(path: str | Path) -> Film:
     if min(height, width) < LEAST_SIDE:
         raise UnsupportedFilm(f"{name}: {width} x {height} pixels; a film has at least {LEAST_SIDE} on each side.")
     if float(film.pixels.max() - film.pixels.min()) < LEAST_CONTRAST:
-        raise UnsupportedFilm(f"{name}: it is blank, all its pixels have one grey. Export the film again.")
+        raise BlankFilm(f"{name}: it is blank, all its pixels have one grey. Export the film again.")
     return film
 
 

@@ -1,7 +1,7 @@
 """Open a model file, check that it keeps the contract, run it.
 
-The contract stands in `docs/architecture.md`: input `image`, outputs `logit` and `evidence`, metadata `card`. A file that breaks it is
-refused when it is opened. What was checked and compiled once is kept in the user's cache folder (`cache.py`).
+The contract stands in `docs/architecture.md`: input `image`, outputs `logit`, `evidence` and, with a guard, `novelty`, metadata `card`. A
+file that breaks it is refused when it is opened. What was checked and compiled once is kept in the user's cache folder (`cache.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import sys
 import threading
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,40 +21,38 @@ from osteon import __version__
 from osteon.cache import read_entry, write_entry
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
-from osteon.film import place, prepare
-from osteon.prediction import FilmPrediction, Prediction, film_prediction, pool_evidence, study_prediction
+from osteon.network import EXPORT_AGAIN, RUNTIME, compile_network, open_network, openvino_runtime, read_content, refusal
+from osteon.precision import in_precision
+from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, pool_evidence, study_prediction
+from osteon.scope import INVERTED, blank, novel, undeclared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from importlib.resources.abc import Traversable
-    from types import ModuleType
 
     import openvino
     from numpy.typing import NDArray
 
     from osteon.film import Film, Placement
+    from osteon.precision import Choice, Precision
 
 POOLING_TOLERANCE = 2e-3
 """How far `logit` may stand from the pooled evidence, relative above 1: float32 sums in another order."""
 
-MOST_BYTES = 2**31
-"""A protobuf message, and so an ONNX file, cannot be larger."""
-
-# One film at a time on all cores: on a CPU that is as quick as a batch, and a film's number cannot depend on its neighbours.
-# float32 everywhere, or newer processors would compute in bfloat16 and give other numbers.
-_RUNTIME = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+OUTPUTS = ("logit", "evidence", "novelty")
+"""What a file can say of a film; the last only where it has a guard."""
 
 _PACKAGED = re.compile(r"(?P<name>.+)-(?P<version>\d[0-9A-Za-z.]*)\.onnx")
-_AGAIN = "Export it again with `osteon export`."
 
 
 class Model:
     """An open model file. Several threads may use one; the films then wait for each other."""
 
-    def __init__(self, card: Card, compiled: openvino.CompiledModel) -> None:
+    def __init__(self, card: Card, compiled: openvino.CompiledModel, precision: Precision = "float32") -> None:
         self.card = card
+        self.precision = precision
         self._request = compiled.create_infer_request()
-        self._cells = tuple(compiled.output("evidence").shape)[1:]
+        self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}
         self._lock = threading.Lock()
 
     def run(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -69,69 +67,99 @@ class Model:
         Raises:
             UsageError: the batch has another shape or type.
         """
+        logit, evidence = self.read(batch, OUTPUTS[:2])
+        return logit, evidence
+
+    def read(self, batch: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Run the network as `run` does, and return the outputs of these names, each (n, ...).
+
+        Raises:
+            UsageError: the batch has another shape or type, or the file has no such output.
+        """
         size = self.card.frame.size
         if batch.ndim != 3 or batch.shape[1:] != (size, size) or batch.dtype != np.uint8:
             raise UsageError(f"the model takes uint8 films (n, {size}, {size}), not {batch.dtype} {batch.shape}. Use osteon.film.prepare.")
-        logits = np.empty(len(batch), np.float32)
-        evidence = np.empty((len(batch), *self._cells), np.float32)
+        if absent := [name for name in outputs if name not in self._shapes]:
+            raise UsageError(f"the model file has no output {absent[0]}, only {', '.join(sorted(self._shapes))}.")
+        told = [np.empty((len(batch), *self._shapes[name]), np.float32) for name in outputs]
         with self._lock:
-            image, logit, cells = (self._request.get_tensor(name).data for name in ("image", "logit", "evidence"))
+            image, *found = (self._request.get_tensor(name).data for name in ("image", *outputs))
             for i, film in enumerate(batch):
                 image[0] = film
                 self._request.infer()
-                logits[i], evidence[i] = logit[0], cells[0]
-        return logits, evidence
+                for rows, row in zip(told, found, strict=True):
+                    rows[i] = row[0]
+        return told
 
-    def predict_film(self, film: Film, placement: Placement | None = None, prepared: NDArray[np.uint8] | None = None) -> FilmPrediction:
-        """Return what the model says of one film.
+    def predict_film(
+        self, film: Film, placement: Placement | None = None, prepared: NDArray[np.uint8] | None = None, *, guard: bool = True
+    ) -> FilmPrediction:
+        """Return what the model says of one film, or that it is out of the model's scope.
 
         Args:
             film: The film.
             placement: `place(film, card.frame)`, where that was done already.
             prepared: `prepare(film, card.frame)`, (S, S), where that was done already.
+            guard: Whether a film out of scope gets the reason in the place of a number.
         """
+        from osteon.film import place, prepare  # here, so that a model is opened while the decoders are still being imported
+
         frame = self.card.frame
         placement = placement or place(film, frame)
-        logit, evidence = self.run((prepare(film, frame, placement) if prepared is None else prepared)[None])
+        square = prepare(film, frame, placement) if prepared is None else prepared
+        if guard and (reason := undeclared(film.study_type, self.card) or blank(square, placement)):
+            return out_of_scope(film, placement, reason)
+        logit, evidence, *novelty = self.read(square[None], OUTPUTS if guard and self.card.scope else OUTPUTS[:2])
+        if novelty and (reason := novel(float(novelty[0][0]), self.card)):
+            return out_of_scope(film, placement, reason + self._advice(film))
         return film_prediction(film, placement, float(logit[0]), evidence[0], self.card)
 
-    def predict(self, films: Iterable[Film], study: str = "") -> Prediction:
+    def predict(self, films: Iterable[Film], study: str = "", *, guard: bool = True) -> Prediction:
         """Return what the model says of one study.
 
         Args:
             films: The study's films, at least one; a generator is read film by film.
             study: What the prediction calls it.
+            guard: Whether films out of scope get the reason in the place of a number, and take no part in the study's.
 
         Raises:
             UsageError: there is no film.
         """
-        told = [self.predict_film(film) for film in films]
+        told = [self.predict_film(film, guard=guard) for film in films]
         if not told:
             raise UsageError("a study has at least one film. Give the films that osteon.read_film returned.")
         return study_prediction(study, told, self.card)
 
+    def _advice(self, film: Film) -> str:
+        from osteon.film import prepare
 
-def load_model(path: str | Path | None = None) -> Model:
+        negative = prepare(replace(film, pixels=1 - film.pixels), self.card.frame)
+        [novelty] = self.read(negative[None], OUTPUTS[2:])
+        return "" if novel(float(novelty[0]), self.card) else f"; {INVERTED}"
+
+
+def load_model(path: str | Path | None = None, precision: Choice = "auto") -> Model:
     """Open a model.
 
     Args:
         path: A file, or `name@version` of one that the package brings; None means the package's newest.
+        precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little.
 
     Raises:
         ModelFileError: it is not there, cannot be read, or breaks the contract; the message says where.
     """
     source = _packaged("") if path is None else _source(path)
     name = str(path or source.name)
-    content = _content(source, name)
-    core = _openvino().Core()
-    key = _key(core, content)
+    content = read_content(source, name)
+    core = openvino_runtime().Core()
+    key = _key(core, content, precision)
     kept = read_entry(key)
     if kept is not None and (model := _unpacked(core, kept)) is not None:
         return model
-    card, compiled = _compiled(core, content, name)
-    model = Model(card, compiled)
+    card, network = open_network(content, name)
+    model = _compiled(network, card, precision, name)
     _probe(model, name)
-    write_entry(key, _packed(card, compiled))
+    write_entry(key, _packed(model))
     return model
 
 
@@ -157,76 +185,13 @@ def _source(path: str | Path) -> Path | Traversable:
     return Path(path)
 
 
-def _content(source: Path | Traversable, name: str) -> bytes:
+def _compiled(network: openvino.Model, card: Card, choice: Choice, name: str) -> Model:
     try:
-        if isinstance(source, Path) and source.is_file() and source.stat().st_size > MOST_BYTES:
-            raise ModelFileError(f"{name}: larger than 2 GiB, no ONNX file. Name a model that osteon exported.")
-        return source.read_bytes()
-    except FileNotFoundError as fault:
-        raise ModelFileError(f"{name}: there is no such model file.") from fault
-    except OSError as fault:
-        raise ModelFileError(f"{name}: the model file cannot be opened ({fault.strerror}).") from fault
-
-
-def _openvino() -> ModuleType:
-    """Import OpenVINO without its model converter, which tells Google Analytics of every import and costs a third of its time."""
-    if "openvino" not in sys.modules:
-        sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # OpenVINO takes it as not installed
-        try:
-            import openvino  # noqa: F401
-        finally:
-            del sys.modules["openvino.tools.ovc"]
-    return sys.modules["openvino"]
-
-
-def _compiled(core: openvino.Core, content: bytes, name: str) -> tuple[Card, openvino.CompiledModel]:
-    try:
-        network = core.read_model(content, b"")
-    except RuntimeError as fault:
-        raise ModelFileError(f"{name}: no ONNX model can be read from it. Copy it again, or name another.") from fault
-    card = _card(network, name)
-    _check_input(network, card.frame.size, name)
-    try:
-        network.reshape([1, card.frame.size, card.frame.size])
-        _check_outputs(network, name)
-        return card, core.compile_model(network, "CPU", _RUNTIME)
-    except RuntimeError as fault:
-        reason = next((line for line in reversed(str(fault).splitlines()) if line.strip()), "no reason given")
-        raise ModelFileError(f"{name}: the model cannot be compiled ({reason.strip()}). {_AGAIN}") from fault
-
-
-def _card(network: openvino.Model, name: str) -> Card:
-    try:
-        text = network.get_rt_info(["framework", "card"]).astype(str)
-    except RuntimeError as fault:
-        raise ModelFileError(f"{name}: the model carries no card, so nobody can know what it wants and means. {_AGAIN}") from fault
-    try:
-        return Card.from_json(text)
+        precision = in_precision(network, card, choice)
     except ModelFileError as fault:
         raise ModelFileError(f"{name}: {fault}") from fault
-
-
-def _check_input(network: openvino.Model, size: int, name: str) -> None:
-    found = ", ".join(_described(port, "image") for port in network.inputs)
-    if found != f"image u8[?,{size},{size}]":
-        raise ModelFileError(f"{name}: the input is {found or 'missing'}, where the card wants image u8[?,{size},{size}]. {_AGAIN}")
-
-
-def _check_outputs(network: openvino.Model, name: str) -> None:
-    wanted = {"logit": r"f32\[1\]", "evidence": r"f32\[1,\d+,\d+\]"}
-    found = {label: _described(port, label) for port in network.outputs for label in port.get_names()}
-    for label, pattern in wanted.items():
-        if label not in found:
-            raise ModelFileError(f"{name}: there is no output {label}, only {', '.join(found) or 'none'}. {_AGAIN}")
-        if not re.fullmatch(f"{label} {pattern}", found[label]):
-            rank = "f32[n]" if label == "logit" else "f32[n,h,w]"
-            raise ModelFileError(f"{name}: for one film the output is {found[label]}, where {label} {rank} is wanted. {_AGAIN}")
-
-
-def _described(port: openvino.Output, label: str) -> str:
-    names = port.get_names()
-    name = label if label in names else min(names, default="unnamed")
-    return f"{name} {port.get_element_type().get_type_name()}{port.get_partial_shape()}".replace(", ", ",")
+    with refusal(name):
+        return Model(card, compile_network(network), precision)
 
 
 def _probe(model: Model, name: str) -> None:
@@ -234,18 +199,20 @@ def _probe(model: Model, name: str) -> None:
     films = np.stack([np.zeros(2 * wave.shape), 127.5 + 127.5 * np.outer(wave, wave[::-1])]).astype(np.uint8)
     logits, evidence = model.run(films)
     if not (np.isfinite(logits).all() and np.isfinite(evidence).all()):
-        raise ModelFileError(f"{name}: the model answers a test film with what is no number. {_AGAIN}")
+        raise ModelFileError(f"{name}: the model answers a test film with what is no number. {EXPORT_AGAIN}")
     pooled = pool_evidence(evidence, model.card.pooling)
     apart = np.abs(pooled - logits) / np.maximum(1, np.abs(logits))
     if apart.max() > POOLING_TOLERANCE:
         i, kind = int(apart.argmax()), model.card.pooling.kind
-        raise ModelFileError(f"{name}: logit {logits[i]:.4g} is not what {kind} pooling makes of the evidence, {pooled[i]:.4g}. {_AGAIN}")
+        raise ModelFileError(
+            f"{name}: logit {logits[i]:.4g} is not what {kind} pooling makes of the evidence, {pooled[i]:.4g}. {EXPORT_AGAIN}"
+        )
 
 
-def _key(core: openvino.Core, content: bytes) -> str:
+def _key(core: openvino.Core, content: bytes, choice: Choice) -> str:
     """Name a cache entry by all that its content depends on."""
     processor = core.get_property("CPU", "FULL_DEVICE_NAME"), core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), _instructions()
-    parts = (__version__, _openvino().get_version(), processor, hashlib.sha256(content).hexdigest())
+    parts = (__version__, openvino_runtime().get_version(), processor, choice, hashlib.sha256(content).hexdigest())
     return hashlib.sha256(repr(parts).encode()).hexdigest() + ".compiled"
 
 
@@ -258,15 +225,17 @@ def _instructions() -> str:
         return ""
 
 
-def _packed(card: Card, compiled: openvino.CompiledModel) -> bytes:
-    blob, text = io.BytesIO(), card.to_json().encode()
-    compiled.export_model(blob)
+def _packed(model: Model) -> bytes:
+    blob, text = io.BytesIO(), f"{model.precision}\n{model.card.to_json()}".encode()
+    model._request.get_compiled_model().export_model(blob)
     return len(text).to_bytes(8) + text + blob.getvalue()
 
 
 def _unpacked(core: openvino.Core, content: bytes) -> Model | None:
     start = 8 + int.from_bytes(content[:8])
+    precision, _, text = content[8:start].partition(b"\n")
     try:
-        return Model(Card.from_json(content[8:start]), core.import_model(content[start:], "CPU", _RUNTIME))
+        compiled = core.import_model(content[start:], "CPU", RUNTIME)
+        return Model(Card.from_json(text), compiled, "int8" if precision == b"int8" else "float32")
     except (RuntimeError, ModelFileError):
         return None  # made by something else: it is built anew

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from osteon.card import Card, Level, Pooling
+    from osteon.card import Card, Level, OutOfScope, Pooling
     from osteon.film import Film, Placement
+
+OUT_OF_SCOPE: OutOfScope = "out of scope"
+"""What stands in the place of a level where the model does not answer for a film."""
 
 TOP_K = 2
 """How many of a study's films the study pooling "top-k" averages: the finding shows in two views."""
@@ -27,19 +30,23 @@ TOP_K = 2
 class FilmPrediction:
     """What a model says of one film, or why it says nothing.
 
+    A film has a number, or is out of the model's scope for a `reason`, or was refused with an `error`.
+
     `film` is the path as it was given, `logit` the log-odds before and `probability` in [0, 1] after calibration, `level` the one
     of three that people are shown. `evidence` is (h, w) float32 in logit units, `placement` says where in the film its cells stand.
-    A film that was refused has its reason in `error`, and None for all of these.
+    A film out of scope has the level "out of scope", a `reason`, a placement (unless all is one grey) and no numbers; a refused film has
+    None for all of these.
     """
 
     film: str
     logit: float | None = None
     probability: float | None = None
-    level: Level | None = None
+    level: Level | OutOfScope | None = None
     evidence: NDArray[np.float32] | None = None
     placement: Placement | None = None
     study_type: str = ""
     truncated: bool = False
+    reason: str = ""
     error: str = ""
 
     def without_evidence(self) -> FilmPrediction:
@@ -49,18 +56,26 @@ class FilmPrediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a model says of one study: its films' probabilities pooled, None where every film was refused."""
+    """What a model says of one study: its films' probabilities pooled, None where no film gave one.
+
+    Such a study is "out of scope" where at least one of its films is, else it has no level.
+    """
 
     study: str
     probability: float | None
-    level: Level | None
+    level: Level | OutOfScope | None
     films: tuple[FilmPrediction, ...]
     model: str
 
     @property
     def refused(self) -> tuple[FilmPrediction, ...]:
-        """The films that gave no number."""
+        """The films that could not be used."""
         return tuple(f for f in self.films if f.error)
+
+    @property
+    def out_of_scope(self) -> tuple[FilmPrediction, ...]:
+        """The films that the model does not answer for."""
+        return tuple(f for f in self.films if f.reason)
 
 
 def film_prediction(film: Film, placement: Placement, logit: float, evidence: NDArray[np.float32], card: Card) -> FilmPrediction:
@@ -78,11 +93,24 @@ def film_prediction(film: Film, placement: Placement, logit: float, evidence: ND
     )
 
 
+def out_of_scope(film: Film, placement: Placement, reason: str) -> FilmPrediction:
+    """Tell a person why a film has no number, though it was read."""
+    return FilmPrediction(
+        film=film.path,
+        level=OUT_OF_SCOPE,
+        placement=placement,
+        study_type=film.study_type,
+        truncated=film.truncated,
+        reason=reason,
+    )
+
+
 def study_prediction(study: str, films: Sequence[FilmPrediction], card: Card) -> Prediction:
-    """Pool the films of one study; films that were refused stay in it and take no part in its number."""
+    """Pool the films of one study; films refused or out of scope stay in it and take no part in its number."""
     told = [f.probability for f in films if f.probability is not None]
     probability = pool_study(told, card) if told else None
-    return Prediction(study, probability, None if probability is None else card.level(probability), tuple(films), card.reference)
+    silent = OUT_OF_SCOPE if any(f.reason for f in films) else None
+    return Prediction(study, probability, silent if probability is None else card.level(probability), tuple(films), card.reference)
 
 
 def pool_study(probabilities: Sequence[float], card: Card) -> float:

@@ -34,8 +34,7 @@ LAB_PACKAGES = (
 
 def main() -> None:
     """Run the command line; an `OsteonError` becomes one line and its exit status."""
-    from osteon.cli import data, demo, evaluate, explore, phantom, predict, reproduce, train, tune  # noqa: F401 - each adds its sub-commands to `app`
-
+    _add_commands(sys.argv[1:2])
     try:
         app()
     except OsteonError as refusal:
@@ -44,6 +43,14 @@ def main() -> None:
         if (fault.name or "").split(".")[0] not in LAB_PACKAGES:
             raise
         _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[lab]'"))
+
+
+def _add_commands(asked: list[str]) -> None:
+    """Import the modules that add their sub-commands to `app`; for the one that has to answer at once, its own alone."""
+    if asked == ["predict"]:
+        from osteon.cli import predict
+    else:
+        from osteon.cli import bench, data, demo, evaluate, explore, guard, phantom, predict, quantise, report, reproduce, train, tune  # noqa: F401
 
 
 def _stop(refusal: OsteonError) -> None:

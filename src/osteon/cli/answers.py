@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from osteon.cli.inputs import OVERLAY_SUFFIX
-from osteon.errors import FilmError
+from osteon.errors import BlankFilm, FilmError
 from osteon.explanation import peak, write_overlay
 from osteon.film import Film, Placement, place, prepare, read_film
-from osteon.prediction import FilmPrediction
+from osteon.prediction import OUT_OF_SCOPE, FilmPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,8 +46,8 @@ class Answer:
     overlay: str = ""
 
     @property
-    def reason(self) -> str:
-        """Why there is no number, without the name that stands beside it."""
+    def error(self) -> str:
+        """Why the film could not be used, without the name that stands beside it."""
         return self.prediction.error.removeprefix(f"{self.source.file}: ")
 
 
@@ -95,10 +95,10 @@ def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
     return Overlays(folder, {os.path.abspath(s.file).casefold() for s in sources})  # noqa: PTH100
 
 
-def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None = None) -> Iterator[Answer]:
-    """Yield what becomes of each film, in order."""
+def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None = None, *, guard: bool = True) -> Iterator[Answer]:
+    """Yield what becomes of each film, in order; with `guard` a film out of the model's scope gets the reason in the place of a number."""
     pool = ThreadPoolExecutor(THREADS)
-    reading: deque[tuple[Source, Future[_Ready | str]]] = deque()
+    reading: deque[tuple[Source, Future[_Ready | FilmPrediction]]] = deque()
     writing: deque[Future[None]] = deque()
     waiting = iter(sources)
     try:
@@ -108,7 +108,7 @@ def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None =
             if not reading:
                 break
             source, read = reading.popleft()
-            answer, film = _answer(source, read.result(), model)
+            answer, film = _answer(source, read.result(), model, guard=guard)
             if overlays is not None and film is not None:
                 path = overlays.place(source, film)
                 writing.append(pool.submit(overlays.write, path, film, answer.prediction, model))
@@ -122,21 +122,24 @@ def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None =
         pool.shutdown(cancel_futures=True)
 
 
-def _read(file: str, frame: Frame) -> _Ready | str:
-    """Return a film with its network input, or why there is none."""
+def _read(file: str, frame: Frame) -> _Ready | FilmPrediction:
+    """Return a film with its network input, or what is said of it without one."""
     try:
         film = read_film(file)
         placement = place(film, frame)
         return _Ready(film, placement, prepare(film, frame, placement))
+    except BlankFilm as refusal:
+        return FilmPrediction(file, level=OUT_OF_SCOPE, reason=str(refusal).removeprefix(f"{file}: it is "))
     except FilmError as refusal:
-        return str(refusal)
+        return FilmPrediction(file, error=str(refusal))
     except Exception as fault:  # a decoder's own fault must not cost the other films their answer
-        return f"{file}: reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
+        error = f"{file}: reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
+        return FilmPrediction(file, error=error)
 
 
-def _answer(source: Source, read: _Ready | str, model: Model) -> tuple[Answer, Film | None]:
-    if isinstance(read, str):
-        return Answer(source, FilmPrediction(source.file, error=read)), None
-    told = model.predict_film(read.film, read.placement, read.prepared)
-    assert told.evidence is not None
-    return Answer(source, told, read.film.study, peak(told.evidence, read.placement, model.card.frame)), read.film
+def _answer(source: Source, read: _Ready | FilmPrediction, model: Model, *, guard: bool) -> tuple[Answer, Film | None]:
+    if isinstance(read, FilmPrediction):
+        return Answer(source, read), None
+    told = model.predict_film(read.film, read.placement, read.prepared, guard=guard)
+    strongest = None if told.evidence is None else peak(told.evidence, read.placement, model.card.frame)
+    return Answer(source, told, read.film.study, strongest), read.film

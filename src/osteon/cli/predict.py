@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -68,6 +68,12 @@ def predict(
         tuple[str, str] | None,
         typer.Option(metavar="IN OUT", help="MURA's competition: IN has a film's path a line, OUT gets '<study folder>/,<0|1>' a line."),
     ] = None,
+    guard: Annotated[
+        bool, typer.Option("--guard/--no-guard", help="Whether films out of the model's scope get the reason in the place of a number.")
+    ] = True,
+    precision: Annotated[
+        Literal["auto", "int8", "float32"], typer.Option(help="auto: 8 bits where the model's card shows that they cost next to nothing.")
+    ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; only refused films are told.")] = False,
 ) -> None:
     """Say of each study whether it is abnormal, how sure that is, and where it shows.
@@ -83,8 +89,10 @@ def predict(
 
     A manifest is a CSV with the columns path (relative to it) and study.
 
-    The exit status is 1 where a film was refused; all others still have
-    their answer.
+    The exit status is 1 where a film could not be used; all others still
+    have their answer. A film out of the model's scope (blank, inverted, of
+    another body part, no bone radiograph) is told so: that is an answer.
+    --mura-csv asks for a number of each film, so there the guard is off.
     """
     if bool(films) == bool(mura_csv):
         raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
@@ -92,13 +100,20 @@ def predict(
     outputs.check()
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
 
-    from osteon.cli.answers import answers, overlays_in
-    from osteon.cli.results import group
+    from concurrent.futures import ThreadPoolExecutor
+
     from osteon.model import load_model
 
-    opened = load_model(model)
+    with ThreadPoolExecutor(1) as beside:  # opening a model takes a second core as long as importing the rest takes the first
+        opening = beside.submit(load_model, model, precision)
+        from osteon.cli.answers import answers, overlays_in
+        from osteon.cli.results import group
+
+        if not (quiet or outputs.piped):
+            import rich.table  # noqa: F401 - shown last, needed then
+        opened = opening.result()
     overlays = overlays_in(overlay, sources.films) if overlay else None
-    told = answers(sources.films, opened, overlays)
+    told = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
     studies = group(_watched(told, len(sources.films), quiet), opened.card)
     _report(studies, sources, opened.card, outputs)
     _finish(studies, overlays, outputs)
@@ -162,9 +177,9 @@ def _write(file: str, pieces: Iterable[str]) -> None:
 
 def _finish(studies: Sequence[Study], overlays: Overlays | None, outputs: Outputs) -> None:
     """Tell on the standard error what a person must know, and set the exit status."""
-    refused = [a for s in studies for a in s.answers if a.reason]
+    refused = [a for s in studies for a in s.answers if a.error]
     for answer in refused if outputs.quiet or outputs.piped else ():
-        typer.echo(f"osteon: {answer.source.name}: {answer.reason}", err=True)
+        typer.echo(f"osteon: {answer.source.name}: {answer.error}", err=True)
     unanswered = sum(s.prediction.probability is None for s in studies)
     if outputs.mura and unanswered:
         typer.echo(f"osteon: {unanswered} studies gave no number and have 0, what most studies are.", err=True)

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from osteon.prediction import Prediction, study_prediction
+from osteon.prediction import OUT_OF_SCOPE, Prediction, study_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,9 +25,13 @@ MOST_ROWS = 200
 WIDE = 10_000
 """Characters."""
 
-CSV_COLUMNS = ("row", "study", "film", "level", "probability", "logit", "films", "refused", "study_type", "truncated", "overlay", "error")
+CSV_COLUMNS = (
+    "row", "study", "film", "level", "probability", "logit", "films", "refused", "out_of_scope", "study_type", "truncated", "overlay",
+    "reason", "error",
+)  # fmt: skip
+"""`films`, `refused` and `out_of_scope` count a study's; `reason` says why a film is out of scope, `error` why it could not be used."""
 
-_COLOURS = {"yes": "bold red", "doubt": "yellow", "no": "green", None: "magenta"}
+_COLOURS = {"yes": "bold red", "doubt": "yellow", "no": "green", OUT_OF_SCOPE: "cyan", None: "magenta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def _film(answer: Answer) -> dict[str, Any]:
         told["peak"] = dict(zip(("x", "y", "evidence"), answer.peak, strict=True))
     if answer.overlay:
         told["overlay"] = answer.overlay
-    return told | {"error": answer.reason}
+    return told | {"reason": p.reason, "error": answer.error}
 
 
 def as_csv(studies: Sequence[Study]) -> Iterator[str]:
@@ -112,7 +116,7 @@ def as_csv(studies: Sequence[Study]) -> Iterator[str]:
     for study in studies:
         p = study.prediction
         row = {"row": "study", "study": p.study, "level": p.level, "probability": p.probability}
-        writer.writerow(row | {"films": len(p.films), "refused": len(p.refused)})
+        writer.writerow(row | {"films": len(p.films), "refused": len(p.refused), "out_of_scope": len(p.out_of_scope)})
         writer.writerows({"row": "film", "study": p.study} | _film(a) for a in study.answers)
         yield text.getvalue()
         text.seek(0)
@@ -154,14 +158,15 @@ def show(studies: Sequence[Study], most: int) -> None:
 
 
 def _remark(answer: Answer) -> str:
-    parts = ("refused: " + answer.reason if answer.reason else "", "the file ends early" if answer.prediction.truncated else "")
-    return "; ".join(p for p in (*parts, answer.overlay) if p)
+    p = answer.prediction
+    parts = ("refused: " + answer.error if answer.error else "", p.reason, "the file ends early" if p.truncated else "", answer.overlay)
+    return "; ".join(part for part in parts if part)
 
 
 def _counts(prediction: Prediction) -> str:
-    refused = len(prediction.refused)
     films = f"{len(prediction.films)} film{'s' if len(prediction.films) > 1 else ''}"
-    return f"{films}, {refused} refused" if refused else films
+    apart = {"refused": len(prediction.refused), OUT_OF_SCOPE: len(prediction.out_of_scope)}
+    return ", ".join([films, *(f"{count} {name}" for name, count in apart.items() if count)])
 
 
 def summary(studies: Sequence[Study], sources: Sources, card: Card) -> str:
@@ -169,10 +174,12 @@ def summary(studies: Sequence[Study], sources: Sources, card: Card) -> str:
     levels = Counter(s.prediction.level for s in studies)
     films = sum(len(s.answers) for s in studies)
     refused = sum(len(s.prediction.refused) for s in studies)
-    parts = [f"{levels[level]} {level}" for level in ("yes", "doubt", "no") if levels[level]]
+    outside = sum(len(s.prediction.out_of_scope) for s in studies)
+    parts = [f"{levels[level]} {level}" for level in ("yes", "doubt", "no", OUT_OF_SCOPE) if levels[level]]
     parts += [f"{levels[None]} without an answer"] if levels[None] else []
     counts = f"{len(studies)} {'study' if len(studies) == 1 else 'studies'}, {films} film{'' if films == 1 else 's'}: {', '.join(parts)}"
     counts += f"; {refused} film{'' if refused == 1 else 's'} refused" if refused else ""
+    counts += f"; {outside} film{'' if outside == 1 else 's'} out of scope" if outside else ""
     counts += f"; ignored: {sources.ignored_text()}" if sources.ignored else ""
     d = card.decision
     levels_text = f"yes from {d.doubt_to:.2g}" + (f", doubt from {d.doubt_from:.2g}" if d.doubt_from < d.doubt_to else "")

@@ -121,7 +121,10 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
     decision = decide(studies.sample, plan.rule, plan.doubt, plan.split)
     reliability = [_reliability("before", films["probability"].to_numpy(), label)]
     reliability += [_reliability(method, probability, label) for method, probability in crossed.items()]
-    new = msgspec.structs.replace(card, calibration=fitted, decision=decision, study_pooling=plan.pooling, metrics=())
+    # What was measured at the old threshold says nothing of the new one.
+    unmeasured = card.int8 and msgspec.structs.replace(card.int8, costs=())
+    changes = {"calibration": fitted, "decision": decision, "study_pooling": plan.pooling, "int8": unmeasured, "metrics": ()}
+    new = msgspec.structs.replace(card, **changes)
     result = Calibrated(
         plan=plan,
         card=new,

@@ -195,6 +195,8 @@ def _notes(predictions: Predictions, films: pl.DataFrame, plan: Plan) -> Iterato
         yield f"the model was trained on this split {plan.split!r}: the figures say how well it remembers"
     elif plan.split in {source.split for source in card.data}:
         yield f"the model was trained on a split named {plan.split!r}: if it is the same data, the figures say how well it remembers"
+    if card.scope and "novelty" in films.columns and (outside := int((films["novelty"] > card.scope.threshold).sum())):
+        yield f"{outside} of {len(films)} films are out of the model's scope by its guard; they were measured all the same"
     for what, split in (("calibrated", card.calibration.split), ("given its threshold", card.decision.split)):
         if split and split == plan.split:
             yield f"the model was {what} on a split named {split!r}: on the same data, that figure is too good"

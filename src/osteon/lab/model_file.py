@@ -13,6 +13,7 @@ import onnx
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
 from osteon.model import load_model, packaged_models
+from osteon.precision import METADATA, Choice, Ranges
 
 
 def model_path(reference: str | None) -> Path:
@@ -65,21 +66,31 @@ def described(card: Card, facts: bytes) -> Card:
     return msgspec.structs.replace(card, data=data, **texts)
 
 
-def with_card(path: Path, card: Card, out: Path) -> None:
+def with_card(path: Path, card: Card, out: Path, ranges: Ranges | None = None) -> None:
     """Write a copy of a model file that carries another card; `out` is whole or as it was, and may be `path` itself.
 
-    Both the file and the copy are opened as any user opens them before `out` is touched.
+    With `ranges` it also carries another 8-bit form. Both the file and the copy are opened as any user opens them before `out` is touched.
 
     Raises:
         ModelFileError: no model file, a card of another frame or evidence pooling, or `out` cannot be written.
     """
-    old = load_model(path).card
+    old = load_model(path, "float32").card
     if (old.frame, old.pooling) != (card.frame, card.pooling):
         raise ModelFileError(f"{path}: the new card has another frame or evidence pooling than the file, and these belong to its weights.")
     model = onnx.load_model(str(path))
-    for entry in model.metadata_props:
-        if entry.key == "card":
-            entry.value = card.to_json()
+    kept = {entry.key: entry.value for entry in model.metadata_props} | {"card": card.to_json()}
+    eight = {} if ranges is None else {METADATA: ranges.to_json()}
+    onnx.helper.set_model_props(model, kept | eight)
+    _write(model.SerializeToString(), out, "int8" if eight else "auto")
+
+
+def write_model_file(model: onnx.ModelProto, card: Card, out: Path) -> None:
+    """Write a model with its card; `out` is whole or as it was. The file is opened as any user opens it before `out` is touched.
+
+    Raises:
+        ModelFileError: it breaks the contract, or `out` cannot be written.
+    """
+    onnx.helper.set_model_props(model, {entry.key: entry.value for entry in model.metadata_props} | {"card": card.to_json()})
     _write(model.SerializeToString(), out)
 
 
@@ -96,7 +107,7 @@ def file_sha256(path: Path) -> str:
         raise ModelFileError(f"{path}: the model file cannot be read ({fault.strerror}).") from fault
 
 
-def _write(content: bytes, out: Path) -> None:
+def _write(content: bytes, out: Path, precision: Choice = "auto") -> None:
     part: Path | None = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +118,7 @@ def _write(content: bytes, out: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.chmod(0o644)
-        load_model(part)
+        load_model(part, precision)
         part.replace(out)
     except OSError as fault:
         raise ModelFileError(f"{out}: the model file cannot be written ({fault.strerror}). What stood there is unchanged.") from fault

@@ -27,7 +27,7 @@ from osteon.lab import localisation
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.store import open_store
-from osteon.model import Model, load_model
+from osteon.model import OUTPUTS, Model, load_model
 
 Progress = Callable[[int, int], None]
 
@@ -35,12 +35,16 @@ BATCH = 16
 SCORES: dict[str, pl.DataType] = {
     "logit": pl.Float64(),
     "probability": pl.Float64(),
+    "novelty": pl.Float64(),
     "peak_x": pl.Float64(),
     "peak_y": pl.Float64(),
     **{column: pl.Float64() for column in localisation.COLUMNS},
     "error": pl.String(),
 }
-"""The columns that a prediction adds to an index: null where there is nothing to say; `error` is "" where there is a score."""
+"""The columns that a prediction adds to an index: null where there is nothing to say; `error` is "" where there is a score.
+
+A film out of the model's scope is scored all the same: its `novelty` says so, and evaluations count it.
+"""
 
 _INDEX: dict[str, pl.DataType] = {
     "path": pl.String(),
@@ -116,7 +120,7 @@ def score(model: Model, films: pl.DataFrame, progress: Progress | None = None, s
     Returns:
         The rows of the index in their order with the columns of `SCORES`; a refused film has its reason in `error`.
     """
-    frame = model.card.frame
+    frame, told = model.card.frame, OUTPUTS if model.card.scope else OUTPUTS[:2]
     try:
         prepared = open_store(films, frame, progress, store)
     except EmptyDataset:
@@ -124,10 +128,11 @@ def score(model: Model, films: pl.DataFrame, progress: Progress | None = None, s
     answers: list[dict[str, object]] = []
     boxes = prepared.films["boxes"].to_list() if "boxes" in prepared.films.columns else [None] * len(prepared)
     for start in range(0, len(prepared), BATCH):
-        logits, evidence = model.run(np.ascontiguousarray(prepared.pixels[start : start + BATCH]))
+        logits, evidence, *novelty = model.read(np.ascontiguousarray(prepared.pixels[start : start + BATCH]), told)
         for i, (logit, cells) in enumerate(zip(logits.tolist(), evidence, strict=True), start):
             place = _where(cells, prepared.placements[i], frame.size, boxes[i])
-            answers.append({"logit": logit, "probability": model.card.probability(logit), "error": "", **place})
+            unlike = float(novelty[0][i - start]) if novelty else None
+            answers.append({"logit": logit, "probability": model.card.probability(logit), "novelty": unlike, "error": "", **place})
         if progress:
             progress(min(start + BATCH, len(prepared)), len(prepared))
     scored = prepared.films.with_columns(pl.DataFrame(answers, schema=pl.Schema(SCORES)).get_columns())

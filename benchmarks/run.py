@@ -1,0 +1,219 @@
+"""osteon against its peers, from one command, in turn: one film, start-up, a folder, a training's loader, the index.
+
+    python benchmarks/run.py [--quick] [--only SECTION]... [-o bench-out/report.json]
+
+Every contestant is a process of its own. In each round each one has its turn, so that a slow moment of the machine strikes all alike.
+Weights are random, since time does not depend on them, and the films are made. `make bench` runs this and writes `docs/performance.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+import index
+from contestants import KERAS_PYTHON, PEERS, QUIET, Contestant, contestants
+from osteon.card import Card, Pooling
+from osteon.errors import ModelFileError
+from osteon.film import prepare, read_film
+from osteon.lab.bench.films import link_many, make_films
+from osteon.lab.bench.run import run_bench
+from osteon.lab.bench.setting import QUICK, Effort
+from osteon.lab.bench.timing import Finished, finished, spread
+from osteon.lab.bench.work import work_of
+from osteon.lab.model_file import with_card
+from osteon.lab.ranges import round_network
+from osteon.lab.training.export import write_model
+from osteon.lab.training.network import Detector
+from osteon.lab.training.recipe import recipe
+from osteon.model import load_model, packaged_models
+from osteon.network import open_network
+from osteon.precision import folded
+from rows import Report, Row, Section, row
+
+SECTIONS: tuple[Section, ...] = ("network", "start", "folder", "loader", "index")
+STORE_SIDE = 320
+RANGING = 14  # films that give the 8-bit ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often: rounds of the network, films a round, rounds of start-up and folder, films of a folder, runs of the index."""
+
+    rounds: int = 12
+    films: int = 4
+    starts: int = 5
+    folders: int = 3
+    in_folder: int = 64
+    passes: int = 5
+    indexes: int = 3
+
+
+GLANCE = Pace(rounds=2, films=2, starts=1, folders=1, in_folder=8, passes=1, indexes=1)
+
+
+def main() -> None:
+    """Measure and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a glance, to see that all runs")
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="measure this section; may be given more than once")
+    parser.add_argument("-o", "--out", type=Path, default=Path("bench-out/report.json"))
+    given = parser.parse_args()
+    if not KERAS_PYTHON.exists():
+        sys.exit("Keras's environment .venv-bench is not there; `make bench` makes it")
+    pace, sections = GLANCE if given.quick else Pace(), given.only or list(SECTIONS)
+    with tempfile.TemporaryDirectory() as name:
+        report = measured(Path(name), sections, pace, QUICK if given.quick else Effort())
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+    print(f"written: {given.out}")
+
+
+def measured(folder: Path, sections: list[Section], pace: Pace, effort: Effort) -> Report:
+    """Measure some sections, and osteon's own bench."""
+    densenet = densenet_model(folder / "densenet169.onnx")
+    precisions = ["int8", "float32"] if add_int8(densenet, folder / "ranging") else ["float32"]
+    packaged = Path(str(list(packaged_models().values())[-1]))
+    entrants = contestants(densenet, precisions, load_model(None).card.frame.size)
+    operations = {entrants[0].network: work_of(densenet).operations, entrants[-1].network: work_of(packaged).operations}
+    os.environ["OSTEON_CACHE"] = str(folder / "cache")  # of this process and its children: the user's own stays as it is
+    rows: list[Row] = []
+    for section in sections:
+        say(section)
+        place = folder / section
+        place.mkdir()
+        rows += measure(section, place, entrants, pace)
+    bench = run_bench(effort=effort, tell=say)
+    return Report(date=datetime.datetime.now(datetime.UTC).date().isoformat(), rows=tuple(rows), operations=operations, bench=bench)
+
+
+def measure(section: Section, folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
+    """Measure one section in an empty folder."""
+    match section:
+        case "network":
+            return network(entrants, pace)
+        case "start":
+            return start(folder, entrants, pace)
+        case "folder":
+            return whole_folder(folder, entrants, pace)
+        case "loader":
+            return loader(folder, pace)
+        case "index":
+            return index_rows(pace)
+
+
+def densenet_model(path: Path) -> Path:
+    """Write a model file of recipe `paper` with random weights."""
+    settings = recipe("paper")
+    torch.manual_seed(0)
+    detector = Detector(settings).eval()
+    pooling = Pooling(kind="mean", bias=float(detector.head.bias.detach()))
+    write_model(detector, Card(name="densenet169", version="0.0.0", frame=settings.frame, pooling=pooling), path)
+    return path
+
+
+def add_int8(model: Path, films: Path) -> bool:
+    """Give a model file an 8-bit form, its ranges from made films; says why where that cannot be done, and returns whether it could."""
+    card, network = open_network(model.read_bytes(), model.name)
+    squares = np.stack([prepare(read_film(film), card.frame) for film in make_films(films, RANGING)])
+    try:
+        with_card(model, card, model, round_network(folded(network), squares))
+    except ModelFileError as fault:
+        print(f"DenseNet-169 is not measured in INT8: {fault}", file=sys.stderr)
+        return False
+    return True
+
+
+def network(entrants: list[Contestant], pace: Pace) -> list[Row]:
+    """One prepared film, the network alone."""
+    servers = [entrant.serving() for entrant in entrants]
+    for server in servers:
+        server.answer(3)
+    times: list[list[float]] = [[] for _ in entrants]
+    for _ in range(pace.rounds):
+        for server, seconds in zip(servers, times, strict=True):
+            seconds.extend(server.answer(pace.films))
+    for server in servers:
+        server.stop()
+    values = [spread(seconds).map(lambda s: 1e3 * s) for seconds in times]
+    return [row(("network", e.network, e.name), "ms", v) for e, v in zip(entrants, values, strict=True)]
+
+
+def start(folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
+    """From process start to the answer for one film; ours with its compiled model kept, and with an empty cache."""
+    make_films(folder / "one", 1)
+    emptied = folder / "emptied"
+    turns: list[tuple[Contestant, str, dict[str, str]]] = [(e, e.name, {}) for e in entrants]
+    turns += [(e, f"{e.name}, empty cache", {"OSTEON_CACHE": str(emptied)}) for e in entrants if e.is_ours]
+    runs: list[list[Finished]] = [[] for _ in turns]
+    for k in range(pace.starts + 1):
+        for (entrant, _, environment), done in zip(turns, runs, strict=True):
+            shutil.rmtree(emptied, ignore_errors=True)
+            run = finished(entrant.over(folder / "one"), QUIET | environment)
+            if k:  # the first fills caches
+                done.append(run)
+    return [
+        row(("start", e.network, name), "s", spread([r.seconds for r in done]), max(r.peak_mb for r in done))
+        for (e, name, _), done in zip(turns, runs, strict=True)
+    ]
+
+
+def whole_folder(folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
+    """A folder from the files to the answers: the films a second that come on top of the first film and the start."""
+    films = make_films(folder / "films", min(28, pace.in_folder))
+    link_many(films[:1], folder / "one", 1)
+    link_many(films, folder / "many", pace.in_folder)
+    rates: list[list[float]] = [[] for _ in entrants]
+    peaks = [0.0] * len(entrants)
+    for entrant in entrants:
+        finished(entrant.over(folder / "one"), QUIET)
+    for _ in range(pace.folders):
+        for k, entrant in enumerate(entrants):
+            first, whole = (finished(entrant.over(folder / name), QUIET) for name in ("one", "many"))
+            rates[k].append((pace.in_folder - 1) / max(whole.seconds - first.seconds, 1e-9))
+            peaks[k] = max(peaks[k], whole.peak_mb)
+    return [row(("folder", e.network, e.name), "films/s", spread(r), peak) for e, r, peak in zip(entrants, rates, peaks, strict=True)]
+
+
+def loader(folder: Path, pace: Pace) -> list[Row]:
+    """The films a second that reach a training, without augmentation: PNG decoded each pass, and the store."""
+    films = link_many(make_films(folder / "films", 28), folder / "many", 28 * 16)
+    names = {"store": "osteon's store", "png": "PNG decoded each pass"}
+    rates: dict[str, list[float]] = {kind: [] for kind in names}
+    for _ in range(2):
+        for kind in names:
+            command = [sys.executable, str(PEERS / "png_loader.py"), kind, str(films[0].parent), str(STORE_SIDE), str(pace.passes)]
+            rates[kind] += json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return [row(("loader", f"films at {STORE_SIDE}", name), "films/s", spread(rates[kind])) for kind, name in names.items()]
+
+
+def index_rows(pace: Pace) -> list[Row]:
+    """The index of a MURA tree of full size against the article's functions."""
+    found = index.measured(pace.indexes)
+    network = "40,005 films"
+    rows = [row(("index", network, "osteon"), "s", spread([wall for wall, _ in found.ours]))]
+    rows += [row(("index", network, f"the article, {what}"), "s", spread([wall])) for what, (wall, _) in found.article.items()]
+    peak = max(mb for _, mb in found.commands)
+    rows += [row(("index", network, "osteon index, the whole command"), "s", spread([wall for wall, _ in found.commands]), peak)]
+    return rows
+
+
+def say(what: str) -> None:
+    """Tell what comes next, on the standard error."""
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

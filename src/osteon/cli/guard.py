@@ -1,0 +1,49 @@
+"""Sub-command: guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from osteon.cli import app
+
+
+@app.command()
+def guard(
+    index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the guard")],
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one of the package's; default: its newest")
+    ] = None,
+    split: Annotated[list[str] | None, typer.Option("--split", help="splits whose films are in scope; default: train and tune")] = None,
+    measure: Annotated[str, typer.Option(help="split to count false refusals on; its films take no part in the fit")] = "valid",
+    aim: Annotated[float, typer.Option(min=0.001, max=0.2, help="share of films in scope that may be called out of it")] = 0.005,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="body part that a DICOM film may declare; default: the card's study types")
+    ] = None,
+    foreign: Annotated[
+        list[Path] | None,
+        typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that are out of scope, to measure on"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="another seed, other parts and made pictures")] = 0,
+) -> None:
+    """Teach a model which films it does not answer for, and measure how well it tells."""
+    from osteon.cli.progress import counting_bar
+    from osteon.cli.show_card import show_scope
+    from osteon.errors import UsageError
+    from osteon.lab.index import read_index
+    from osteon.lab.model_file import model_path, write_model_file
+    from osteon.lab.scope.guarding import GuardPlan, add_guard
+    from osteon.regions import study_type
+
+    splits = tuple(split or ("train", "tune"))
+    if measure in splits:
+        raise UsageError(f"--measure {measure} is a split of the fit, where false refusals are too few. Name another.")
+    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, body_parts=tuple(study_type(p) for p in part or ()), seed=seed)
+    with counting_bar("read films") as progress:
+        guarded, card = add_guard(model_path(model), read_index(index), plan, foreign or (), progress)
+    write_model_file(guarded, card, out)
+    show_scope(card)
+    typer.echo(f"{out}: {card.reference} with its guard")

@@ -1,0 +1,52 @@
+"""Sub-command quantise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+
+if TYPE_CHECKING:
+    from osteon.card import Int8
+
+
+@app.command()
+def quantise(
+    index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with both precisions")],
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="a file, or name@version; default: the package's newest")] = None,
+    calibrate_on: Annotated[str, typer.Option(help="split whose films give the ranges of the 8-bit numbers")] = "train",
+    hold: Annotated[str, typer.Option(help="split on which the layers are chosen that stay in float32")] = "tune",
+    report: Annotated[list[str] | None, typer.Option(help="a further split whose cost goes into the card")] = None,
+    films: Annotated[int, typer.Option(min=30, help="how many films give the ranges")] = 150,
+    seed: Annotated[int, typer.Option(help="another seed, other films")] = 0,
+) -> None:
+    """Give a model file an 8-bit form beside its float32 one, and write into its card what that costs.
+
+    Do it after `osteon calibrate`: decisions are counted at the card's
+    threshold. Where 8 bits cost at most 0.002 AUROC, 0.5 % of the decisions
+    and 1 % of the peaks of evidence in a box, `osteon predict` takes them.
+    """
+    from osteon.cli.progress import counting_bar
+    from osteon.lab.quantisation import Plan, quantise_file
+
+    plan = Plan(calibrate_on=calibrate_on, hold=hold, report=tuple(report or ()), films=films, seed=seed)
+    with counting_bar("rank layers") as progress:
+        card = quantise_file(model, index, out, plan, progress)
+    assert card.int8 is not None
+    _show(card.int8, f"{out}: {card.reference}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _show(int8: Int8, title: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from osteon.cli.show_card import int8_costs, int8_summary
+
+    console = Console(highlight=False)
+    console.print(Text(title, "bold"))
+    console.print(Text(int8_summary(int8)))
+    console.print(int8_costs(int8))

@@ -1,0 +1,274 @@
+"""A float32 model file -> the same file with an 8-bit form beside its weights, and in its card what that costs.
+
+NNCF chooses the ranges on training films (post-training quantisation: symmetric, weights by channel; Jacob et al., CVPR 2018) and corrects
+the biases for the mean error of rounding (Nagel et al., ICCV 2019). The last layers stay in float32, so that the logit is still the pooled
+evidence. Then, on films that nothing was calibrated on, the layers whose rounding moves the logit most are left in float32 too, as few
+as keep the cost within `card.INT8_LIMITS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from osteon.card import INT8_LIMITS, Card, Int8, Int8Cost
+from osteon.errors import MeasurementError, UsageError
+from osteon.lab import calibration, localisation
+from osteon.lab.index import read_index
+from osteon.lab.metrics import ranking
+from osteon.lab.model_file import model_path, with_card
+from osteon.lab.ranges import made_with, nncf_runtime, round_network
+from osteon.lab.scoring import Origin, Predictions, of_split
+from osteon.lab.store import FilmStore, open_store
+from osteon.model import OUTPUTS, Model
+from osteon.network import compile_network, open_network, read_content
+from osteon.precision import Ranges, folded, quantise
+
+if TYPE_CHECKING:
+    import openvino
+
+Progress = Callable[[int, int], None]
+
+_CONVOLUTIONS = frozenset(("Convolution", "GroupConvolution"))
+
+LEAST_FILMS = 30
+"""To calibrate on, and to measure the cost on."""
+
+HEADROOM = 0.5
+"""Of the limits, what may be used on the films that the layers are chosen on: on others they cost more, since they chose nothing."""
+
+PER_VALUE = 12
+"""How many multiplications take the time of reading or writing one value, on a CPU."""
+
+RANKED_ON = 24
+"""Films on which the layers are ranked; the cost is measured on all of a split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to calibrate and to measure on.
+
+    Attributes:
+        calibrate_on: Split whose films give the ranges.
+        hold: Split on which the layers that stay in float32 are chosen.
+        report: Further splits whose cost is written into the card.
+        films: How many films give the ranges.
+        seed: Of their draw.
+    """
+
+    calibrate_on: str = "train"
+    hold: str = "tune"
+    report: tuple[str, ...] = ()
+    films: int = 150
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What one network says of the films of a split: logits (n,), evidence (n, h, w) and, with a guard, novelty (n,)."""
+
+    logit: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None
+
+    def shift(self, other: Answers) -> float:
+        """Return the root mean square difference of the logits on the films that both answered."""
+        n = min(len(self.logit), len(other.logit))
+        return float(np.sqrt(np.mean(np.square(self.logit[:n] - other.logit[:n], dtype=np.float64))))
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Films of a split, and what float32 says of them; 8 bits are measured against that."""
+
+    split: str
+    store: FilmStore
+    card: Card
+    float32: Answers
+
+    def cost(self, eight: Answers) -> Int8Cost:
+        """Return what 8 bits change."""
+        here, there = self._pointed(self.float32), self._pointed(eight)
+        return Int8Cost(
+            split=self.split,
+            films=len(self.store),
+            changed=int((self._decided(self.float32) != self._decided(eight)).sum()),
+            pointed=int(here.sum()),
+            lost=int((here & ~there).sum()),
+            auroc_float32=self._auroc(self.float32),
+            auroc=self._auroc(eight),
+            shift=self.float32.shift(eight),
+        )
+
+    def changed_by_chance(self, eight: Answers) -> float:
+        """Return the share of decisions that would change if any film had had any other's error: what `changed` is a small sample of."""
+        errors = eight.logit.astype(np.float64) - self.float32.logit
+        moved = self.float32.logit[:, None] + errors[None, :]
+        return float((self._above(moved) != self._above(self.float32.logit)[:, None]).mean())
+
+    @cached_property
+    def _label(self) -> NDArray[np.float64]:
+        return self.store.films["label"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    def _above(self, logits: NDArray[np.floating]) -> NDArray[np.bool_]:
+        return calibration.apply(self.card.calibration, logits.astype(np.float64)) >= self.card.decision.threshold
+
+    def _decided(self, answers: Answers) -> NDArray[np.int64]:
+        """Return 1 and 0 for abnormal or not, 2 for out of scope."""
+        called = self._above(answers.logit).astype(np.int64)
+        if answers.novelty is None or self.card.scope is None:
+            return called
+        return np.where(answers.novelty > self.card.scope.threshold, 2, called)
+
+    def _auroc(self, answers: Answers) -> float | None:
+        known = ~np.isnan(self._label)
+        label = self._label[known] == 1
+        if label.all() or not label.any():
+            return None
+        return float(ranking(label, answers.logit[known].astype(np.float64), np.ones((1, len(label))))[0][0])
+
+    def _pointed(self, answers: Answers) -> NDArray[np.bool_]:
+        boxes = self.store.films["boxes"].to_list()
+        size = self.card.frame.size
+        inside = (
+            bool(given) and localisation.in_boxes(*localisation.peak(cells, place, size), given)
+            for cells, place, given in zip(answers.evidence, self.store.placements, boxes, strict=True)
+        )
+        return np.fromiter(inside, bool, len(self.store))
+
+
+def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Progress | None = None) -> Card:
+    """Write a copy of a model file that also has an 8-bit form, with its cost in the card.
+
+    Args:
+        model: A file, `name@version` of one that the package brings, or None for the package's newest.
+        index: With the splits that the plan names.
+        out: The file to write; it may be the model itself.
+        plan: What to calibrate and to measure on.
+        progress: Called with (done, total).
+
+    Returns:
+        The card of the new file.
+
+    Raises:
+        ModelFileError: the model cannot be opened, or the file not written.
+        UsageError: films are calibrated and measured on alike.
+        MeasurementError: a split is not there, or has too few films; or no layer can compute in 8 bits within the limits.
+    """
+    nncf_runtime()  # what is not installed is told before anything takes time
+    file = model_path(model)
+    card, network = open_network(read_content(file, str(file)), str(file))
+    films = read_index(index)
+    given, rows = _rows(films, plan)
+    ranging, *stores = [_store(part, split, card) for split, part in ((plan.calibrate_on, given), *rows.items())]
+    trial = Trial(card, folded(network))
+    held = [Held(split, store, card, trial.answers(None, store)) for split, store in zip(rows, stores, strict=True)]
+    every = round_network(trial.network, ranging.pixels)
+    chosen = choose(trial, every, held[0], progress)
+    facts = Int8(
+        calibrated_on=plan.calibrate_on,
+        films=len(ranging),
+        held=plan.hold,
+        layers=len(chosen.layers),
+        kept=len(every.layers) - len(chosen.layers),
+        made_with=made_with(),
+        costs=tuple(part.cost(trial.answers(chosen, part.store)) for part in held),
+    )
+    new = msgspec.structs.replace(card, int8=facts)
+    with_card(file, new, out, chosen)
+    return new
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A network, to be tried with some of its layers in 8 bits."""
+
+    card: Card
+    network: openvino.Model
+
+    def answers(self, ranges: Ranges | None, store: FilmStore, most: int | None = None) -> Answers:
+        """Return what the network says of the films of a store, or of the first `most`; in float32 where `ranges` is None."""
+        network = self.network.clone()
+        if ranges is not None:
+            quantise(network, ranges)
+        model = Model(self.card, compile_network(network))
+        return Answers(*model.read(np.ascontiguousarray(store.pixels[:most]), OUTPUTS if self.card.scope else OUTPUTS[:2]))
+
+    def work(self) -> dict[str, float]:
+        """Return what each layer costs to compute, in multiplications: those of a convolution, and the values that it moves."""
+        found = {}
+        for op in self.network.get_ops():
+            if op.get_input_size() and op.get_output_size():
+                read, written = (float(np.prod(port.get_partial_shape().to_shape())) for port in (op.input(0), op.output(0)))
+                weights = op.input(1).get_shape() if op.get_type_name() in _CONVOLUTIONS else ()
+                products = written * float(np.prod(weights)) / op.output(0).get_shape()[1] if weights else 0.0
+                found[op.get_friendly_name()] = products + PER_VALUE * (read + written)
+        return found
+
+
+def choose(trial: Trial, ranges: Ranges, held: Held, progress: Progress | None = None) -> Ranges:
+    """Return the ranges of as many layers as the limits allow.
+
+    Errors of layers add like independent ones, so a layer takes up its squared shift of the logit, alone, and is worth its share of the
+    work. The layers that take most for what they are worth are left in float32; how many that takes is found by halving, since fewer
+    layers in 8 bits cost less but for chance.
+
+    Raises:
+        MeasurementError: not even one layer can compute in 8 bits.
+    """
+    if _fits(trial, ranges, held):
+        return ranges
+    ranked = _ranked(trial, ranges, held, progress)
+    low, high = 0, len(ranked)  # leaving `low` layers in float32 is too few, `high` enough
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _fits(trial, ranges.only(ranked[middle:]), held) else (middle, high)
+    if high == len(ranked):
+        raise MeasurementError(f"no layer can compute in 8 bits within the limits on split {held.split!r}. The model stays in float32.")
+    return ranges.only(ranked[high:])
+
+
+def _fits(trial: Trial, ranges: Ranges, held: Held) -> bool:
+    eight = trial.answers(ranges, held.store)
+    cost = held.cost(eight)
+    return max(cost.excess, held.changed_by_chance(eight) / INT8_LIMITS["changed"]) <= HEADROOM
+
+
+def _ranked(trial: Trial, ranges: Ranges, held: Held, progress: Progress | None) -> list[str]:
+    """Return the layers, the one whose rounding moves the logit most for its work first."""
+    work = trial.work()
+    shifts: dict[str, float] = {}
+    for done, layer in enumerate(ranges.layers, 1):
+        shifts[layer] = held.float32.shift(trial.answers(ranges.only([layer]), held.store, RANKED_ON))
+        if progress:
+            progress(done, len(ranges.layers))
+    return sorted(shifts, key=lambda layer: -(shifts[layer] ** 2) / work[layer])
+
+
+def _rows(index: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Return the films that give the ranges, and those of each split on which the cost is measured."""
+    there = Predictions(index.filter(pl.col("status") != "unreadable"), Origin())
+    every = of_split(there, plan.calibrate_on).films
+    given = every[np.sort(np.random.default_rng(plan.seed).permutation(len(every))[: plan.films])]
+    rows = {split: of_split(there, split).films for split in (plan.hold, *plan.report)}
+    for split, part in rows.items():
+        if shared := part.join(every, on=["root", "path"], how="semi").height:
+            raise UsageError(
+                f"{shared} films of {split!r} are in {plan.calibrate_on!r} too, and the cost is not measured where ranges come from."
+            )
+    return given, rows
+
+
+def _store(films: pl.DataFrame, split: str, card: Card) -> FilmStore:
+    store = open_store(films, card.frame)
+    if len(store) < LEAST_FILMS:
+        raise MeasurementError(f"split {split!r} has {len(store)} readable films; for 8 bits it takes at least {LEAST_FILMS}.")
+    return store

@@ -1,0 +1,69 @@
+"""A training's curves: loss on both splits and AUROC on the selection split by pass, with the passes that were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from osteon.lab.figures import BLUE, GREEN, GREY, ORANGE
+from osteon.lab.training.run import Pass
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "savefig.dpi": 200,
+}
+
+
+def draw_curves(history: Sequence[Pass], kept: Sequence[int], path: Path) -> Path:
+    """Draw the passes of a training (PNG, 183 mm wide).
+
+    Args:
+        history: At least one pass.
+        kept: The passes (`epoch`) whose weights are kept, best first.
+        path: PNG.
+    """
+    passes = [p.epoch + 1 for p in history]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 2.5), layout="constrained")
+        FigureCanvasAgg(figure)
+        loss, area, rate = figure.subplots(1, 3)
+        loss.plot(passes, [p.loss for p in history], "o-", color=BLUE, label="training films, varied at random")
+        loss.plot(passes, [p.select_loss for p in history], "s--", color=ORANGE, label="selection split")
+        loss.set(ylabel="loss", ylim=(0, None))
+        area.plot(passes, [p.select_auroc if p.select_auroc is not None else float("nan") for p in history], "s--", color=ORANGE)
+        area.set(ylabel="AUROC, selection split")
+        rate.plot(passes, [p.rate for p in history], "o-", color=GREY)
+        rate.set(ylabel="learning rate at the pass's end", ylim=(0, None))
+        _mark_kept(area, history, kept)
+        for axes in (loss, area, rate):
+            axes.set_xlabel("pass")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(axis="y", linewidth=0.3)
+        loss.legend(loc="best")
+        figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def _mark_kept(axes: Axes, history: Sequence[Pass], kept: Sequence[int]) -> None:
+    """Ring the kept passes, the best one filled."""
+    found = {p.epoch: p.select_auroc for p in history if p.select_auroc is not None}
+    rings = [(epoch + 1, found[epoch]) for epoch in kept if epoch in found]
+    if rings:
+        axes.plot(*zip(*rings, strict=True), "o", color=GREEN, markerfacecolor="none", markersize=8, label="kept")
+        axes.plot(*rings[0], "o", color=GREEN, markersize=5, label="best, in the model")
+        axes.legend(loc="best")

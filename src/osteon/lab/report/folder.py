@@ -1,0 +1,91 @@
+"""A run -> the folder of its report: report.html, report.md, figures/, failures.csv, and what had to be made for them."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from osteon import __version__
+from osteon.errors import UsageError
+from osteon.lab.report.claim import claim_section
+from osteon.lab.report.data_card import data_section
+from osteon.lab.report.document import Report, Text
+from osteon.lab.report.failures import failure_section
+from osteon.lab.report.learning import network_section, training_section
+from osteon.lab.report.markdown import markdown
+from osteon.lab.report.material import Material, read_material, warnings
+from osteon.lab.report.model_card import card_section
+from osteon.lab.report.outcome import evaluation_section, headline, subgroup_section
+from osteon.lab.report.page import html
+from osteon.lab.report.reliability import calibration_section
+from osteon.lab.report.supply import Request, Watch, supply_evaluation, supply_model
+from osteon.lab.training.run import RunFolder
+
+HTML, MARKDOWN, FIGURES = "report.html", "report.md", "figures"
+
+
+def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
+    """Write the report of a run.
+
+    What it needs and was not given (a model file, an evaluation of the reported split) is made and kept in the folder, so that a second
+    report is quick; stopped, the same request goes on.
+
+    Args:
+        request: What is asked for.
+        watch: Called with a stage, done and total.
+
+    Raises:
+        UsageError: no run, no pass ended yet, a model or an evaluation of something else, or the folder cannot be written.
+        MeasurementError: the split is not there, or nothing in it can be measured.
+        ModelFileError: the model cannot be opened.
+    """
+    run = RunFolder(request.run)
+    record = run.record()
+    figures = request.out / FIGURES
+    try:
+        figures.mkdir(parents=True, exist_ok=True)
+        model = supply_model(request, run, watch)
+        measured = supply_evaluation(request, record, model, watch)
+        watch("write", 0, 1)
+        report = _report(read_material(request, run, model, measured), figures)
+        _write(request.out / HTML, html(report))
+        _write(request.out / MARKDOWN, markdown(report, request.out))
+    except OSError as fault:
+        raise UsageError(
+            f"{request.out}: the report cannot be written ({fault.strerror}). Make room, or name another folder with -o."
+        ) from fault
+    watch("write", 1, 1)
+    return report
+
+
+def _report(m: Material, figures: Path) -> Report:
+    sections = (
+        data_section(m),
+        training_section(m, figures),
+        network_section(m, figures),
+        evaluation_section(m, figures),
+        calibration_section(m, figures),
+        subgroup_section(m),
+        failure_section(m, figures),
+        card_section(m),
+        claim_section(m),
+    )
+    return Report(
+        title=f"{m.card.reference}: report of {m.request.run.resolve().name}",
+        warnings=[Text(words, origin, warns=True) for words, origin in warnings(m)],
+        headline=headline(m.measured.evaluation),
+        measured=m.origins.evaluation,
+        sections=sections,
+        origins=m.origins.all(),
+        osteon=__version__,
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

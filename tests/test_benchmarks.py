@@ -1,0 +1,138 @@
+"""The benchmarks' tables and targets say what a report says; a contestant answers in turn; nothing here asserts a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from house import ROOT
+from made_model import make_model
+from osteon.lab.bench.films import link_many, make_films
+from osteon.lab.bench.limits import Limits
+from osteon.lab.bench.machine import describe_machine
+from osteon.lab.bench.record import Bench, figure
+from osteon.lab.bench.timing import Spread
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import contestants
+import page
+import soak
+from rows import Report, Row, row
+from targets import targets
+
+PAPER, LITE = "DenseNet-169, 320", "packaged model, 384"
+
+
+def one(median: float) -> Spread:
+    return Spread(median, median * 0.9, median * 1.1, 5)
+
+
+@pytest.fixture
+def report() -> Report:
+    rows = [
+        row(("network", PAPER, "osteon, float32"), "ms", one(80)),
+        row(("network", PAPER, "osteon, INT8"), "ms", one(40)),
+        row(("network", PAPER, "PyTorch eager"), "ms", one(160)),
+        row(("network", PAPER, "Keras, as the article"), "ms", one(200)),
+        row(("network", LITE, "osteon"), "ms", one(8)),
+        row(("start", LITE, "osteon"), "s", one(0.6), 200),
+        row(("start", LITE, "osteon, empty cache"), "s", one(0.9), 200),
+        row(("loader", "films at 320", "osteon's store"), "films/s", one(9000)),
+        row(("loader", "films at 320", "PNG decoded each pass"), "films/s", one(300)),
+    ]
+    limits = Limits(float32_gops=100, int8_gops=400, memory_gbs=5, storage_gbs=1)
+    figures = (figure(("decode", "PNG"), "ms", one(4), 2, "Pillow's decoder alone"),)
+    bench = Bench(machine=describe_machine(), limits=limits, model="made@1", figures=figures, not_measured={})
+    return Report(date="2026-01-01", rows=tuple(rows), operations={PAPER: 8_000_000_000, LITE: 2_000_000_000}, bench=bench)
+
+
+class TestTargets:
+    def test_verdicts(self, report: Report) -> None:
+        found = {t.what: t for t in targets(report)}
+        assert found["DenseNet-169, one film: time against PyTorch eager"].measured == 0.25
+        assert found["DenseNet-169, one film: time against PyTorch eager"].verdict == "met"
+        assert found["DenseNet-169, one film: times the INT8 limit"].measured == pytest.approx(40 / 20)
+        assert found["packaged model, one film: time against Keras's DenseNet-169"].verdict == "met"
+        assert found["packaged: process start to first answer, model kept"].verdict == "**missed**"
+        assert found["packaged: process start to first answer, empty cache"].verdict == "met"
+        assert found["films that reach a training: films/s against PNG decoded each pass"].measured == 30
+        assert found["index of 40,005 films: the whole command"].verdict == "not measured"
+
+
+class TestPage:
+    def test_tables_hold_every_row(self, report: Report) -> None:
+        text = page.tables(report, None)
+        assert "| DenseNet-169, 320 | osteon, INT8 | 40 ms | 36 to 44 |  |" in text
+        assert "| decode | PNG | 4 ms | 3.6 to 4.4 | 2: Pillow's decoder alone | 2.0 |" in text
+        assert "8.0 GFLOP a film, at the limit float32 80.0 ms, int8 20.0 ms" in text
+        assert "Long runs" not in text
+
+    def test_a_soak_is_told(self, report: Report) -> None:
+        steady = soak.Steady(predictions=20_000, slope_kb=1.2, slope_error_kb=0.4, resident_mb=200, other_bits=0, batch_difference=0)
+        hurt = soak.Broken(films=10_000, broken=100, lost=0, slowdown=0.01)
+        text = page.tables(report, soak.Soak(machine="m", steady=steady, hurt=hurt, many=100_000, many_mb=600))
+        assert "20,000 predictions in one process: memory 200 MB, slope after warm-up +1.2 kB (standard error 0.4) a thousand" in text
+        assert "0 others lost, +1.0 % time" in text
+
+    def test_only_what_stands_between_the_marks_changes(self) -> None:
+        before = f"# A\n\n{page.BEGIN}\nold\n{page.END}\n\nafter\n"
+        assert page.placed(before, "new\n") == f"# A\n\n{page.BEGIN}\n\nnew\n\n{page.END}\n\nafter\n"
+        with pytest.raises(SystemExit, match="no place for figures"):
+            page.placed("# A", "new")
+
+    def test_the_page_has_its_place(self) -> None:
+        text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+        assert text.index(page.BEGIN) < text.index(page.END)
+
+
+class TestContestants:
+    def test_a_peer_answers_on_request_and_over_a_folder(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        model = make_model(tmp_path / "made.onnx")
+        peer = contestants.Contestant("ONNX Runtime", "made", "onnx_runtime.py", str(model), 64)
+        server = peer.serving()
+        assert [len(server.answer(n)) for n in (1, 3)] == [1, 3]
+        server.stop()
+        make_films(tmp_path / "films", 2, side=128)
+        told = subprocess.run(peer.over(tmp_path / "films"), capture_output=True, text=True, check=True).stdout.splitlines()
+        assert [line.split(":")[0] for line in told] == ["film0000.png", "film0001.png"]
+
+    def test_ours_answers_on_request_and_is_the_command_over_a_folder(self, tmp_path: Path) -> None:
+        model = make_model(tmp_path / "made.onnx")
+        ours = contestants.Contestant("osteon", "made", "ours.py", f"{model},float32", 64)
+        server = ours.serving()
+        assert len(server.answer(2)) == 2
+        server.stop()
+        assert ours.over(tmp_path)[1:4] == ["-m", "osteon", "predict"]
+
+    def test_each_network_has_ours_and_its_peers(self) -> None:
+        all_of_them = contestants.contestants(Path("densenet.onnx"), ["int8", "float32"], 384)
+        assert {c.network for c in all_of_them if c.is_ours} == {c.network for c in all_of_them}
+        assert {c.script for c in all_of_them} <= {p.name for p in contestants.PEERS.iterdir()}
+
+
+class TestSoak:
+    def test_the_line_is_numpy_s(self) -> None:
+        x, noise = np.arange(50.0), np.random.default_rng(0).normal(size=50)
+        fit, covariance = np.polyfit(x, 3 * x + noise, 1, cov="unscaled")
+        slope, error = soak.line(x, 3 * x + noise)
+        rest = 3 * x + noise - np.polyval(fit, x)
+        assert slope == pytest.approx(fit[0])
+        assert error == pytest.approx(float(np.sqrt(covariance[0, 0] * (rest**2).sum() / 48)))
+
+    def test_one_in_a_hundred_is_broken(self, tmp_path: Path) -> None:
+        made = make_films(tmp_path / "few", 1, side=128)
+        paths = link_many(made, tmp_path / "many", 400)
+        whole = made[0].read_bytes()
+        assert soak.break_some(paths) == 4
+        assert sum(path.read_bytes() != whole for path in paths) == 4
+        assert made[0].read_bytes() == whole
+
+
+def test_a_row_is_found_by_section_network_and_name(report: Report) -> None:
+    assert report.row("network", "packaged", "osteon") == next(r for r in report.rows if r.network == LITE and r.section == "network")
+    assert isinstance(report.row("network", PAPER, "osteon, INT8"), Row)
+    assert report.row("index", "", "osteon") is None

@@ -1,0 +1,87 @@
+"""The failures that are shown: the most confident first, counted, with their films."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from made_run import made_run
+from osteon.card import Decision
+from osteon.lab.report.document import Gap, Picture, Section, Table
+from osteon.lab.report.failures import WORST, failure_section
+from osteon.lab.report.material import Material
+from osteon.lab.report.reliability import calibration_section
+
+
+def material(folder: Path, threshold: float = 1.0) -> Material:
+    made = made_run(folder, decision=Decision(threshold=threshold, doubt_from=threshold, doubt_to=threshold))
+    return made.material(folder / "out")
+
+
+def failures(folder: Path, threshold: float) -> Section:
+    return failure_section(material(folder, threshold), folder / "out" / "figures")
+
+
+def pictures(section: Section) -> list[Picture]:
+    return [block for block in section.blocks if isinstance(block, Picture) and block.file.suffix == ".jpg"]
+
+
+def test_missed_films_are_shown_the_surest_first(tmp_path: Path) -> None:
+    section = failures(tmp_path, threshold=1.0)
+    shown = pictures(section)
+    assert len(shown) == WORST
+    assert all(picture.title.endswith("missed") for picture in shown)
+    said = [float(picture.caption.split("Probability ")[1].split(":")[0]) for picture in shown]
+    assert said == sorted(said)
+    assert all("marked finding" in picture.caption for picture in shown)
+    assert "Not one normal film raised a false alarm." in [block.words for block in section.blocks if isinstance(block, Gap)]
+    table = pl.read_csv(tmp_path / "out" / "failures.csv")
+    assert table.height == 12
+    assert table["number"].to_list() == list(range(1, 13))
+
+
+def test_false_alarms_are_shown(tmp_path: Path) -> None:
+    section = failures(tmp_path, threshold=0.0)
+    assert [p.title for p in pictures(section)] == [f"{n}: false alarm" for n in range(1, WORST + 1)]
+    [confusion, by_type] = [block for block in section.blocks if isinstance(block, Table)]
+    assert list(confusion.rows) == [("abnormal films", "12", "12", "0"), ("normal films", "24", "24", "0")]
+    assert [row[0] for row in by_type.rows] == ["hand", "wrist"]
+
+
+def test_a_picture_is_the_film_and_its_overlay_with_the_box_on_the_left(tmp_path: Path) -> None:
+    section = failures(tmp_path, threshold=1.0)
+    with Image.open(pictures(section)[0].file) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    half = pixels.shape[1] // 2
+    assert pixels.shape[0] == 64
+    yellow = (pixels[:, :half, 0] - pixels[:, :half, 2] > 60).sum()
+    assert yellow > 20
+
+
+def test_another_answer_than_the_kept_one_is_told(tmp_path: Path) -> None:
+    told = material(tmp_path)
+    kept = told.measured.predictions
+    assert kept is not None
+    changed = replace(told.measured, predictions=replace(kept, films=kept.films.with_columns(pl.col("logit") + 1)))
+    section = failure_section(replace(told, measured=changed), tmp_path / "out" / "figures")
+    assert all("ATTENTION: the model gives it logit" in picture.caption for picture in pictures(section))
+
+
+def test_films_that_are_gone(tmp_path: Path) -> None:
+    told = material(tmp_path)
+    (tmp_path / "films").rename(tmp_path / "elsewhere")
+    section = failure_section(told, tmp_path / "out" / "figures")
+    assert pictures(section) == []
+    gone = [block for block in section.blocks if isinstance(block, Gap) and "not where the index says" in block.words]
+    assert len(gone) == WORST
+
+
+def test_without_predictions_the_sections_say_so(tmp_path: Path) -> None:
+    told = material(tmp_path)
+    bare = replace(told, measured=replace(told.measured, predictions=None))
+    for section in (failure_section(bare, tmp_path / "out" / "figures"), calibration_section(bare, tmp_path / "out" / "figures")):
+        assert "no predictions.parquet" in " ".join(block.words for block in section.blocks if isinstance(block, Gap))
