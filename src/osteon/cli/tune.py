@@ -92,10 +92,9 @@ def _show(found: Tuned, out: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     states = Counter(trial.state for trial in found.trials)
     console.print(f"{len(found.trials)} trials of recipe {found.plan.recipe}: {', '.join(f'{n} {state}' for state, n in states.items())}")
-    table = Table("trial", "AUROC", "", "passes", "min", *found.plan.space, box=None, pad_edge=False, title_justify="left")
+    table = Table("trial", "AUROC", "", "passes", "min", "settings", box=None, pad_edge=False, title_justify="left")
     order = sorted(found.trials, key=lambda t: (t.state != "finished", -(t.auroc or 0.0)))
     for trial in order[:_SHOWN]:
-        values = dict(setting.split("=", 1) for setting in trial.settings)
         area = "" if trial.auroc is None else f"{trial.auroc:.4f}"
         word = "as it is" if trial.number == found.base else "" if trial.state == "finished" else trial.state
         row = [
@@ -104,7 +103,7 @@ def _show(found: Tuned, out: Path) -> None:
             word,
             str(trial.passes),
             f"{trial.minutes:.1f}",
-            *(values.get(name, "") for name in found.plan.space),
+            " ".join(trial.settings),
         ]
         table.add_row(*row, style="bold" if trial.number == found.best else "")
     console.print(table)

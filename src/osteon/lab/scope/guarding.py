@@ -51,7 +51,7 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     splits: tuple[str, ...] = ("train", "tune")
     measured_on: str = "valid"
-    aim: float = 0.005
+    aim: float = 0.001
     body_parts: tuple[str, ...] = ()
     seed: int = 0
 
