@@ -100,3 +100,14 @@ def contestants(densenet: Path, precisions: Sequence[str], packaged_side: int) -
         Contestant("osteon", lite, "ours.py", "packaged", packaged_side),
         Contestant("PyTorch eager, its network", lite, "torch_eager.py", "osteon", packaged_side),
     ]
+
+
+def trainings(side: int) -> list[Contestant]:
+    """Return whose training steps are compared: ours with more and more of the network frozen, and a script's."""
+    network = f"Lite0, {side}, batch 16"
+    ours = {"nothing frozen": "0", "3 blocks frozen": "3", "5 blocks frozen": "5"}
+    plain = {"PyTorch eager": "contiguous", "PyTorch eager, channels last": "channels_last"}
+    return [
+        *(Contestant(f"osteon, {what}", network, "ours_training.py", model, side) for what, model in ours.items()),
+        *(Contestant(name, network, "torch_training.py", model, side) for name, model in plain.items()),
+    ]

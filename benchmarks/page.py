@@ -22,6 +22,7 @@ TITLES: dict[Section, str] = {
     "start": "Process start to the answer for one film",
     "folder": "A folder, from the files to the answers",
     "loader": "Films that reach a training",
+    "training": "A training step on the CPU",
     "index": "The index of a MURA tree of full size",
 }
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from osteon.lab.bench.record import Bench
 from osteon.lab.bench.timing import Spread
 
-Section = Literal["network", "start", "folder", "loader", "index"]
+Section = Literal["network", "start", "folder", "loader", "training", "index"]
 
 
 class Row(Struct, frozen=True, kw_only=True):

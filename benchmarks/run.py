@@ -1,4 +1,4 @@
-"""osteon against its peers, from one command, in turn: one film, start-up, a folder, a training's loader, the index.
+"""osteon against its peers, from one command, in turn: one film, start-up, a folder, a training's loader and step, the index.
 
     python benchmarks/run.py [--quick] [--only SECTION]... [-o bench-out/report.json]
 
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 import index
-from contestants import KERAS_PYTHON, PEERS, QUIET, Contestant, contestants
+from contestants import KERAS_PYTHON, PEERS, QUIET, Contestant, contestants, trainings
 from osteon.card import Card, Pooling
 from osteon.errors import ModelFileError
 from osteon.film import prepare, read_film
@@ -43,14 +43,16 @@ from osteon.network import open_network
 from osteon.precision import folded
 from rows import Report, Row, Section, row
 
-SECTIONS: tuple[Section, ...] = ("network", "start", "folder", "loader", "index")
+SECTIONS: tuple[Section, ...] = ("network", "start", "folder", "loader", "training", "index")
 STORE_SIDE = 320
+TRAINING_BATCH = 16  # of peers/torch_training.py
 RANGING = 14  # films that give the 8-bit ranges
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often: rounds of the network, films a round, rounds of start-up and folder, films of a folder, runs of the index."""
+    """How often: rounds of the network, films a round, rounds of start-up and folder, films of a folder, passes of the loader, steps of a
+    training, runs of the index."""
 
     rounds: int = 12
     films: int = 4
@@ -58,10 +60,11 @@ class Pace:
     folders: int = 3
     in_folder: int = 64
     passes: int = 5
+    steps: int = 9
     indexes: int = 3
 
 
-GLANCE = Pace(rounds=2, films=2, starts=1, folders=1, in_folder=8, passes=1, indexes=1)
+GLANCE = Pace(rounds=2, films=2, starts=1, folders=1, in_folder=8, passes=1, steps=1, indexes=1)
 
 
 def main() -> None:
@@ -110,6 +113,8 @@ def measure(section: Section, folder: Path, entrants: list[Contestant], pace: Pa
             return whole_folder(folder, entrants, pace)
         case "loader":
             return loader(folder, pace)
+        case "training":
+            return training(pace)
         case "index":
             return index_rows(pace)
 
@@ -138,17 +143,22 @@ def add_int8(model: Path, films: Path) -> bool:
 
 def network(entrants: list[Contestant], pace: Pace) -> list[Row]:
     """One prepared film, the network alone."""
+    values = [spread(seconds).map(lambda s: 1e3 * s) for seconds in in_turn(entrants, 3, pace.rounds, pace.films)]
+    return [row(("network", e.network, e.name), "ms", v) for e, v in zip(entrants, values, strict=True)]
+
+
+def in_turn(entrants: list[Contestant], warm_up: int, rounds: int, times: int) -> list[list[float]]:
+    """Return the seconds of each one's answers: `times` of them a round, after a warm-up."""
     servers = [entrant.serving() for entrant in entrants]
     for server in servers:
-        server.answer(3)
-    times: list[list[float]] = [[] for _ in entrants]
-    for _ in range(pace.rounds):
-        for server, seconds in zip(servers, times, strict=True):
-            seconds.extend(server.answer(pace.films))
+        server.answer(warm_up)
+    found: list[list[float]] = [[] for _ in entrants]
+    for _ in range(rounds):
+        for server, seconds in zip(servers, found, strict=True):
+            seconds.extend(server.answer(times))
     for server in servers:
         server.stop()
-    values = [spread(seconds).map(lambda s: 1e3 * s) for seconds in times]
-    return [row(("network", e.network, e.name), "ms", v) for e, v in zip(entrants, values, strict=True)]
+    return found
 
 
 def start(folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
@@ -197,6 +207,16 @@ def loader(folder: Path, pace: Pace) -> list[Row]:
             command = [sys.executable, str(PEERS / "png_loader.py"), kind, str(films[0].parent), str(STORE_SIDE), str(pace.passes)]
             rates[kind] += json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return [row(("loader", f"films at {STORE_SIDE}", name), "films/s", spread(rates[kind])) for kind, name in names.items()]
+
+
+def training(pace: Pace) -> list[Row]:
+    """Steps of a training on random films: ours with some of the network frozen, and a script's with nothing frozen."""
+    entrants = trainings(STORE_SIDE)
+    seconds = in_turn(entrants, 1, pace.steps, 1)
+    return [
+        row(("training", e.network, e.name), "films/s", spread([TRAINING_BATCH / s for s in taken]))
+        for e, taken in zip(entrants, seconds, strict=True)
+    ]
 
 
 def index_rows(pace: Pace) -> list[Row]:

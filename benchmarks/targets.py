@@ -45,6 +45,10 @@ def targets(report: Report) -> Iterator[Target]:
     yield Target("DenseNet-169, a folder, decode included: films/s against PyTorch and Pillow", 5, _ratio(folder, loop), least=True)
     store, png = report.row("loader", "", "osteon's store"), report.row("loader", "", "PNG decoded each pass")
     yield Target("films that reach a training: films/s against PNG decoded each pass", 20, _ratio(store, png), least=True)
+    step, script = report.row("training", "Lite0", "osteon, 3 blocks frozen"), report.row("training", "Lite0", TORCH)
+    yield Target(
+        "a training step, Lite0 at 320, 3 blocks frozen: films/s against PyTorch eager, none frozen", 2.5, _ratio(step, script), least=True
+    )
     yield from _index(report)
 
 

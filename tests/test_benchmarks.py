@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from house import ROOT
 from made_model import make_model
@@ -16,6 +17,7 @@ from osteon.lab.bench.limits import Limits
 from osteon.lab.bench.machine import describe_machine
 from osteon.lab.bench.record import Bench, figure
 from osteon.lab.bench.timing import Spread
+from osteon.lab.training.efficientnet_lite import EfficientNetLite
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import contestants
@@ -25,6 +27,7 @@ from rows import Report, Row, row
 from targets import targets
 
 PAPER, LITE = "DenseNet-169, 320", "packaged model, 384"
+TRAINED = "Lite0, 320, batch 16"
 
 
 def one(median: float) -> Spread:
@@ -43,6 +46,8 @@ def report() -> Report:
         row(("start", LITE, "osteon, empty cache"), "s", one(0.9), 200),
         row(("loader", "films at 320", "osteon's store"), "films/s", one(9000)),
         row(("loader", "films at 320", "PNG decoded each pass"), "films/s", one(300)),
+        row(("training", TRAINED, "osteon, 3 blocks frozen"), "films/s", one(18)),
+        row(("training", TRAINED, "PyTorch eager"), "films/s", one(6)),
     ]
     limits = Limits(float32_gops=100, int8_gops=400, memory_gbs=5, storage_gbs=1)
     figures = (figure(("decode", "PNG"), "ms", one(4), 2, "Pillow's decoder alone"),)
@@ -60,6 +65,7 @@ class TestTargets:
         assert found["packaged: process start to first answer, model kept"].verdict == "**missed**"
         assert found["packaged: process start to first answer, empty cache"].verdict == "met"
         assert found["films that reach a training: films/s against PNG decoded each pass"].measured == 30
+        assert found["a training step, Lite0 at 320, 3 blocks frozen: films/s against PyTorch eager, none frozen"].measured == 3
         assert found["index of 40,005 films: the whole command"].verdict == "not measured"
 
 
@@ -112,6 +118,27 @@ class TestContestants:
         all_of_them = contestants.contestants(Path("densenet.onnx"), ["int8", "float32"], 384)
         assert {c.network for c in all_of_them if c.is_ours} == {c.network for c in all_of_them}
         assert {c.script for c in all_of_them} <= {p.name for p in contestants.PEERS.iterdir()}
+
+
+class TestTraining:
+    def test_each_one_makes_steps_on_request(self) -> None:
+        for entrant in contestants.trainings(64):
+            if entrant.model in ("contiguous", "3"):
+                server = entrant.serving()
+                assert len(server.answer(2)) == 2
+                server.stop()
+
+    def test_the_script_s_network_is_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(contestants.PEERS)
+        import torch_training
+
+        theirs, ours = torch_training.Lite0().eval(), EfficientNetLite().eval()
+        for mine, given in zip(ours.parameters(), theirs.parameters(), strict=False):  # theirs has an output more
+            mine.data.copy_(given)
+        image = torch.randn(2, 3, 64, 64)
+        with torch.no_grad():
+            logit = theirs.output(ours(image)[32].mean((2, 3)))[:, 0]
+            torch.testing.assert_close(theirs(image), logit, rtol=1e-4, atol=1e-4)
 
 
 class TestSoak:

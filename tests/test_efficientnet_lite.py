@@ -108,6 +108,15 @@ def test_padding_is_tensorflows_same(kernel: int, stride: int, shape: tuple[int,
         np.testing.assert_allclose(convolution.folded(x, norm)[0, 0].numpy(), expected / np.sqrt(1 + norm.eps), atol=1e-5)
 
 
+def test_the_whole_film_s_gradient_reaches_the_head_channels_last():
+    network = EfficientNetLite()
+    seen = []
+    features = network(torch.randn(2, 3, 64, 64).contiguous(memory_format=torch.channels_last))[32]
+    features.grad_fn.register_prehook(lambda gradients: seen.append(gradients[0]))
+    features.mean((2, 3)).sum().backward()
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("side", [64, 75])
 def test_folded_evaluation_equals_the_plain_one(side: int):
     network = EfficientNetLite()

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from osteon.lab.training.depthwise import depthwise, late, pays
+
 Variant = Literal["lite0", "lite1", "lite2"]
 
 WIDTH_DEPTH: dict[Variant, tuple[float, float]] = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
@@ -34,6 +36,8 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is torch's
         """Return (n, outputs, ceil(H / stride), ceil(W / stride))."""
+        if pays(input, self.weight):
+            return depthwise(input, self.weight, self.stride[0])
         if self.stride[0] == 2:
             (top, bottom), (left, right) = (_same_padding(int(side), self.kernel_size[0]) for side in input.shape[2:])
             input = functional.pad(input, (left, right, top, bottom))  # noqa: A001
@@ -45,7 +49,7 @@ class SameConv2d(nn.Conv2d):
         half = self.kernel_size[0] // 2
         # At stride 2 an even side wants windows that start one later than a symmetric padding's. One zero more in front, and the first
         # window left out, is the same without a padded copy of the film (a tenth of its time); backward it would be slower.
-        extra = [1 - int(side) % 2 if self.stride[0] == 2 and half else 0 for side in x.shape[2:]]
+        extra = late(x, self.kernel_size[0], self.stride[0])
         y = functional.conv2d(x, weight, bias, self.stride, [half + e for e in extra], 1, self.groups)
         return y[..., extra[0] :, extra[1] :].contiguous(memory_format=torch.channels_last) if any(extra) else y
 
@@ -141,7 +145,10 @@ class EfficientNetLite(nn.Module):
 
     def head(self, x: Tensor) -> Tensor:
         """Turn the neck's stride 32 into the 1280 channels that ImageNet's classifier averaged, in [0, 6]."""
-        return _relu6(_normed(self._conv_head, self._bn1, x, self._measuring()))
+        y = _relu6(_normed(self._conv_head, self._bn1, x, self._measuring()))
+        if y.requires_grad and y.device.type == "cpu" and not torch.compiler.is_compiling():
+            y.register_hook(_channels_last)  # type: ignore[no-untyped-call]
+        return y
 
     def freeze(self, blocks: int) -> None:
         """Keep the stem and the first `blocks` blocks as they are: no gradient, BatchNorm keeps its statistics; 0 frees everything.
@@ -232,6 +239,11 @@ def _fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 def _relu6(x: Tensor) -> Tensor:
     return functional.hardtanh(x, 0.0, 6.0, inplace=True)
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    # An average over the film sends its gradient back in another order, which the normalisation below takes ten times as long to read.
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _drop_path(x: Tensor, chance: float) -> Tensor:
