@@ -151,6 +151,27 @@ class TestPackaged:
         assert load_model(str(make_model(folder / "of@me" / "m.onnx"))).card.name == "made"
 
 
+INTERRUPTED = """
+import faulthandler, gc, os, signal, sys
+from osteon.model import load_model
+faulthandler.enable()
+told = []
+signal.signal(signal.SIGINT, lambda number, frame: told.append(number))
+first, second = load_model(sys.argv[1]), load_model(sys.argv[2])
+del first
+gc.collect()
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGINT)
+assert told == [signal.SIGINT]
+"""
+
+
+def test_ctrl_c_is_heard_after_models_were_closed(tmp_path: Path) -> None:
+    files = [str(make_model(tmp_path / f"{version}.onnx", made_card(version=version))) for version in ("1.0.0", "2.0.0")]
+    subprocess.run([sys.executable, "-c", INTERRUPTED, *files], check=True, env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)})
+
+
 class TestCache:
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

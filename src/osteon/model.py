@@ -21,7 +21,7 @@ from osteon import __version__
 from osteon.cache import read_entry, write_entry
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
-from osteon.network import EXPORT_AGAIN, RUNTIME, compile_network, open_network, openvino_runtime, read_content, refusal
+from osteon.network import EXPORT_AGAIN, RUNTIME, compile_network, engine, open_network, openvino_runtime, read_content, refusal
 from osteon.precision import in_precision
 from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, pool_evidence, study_prediction
 from osteon.scope import INVERTED, blank, novel, undeclared
@@ -151,7 +151,7 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto") -> Mo
     source = _packaged("") if path is None else _source(path)
     name = str(path or source.name)
     content = read_content(source, name)
-    core = openvino_runtime().Core()
+    core = engine()
     key = _key(core, content, precision)
     kept = read_entry(key)
     if kept is not None and (model := _unpacked(core, kept)) is not None:

@@ -6,6 +6,7 @@ is wrong.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def open_network(content: bytes, name: str) -> tuple[Card, openvino.Model]:
         ModelFileError: it cannot be read, or breaks the contract; the message begins with `name`.
     """
     try:
-        network = openvino_runtime().Core().read_model(content, b"")
+        network = engine().read_model(content, b"")
     except RuntimeError as fault:
         raise ModelFileError(f"{name}: no ONNX model can be read from it. Copy it again, or name another.") from fault
     card = _card(network, name)
@@ -69,7 +70,18 @@ def open_network(content: bytes, name: str) -> tuple[Card, openvino.Model]:
 
 def compile_network(network: openvino.Model) -> openvino.CompiledModel:
     """Compile a network for this machine's processor, as every film is read."""
-    return openvino_runtime().Core().compile_model(network, "CPU", RUNTIME)
+    return engine().compile_model(network, "CPU", RUNTIME)
+
+
+@functools.cache
+def engine() -> openvino.Core:
+    """Return OpenVINO's core, the only one of this process, which lives as long as the process does.
+
+    Each core that opens the processor gives the thread another stack for signal handlers, and takes it away when it goes. Of two that go
+    in the order in which they came, the second puts back the stack of the first, which is no longer there: the next Ctrl-C is then a
+    segmentation fault (OpenVINO 2026.4).
+    """
+    return openvino_runtime().Core()
 
 
 def openvino_runtime() -> ModuleType:

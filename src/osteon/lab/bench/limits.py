@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from osteon.lab.bench.timing import timed
-from osteon.network import openvino_runtime
+from osteon.network import compile_network, openvino_runtime
 from osteon.precision import Precision
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ def _matrix_gops(rounds: int) -> float:
 
 def _convolution_gops(shape: tuple[int, int, int], rounds: int, *, int8: bool) -> float:
     channels, side, kernel = shape
-    compiled = (
-        openvino_runtime()
-        .Core()
-        .compile_model(_convolution(shape, int8=int8), "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
-    )
+    compiled = compile_network(_convolution(shape, int8=int8))
     request = compiled.create_infer_request()
     request.get_tensor(compiled.input(0)).data[:] = np.random.default_rng(0).random((1, channels, side, side), np.float32)
     return float(2 * (channels * kernel * side) ** 2 / min(timed(request.infer, rounds, warm_up=2)) / 1e9)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from osteon.errors import ModelFileError
-from osteon.network import openvino_runtime
+from osteon.network import engine
 
 if TYPE_CHECKING:
     import openvino
@@ -33,7 +33,7 @@ def work_of(model: Path) -> Work:
         ModelFileError: no ONNX model can be read from it.
     """
     try:
-        network = openvino_runtime().Core().read_model(model.read_bytes(), b"")
+        network = engine().read_model(model.read_bytes(), b"")
         sides = [side.get_length() for side in list(network.input(0).get_partial_shape())[1:]]
         network.reshape([1, *sides])
     except (OSError, RuntimeError) as fault:
