@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from msgspec import Struct
@@ -43,14 +44,4 @@ class Report(Struct, frozen=True, kw_only=True):
 def row(place: tuple[Section, str, str], unit: str, values: Spread, peak_mb: float = 0.0) -> Row:
     """Return a row of measured values; `place` is section, network and name."""
     section, network, name = place
-    return Row(
-        section=section,
-        network=network,
-        name=name,
-        unit=unit,
-        median=values.median,
-        low=values.low,
-        high=values.high,
-        n=values.n,
-        peak_mb=peak_mb,
-    )
+    return Row(section=section, network=network, name=name, unit=unit, peak_mb=peak_mb, **asdict(values))

@@ -11,6 +11,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
+from command_line import Run, Typed
+
 IN_CI = os.environ.get("CI") == "true"
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -26,6 +28,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real radiographs are not here: {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line."""
+    return Run(monkeypatch, capsys)
+
+
+@pytest.fixture
+def osteon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """The command line in a folder of its own."""
+    return Typed(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session", autouse=True)

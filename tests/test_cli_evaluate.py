@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -10,36 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from command_line import Typed
 from made_index import made_index
 from made_model import made_card, make_model
 from made_predictions import made_films, made_predictions
 from osteon.card import DataSource
-from osteon.cli import main
 from osteon.lab.evaluation_folder import predictions_of, read_evaluation
 from osteon.lab.scoring import Predictions, write_predictions
 from osteon.model import load_model
-
-
-class Typed:
-    """Runs the command line as `main` does, in a folder of its own."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.patch, self.capsys = folder, monkeypatch, capsys
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("COLUMNS", "200")
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        """Return exit status, standard output and standard error."""
-        self.patch.setattr(sys, "argv", ["osteon", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = self.capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-
-@pytest.fixture
-def osteon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return Typed(tmp_path, monkeypatch, capsys)
 
 
 def table(name: str, films: pl.DataFrame | None = None, noise: float = 0, **origin: object) -> None:

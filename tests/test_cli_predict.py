@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +16,16 @@ import pytest
 from PIL import Image
 
 import osteon
+from command_line import Run
 from made_model import made_card, make_model
 from osteon.card import Calibration, DataSource, Decision, Metric
-from osteon.cli import main
 from osteon.film import prepare
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = made_card(64, calibration=Calibration(slope=0.5, intercept=-0.5), decision=Decision(threshold=0.3, doubt_from=0.2, doubt_to=0.6))
     return make_model(tmp_path_factory.mktemp("model") / "made.onnx", card, "brightness")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["osteon", *(str(a) for a in arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return run
 
 
 def draw(path: Path, level: float = 0.5, shape: tuple[int, int] = (80, 100)) -> Path:

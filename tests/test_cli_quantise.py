@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
+from command_line import Typed
 from made_index import made_index
 from made_network import make_network
 from osteon.card import INT8_LIMITS
-from osteon.cli import main
 
 SPLITS = {"train": 30, "tune": 30, "valid": 30}
-
-
-class Typed:
-    """Runs the command line as `main` does, in a folder of its own."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.patch, self.capsys = folder, monkeypatch, capsys
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("COLUMNS", "200")
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        """Return exit status, standard output and standard error."""
-        self.patch.setattr(sys, "argv", ["osteon", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = self.capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-
-@pytest.fixture
-def osteon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return Typed(tmp_path, monkeypatch, capsys)
 
 
 def test_quantise_then_card_then_predict(osteon: Typed) -> None:

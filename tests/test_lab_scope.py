@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from onnx import TensorProto, helper
 from PIL import Image
 from scipy.spatial.distance import mahalanobis
 
+from command_line import Typed
 from made_model import made_card, make_model
-from osteon.cli import main
 from osteon.errors import MeasurementError, ModelFileError
 from osteon.film import read_film
 from osteon.lab.scope.density import fit_density
@@ -205,7 +204,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestGuarding:
     def test_from_an_index_to_a_model_that_refuses(
-        self, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, osteon: Typed
     ) -> None:
         monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr("osteon.lab.scope.guarding.PICTURES", 20)
@@ -215,10 +214,8 @@ class TestGuarding:
             Image.fromarray(np.uint8(grey * 255)).save(tmp_path / f"photographs/{i}.png")
         (tmp_path / "photographs/notes.txt").write_text("no picture")
         arguments = ["guard", "--index", index, "--model", file, "-o", tmp_path / "g.onnx", "--foreign", tmp_path / "photographs"]
-        monkeypatch.setattr(sys, "argv", ["osteon", *(str(a) for a in arguments), "--part", "hand", "--part", "XR_LEG"])
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert not end.value.code
+        status, out, _ = osteon(*arguments, "--part", "hand", "--part", "XR_LEG")
+        assert status == 0
         model = load_model(tmp_path / "g.onnx")
         scope = model.card.scope
         assert scope is not None
@@ -231,7 +228,7 @@ class TestGuarding:
         assert {"inverted films of valid", "HAND, left out", "LEG, left out", "photographs", *KINDS} <= set(told)
         assert told["photographs"].note == "1 files were refused when they were read"
         assert told["inverted films of valid"].refused >= 100
-        assert "films of valid" in capsys.readouterr().out
+        assert "films of valid" in out
         assert model.predict([read_film(index.parent / "3.png")]).probability is not None
         negative = tmp_path / "negative.png"
         Image.fromarray(255 - limb(3)).save(negative)
@@ -252,11 +249,7 @@ class TestGuarding:
         with pytest.raises(MeasurementError, match=named):
             add_guard(make_model(tmp_path / "m.onnx"), pl.read_parquet(index), plan)
 
-    def test_a_split_of_the_fit_is_not_measured_on(
-        self, index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(sys, "argv", ["osteon", "guard", "--index", str(index), "-o", "g.onnx", "--measure", "train"])
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert end.value.code == 64
-        assert "is a split of the fit" in capsys.readouterr().err
+    def test_a_split_of_the_fit_is_not_measured_on(self, index: Path, osteon: Typed) -> None:
+        status, _, error = osteon("guard", "--index", index, "-o", "g.onnx", "--measure", "train")
+        assert status == 64
+        assert "is a split of the fit" in error

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from osteon.cli import app
-
-if TYPE_CHECKING:
-    from osteon.card import Int8
 
 
 @app.command()
@@ -31,22 +28,11 @@ def quantise(
     and 1 % of the peaks of evidence in a box, `osteon predict` takes them.
     """
     from osteon.cli.progress import counting_bar
+    from osteon.cli.show_card import show_int8
     from osteon.lab.quantisation import Plan, quantise_file
 
     plan = Plan(calibrate_on=calibrate_on, hold=hold, report=tuple(report or ()), films=films, seed=seed)
     with counting_bar("rank layers") as progress:
         card = quantise_file(model, index, out, plan, progress)
-    assert card.int8 is not None
-    _show(card.int8, f"{out}: {card.reference}, {out.stat().st_size / 1e6:.1f} MB")
-
-
-def _show(int8: Int8, title: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from osteon.cli.show_card import int8_costs, int8_summary
-
-    console = Console(highlight=False)
-    console.print(Text(title, "bold"))
-    console.print(Text(int8_summary(int8)))
-    console.print(int8_costs(int8))
+    typer.echo(f"{out}: {card.reference}, {out.stat().st_size / 1e6:.1f} MB")
+    show_int8(card)

@@ -15,8 +15,8 @@ in per cent, that hold the true value where 45 % / 15 % of the studies are abnor
 The last is `interval`: that of a share of n things, with n such that the share's standard error is the bootstrap's (Korn and Graubard,
 Survey Methodology 24, 1998), and with Student's t on the patients that inform the figure. Its form is Wilson's score interval, and for
 AUROC and average precision the interval that is symmetric in log-odds. It stays inside the bounds, has a width where all resamples agree,
-as with no error among 12 films, and holds the truth in 93 to 97 % of the sets for every figure and population tried, but for
-the calibration error (89 to 95 %, `gap_interval`).
+as with no error among 12 films. It, and the calibration error's own (`gap_interval`, 94.9 to 96.5), hold the truth in 93 to 97 % of the
+sets for every figure and population tried.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ SCALES = {"kappa": Scale(low=-1.0), "auroc": Scale(logit=True), "average precisi
 _ROWS = 250  # resamples at once: (250, 3197) float64 stays within a processor's cache
 _TAIL = 0.025
 _UNDEFINED_SHARE = 0.5
+_BIN_NOISE = 1.08  # a bin of few films, whose labels agree, shows less noise than it has
 _NO_VARIANCE = 1e-12  # rounding alone gives less
 
 
@@ -157,9 +158,10 @@ def gap_interval(gaps: Floats, replicates: Floats, clusters: int) -> tuple[float
     """Return the 95 % interval of a sum of absolute gaps, such as the expected calibration error, by test inversion.
 
     Noise makes every |gap| larger, so resamples scatter about a value that is itself too large, and their quantiles miss the truth (29 % of
-    percentile intervals hold it in the first population above, of these 89). Here the true gaps are taken as c times the
-    seen ones, and the interval holds each c for which the seen sum lies between the 2.5 % and the 97.5 % quantile of sums of c times
-    the gaps plus the resamples' noise (Carpenter, J R Stat Soc B 61, 1999); c = 0 is a perfectly calibrated model.
+    percentile intervals hold it in the first population above). Here the true gaps are taken to have a shape, and the interval holds each
+    size of it for which the seen sum lies between the 2.5 % and the 97.5 % quantile of the sums of true gaps plus the resamples' noise
+    (Carpenter, J R Stat Soc B 61, 1999); size 0 is a perfectly calibrated model. The shape is not known, and so both of two are held:
+    the gaps as they are seen, and gaps as large as each one's noise.
 
     Args:
         gaps: (k,) as seen.
@@ -171,20 +173,22 @@ def gap_interval(gaps: Floats, replicates: Floats, clusters: int) -> tuple[float
     """
     if clusters < LEAST_CLUSTERS:
         return None
-    seen = float(np.abs(gaps).sum())
     noise = replicates[~np.isnan(replicates).any(axis=1)]
-    noise = noise - noise.mean(axis=0)
-    return seen * _scale(gaps, noise, 1 - _TAIL), min(1.0, seen * _scale(gaps, noise, _TAIL))
-
-
-def _scale(gaps: Floats, noise: Floats, tail: float) -> float:
-    """Return the c at which the seen sum is the `tail` quantile of the noisy sums, by bisection; 0 where even c = 0 gives more."""
+    student = float(stats.t.ppf(1 - _TAIL, clusters - 1) / stats.norm.ppf(1 - _TAIL)) * math.sqrt(clusters / (clusters - 1))
+    noise = (noise - noise.mean(axis=0)) * student * _BIN_NOISE
     seen = float(np.abs(gaps).sum())
+    shapes = [shape / np.abs(shape).sum() for shape in (gaps, np.copysign(noise.std(axis=0), gaps)) if shape.any()]
+    ends = [[_size(seen, shape, noise, tail) for tail in (1 - _TAIL, _TAIL)] for shape in shapes] or [[0.0, 0.0]]
+    return min(low for low, _ in ends), min(1.0, max(high for _, high in ends))
 
-    def below(c: float) -> bool:
-        return float(np.quantile(np.abs(noise + c * gaps).sum(axis=1), tail)) < seen
 
-    low, high = 0.0, 4.0
+def _size(seen: float, shape: Floats, noise: Floats, tail: float) -> float:
+    """Return the sum of true gaps of this shape (its own sum is 1) that makes the seen sum the `tail` quantile of noisy ones, or 0."""
+
+    def below(size: float) -> bool:
+        return float(np.quantile(np.abs(noise + size * shape).sum(axis=1), tail)) < seen
+
+    low, high = 0.0, 4 * seen
     if not below(low):
         return 0.0
     for _ in range(16):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 import msgspec
@@ -66,10 +67,7 @@ def figure(name: tuple[Part, str], unit: Unit, values: Spread, limit: float | No
         part=part,
         name=what,
         unit=unit,
-        median=values.median,
-        low=values.low,
-        high=values.high,
-        n=values.n,
+        **asdict(values),
         limit=limit,
         limit_is=limit_is if limit else "",
     )

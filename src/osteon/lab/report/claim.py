@@ -24,8 +24,8 @@ from osteon.lab.report.learning import (
     selection_in_words,
 )
 from osteon.lab.report.material import Material
-from osteon.lab.report.model_card import frame_in_words
 from osteon.lab.report.outcome import cell, figure_name
+from osteon.wording import frame_in_words
 
 Said = tuple[str, tuple[Origin, ...], bool]
 """What the record says to an item, what made it, and whether that is all that the item asks."""

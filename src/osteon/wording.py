@@ -1,0 +1,97 @@
+"""A model's card in words, the same on the terminal and in a report: what it is, what its guard refuses, what 8 bits cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from osteon.card import Calibration, Card, Decision, Frame, Int8, Pooling, Scope
+
+GUARD_HEADER = ("guard, measured on", "films", "out of scope", "share", "95 % interval", "remark")
+INT8_HEADER = ("8 bits, measured on", "films", "AUROC float32", "AUROC 8 bits", "decisions changed", "peaks in a box", "lost", "logit rms")
+
+
+def facts(card: Card) -> dict[str, str]:
+    """Return the card's facts by their name; "" where it does not state one."""
+    return {
+        "intended use": card.intended_use,
+        "limits": card.limits,
+        "network": card.network,
+        "recipe": card.recipe,
+        "study types": ", ".join(card.study_types),
+        "a film becomes": frame_in_words(card.frame),
+        "evidence pooled by": _pooling(card.pooling),
+        "films pooled by": card.study_pooling,
+        "calibration": _calibration(card.calibration),
+        "decision": _decision(card.decision),
+        "guard": guard(card),
+        "8 bits": eight_bits(card.int8),
+        "licence": card.licence,
+        "made": " ".join(part for part in (card.created, f"from commit {card.code_commit}" if card.code_commit else "") if part),
+    }
+
+
+def frame_in_words(frame: Frame) -> str:
+    """Return how a film becomes the network's input.
+
+    >>> from osteon.card import Frame
+    >>> frame_in_words(Frame(size=320, aspect="stretch"))
+    'the whole film, stretched to a square of 320 x 320 pixels by antialiased bilinear scaling; grey, 8 bits, bone bright'
+    """
+    cut = "the film cut to its exposed part" if frame.crop == "exposed" else "the whole film"
+    shape = "scaled with its shape kept and padded with black to" if frame.aspect == "pad" else "stretched to"
+    square = f"a square of {frame.size} x {frame.size} pixels by antialiased {frame.interpolation} scaling"
+    return f"{cut}, {shape} {square}; grey, 8 bits, bone bright"
+
+
+def guard(card: Card) -> str:
+    """Return what the guard refuses, or that there is none."""
+    scope = card.scope
+    if scope is None:
+        return "none: of a film unlike those it was trained on the model gives a number all the same"
+    return f"novelty above {scope.threshold:.3g} is out of scope ({scope.rule}, on {scope.split}); it knows {', '.join(card.body_parts)}"
+
+
+def guard_rows(scope: Scope) -> list[tuple[str, ...]]:
+    """Return what the guard was measured on, under `GUARD_HEADER`."""
+    rows: list[tuple[str, ...]] = []
+    for r in scope.measured:
+        ends = "" if r.low is None or r.high is None else f"{r.low:.3f} to {r.high:.3f}"
+        remark = "; ".join(part for part in ("" if r.foreign else "these are false refusals", r.note) if part)
+        rows.append((r.kind, f"{r.films:,}", f"{r.refused:,}", f"{r.refused / max(r.films, 1):.3f}", ends, remark))
+    return rows
+
+
+def eight_bits(int8: Int8 | None) -> str:
+    """Return how the 8-bit form was made, and whether it is the default, in a line."""
+    if int8 is None:
+        return "none: the file computes in float32"
+    kept = f", {int8.kept} left in float32 for their cost on {int8.held}" if int8.kept else ""
+    default = "the default" if int8.fits else "taken only with --precision int8"
+    return f"{default}: {int8.layers} layers{kept}; ranges from {int8.films} films of {int8.calibrated_on} ({int8.made_with})"
+
+
+def int8_rows(int8: Int8) -> list[tuple[str, ...]]:
+    """Return what 8 bits cost on each split, under `INT8_HEADER`."""
+    rows = []
+    for c in int8.costs:
+        areas = ("-" if area is None else f"{area:.4f}" for area in (c.auroc_float32, c.auroc))
+        changed = f"{c.changed:,} ({c.changed / c.films:.2%})"
+        rows.append((c.split, f"{c.films:,}", *areas, changed, f"{c.pointed:,}", f"{c.lost:,}", f"{c.shift:.3f}"))
+    return rows
+
+
+def _pooling(pooling: Pooling) -> str:
+    sharpness = f", sharpness {pooling.sharpness:g}" if pooling.kind == "logsumexp" else ""
+    return f"{pooling.kind}{sharpness}, bias {pooling.bias:.4g}"
+
+
+def _calibration(c: Calibration) -> str:
+    if c.kind == "isotonic":
+        return f"isotonic, {len(c.logits)} knots, fitted on {c.split}"
+    return f"slope {c.slope:.4g}, intercept {c.intercept:.4g}, fitted on {c.split}" if c.split else "none: the network's own probability"
+
+
+def _decision(d: Decision) -> str:
+    levels = f"yes from {d.doubt_to:.3g}, no below {d.doubt_from:.3g}; abnormal from {d.threshold:.3g}"
+    return f"{levels} ({d.rule}{f', on {d.split}' if d.split else ''})"
