@@ -219,7 +219,7 @@ class TestGuarding:
         model = load_model(tmp_path / "g.onnx")
         scope = model.card.scope
         assert scope is not None
-        assert (scope.fitted_on, scope.body_parts) == ("train, tune", ("HAND", "LEG"))
+        assert (scope.split, scope.body_parts) == ("train, tune", ("HAND", "LEG"))
         told = {r.kind: r for r in scope.measured}
         held = told["films of valid"]
         assert (held.films, held.foreign) == (110, False)

@@ -37,7 +37,7 @@ def test_guard_and_8_bits_with_their_costs(tmp_path: Path) -> None:
         Refusals(kind="chest films", films=20, refused=19, foreign=True),
         Refusals(kind="valid", films=36, refused=0, foreign=False, low=0, high=0.1),
     )
-    scope = Scope(threshold=1.5, fitted_on="train", split="tune", rule="2 % of tune", measured=refusals)
+    scope = Scope(threshold=1.5, split="tune", rule="2 % of tune", measured=refusals)
     cost = Int8Cost(split="valid", films=36, changed=1, pointed=10, lost=0, auroc_float32=0.91, auroc=0.9)
     eight = Int8(calibrated_on="train", films=12, held="tune", layers=40, kept=2, costs=(cost,))
     model = copy(told.model)

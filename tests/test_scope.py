@@ -14,7 +14,7 @@ from osteon.prediction import FilmPrediction, study_prediction
 from osteon.regions import MURA_STUDY_TYPES, study_type
 from osteon.scope import blank, novel, undeclared
 
-SCOPE = Scope(threshold=1.5, fitted_on="train", split="tune", rule="1 % of the films")
+SCOPE = Scope(threshold=1.5, split="tune", rule="1 % of the films")
 
 
 class TestDeclaredBodyPart:

@@ -124,13 +124,11 @@ class Refusals(Struct, frozen=True, kw_only=True):
 class Scope(Struct, frozen=True, kw_only=True):
     """Which films the model answers for.
 
-    A film whose `novelty`, the file's third output, lies above `threshold` is out of scope: it is unlike the films of split
-    `fitted_on`. The threshold was chosen by `rule` on `split`. `body_parts` are those that a film may declare, the card's study types if
-    none are named.
+    A film whose `novelty`, the file's third output, lies above `threshold` is out of scope: it is unlike the films of `split`, on which
+    the threshold was chosen by `rule`. `body_parts` are those that a film may declare, the card's study types if none are named.
     """
 
     threshold: Annotated[float, Meta(gt=0)]
-    fitted_on: str
     split: str
     rule: str
     body_parts: tuple[str, ...] = ()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from osteon.lab.demo_folder import Demo, DemoRecord
 from osteon.lab.evaluation import ALL, Evaluation
 from osteon.lab.evaluation_folder import PREDICTIONS, read_evaluation
 from osteon.lab.index import read_index, read_report
+from osteon.lab.pages import environment, picture_address, template_text, write_whole
 from osteon.lab.phantom.png import encode_png
 from osteon.lab.scoring import read_predictions
 from osteon.lab.training.run import Pass, RunFolder
@@ -88,7 +87,9 @@ def write_page(demo: Demo, record: DemoRecord) -> None:
         card=model.card,
         evaluation=evaluation,
         notes=(*record.notes, *evaluation.notes),
-        figures=[(_address((demo.evaluation / f).read_bytes()), alt) for f, alt in FIGURES.items() if (demo.evaluation / f).is_file()],
+        figures=[
+            (picture_address((demo.evaluation / f).read_bytes()), alt) for f, alt in FIGURES.items() if (demo.evaluation / f).is_file()
+        ],
         table=_table(evaluation),
         headline={level: evaluation.find(level, ALL, "auroc") for level in ("study", "film")},
         pointing=[evaluation.find("film", ALL, name) for name in _pointing(evaluation)],
@@ -97,15 +98,13 @@ def write_page(demo: Demo, record: DemoRecord) -> None:
         packaged=_packaged(),
         size=demo.model.stat().st_size,
     )
-    part = demo.page.with_suffix(".part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(demo.page)
+    write_whole(demo.page, page)
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"figure": figure, "interval": interval, "clock": clock}
-    return environment.from_string(resources.files("osteon.lab").joinpath("page.html.jinja").read_text(encoding="utf-8"))
+    made = environment()
+    made.filters |= {"figure": figure, "interval": interval, "clock": clock}
+    return made.from_string(template_text("osteon.lab", "page.html.jinja"))
 
 
 def figure(metric: Metric | None) -> str:
@@ -184,7 +183,9 @@ def _answer(model: Model, row: dict[str, Any], verdict: str, right: bool) -> Ans
     what = row["finding"] if row["label"] == 1 else "normal"
     name = f"{row['study_type'].lower()}, {what}"
     said = f"probability {told.probability:.2f}: {told.level}"
-    heat = Picture(_address(encode_png(drawn)), width, height, _boxes(row, width, height), said, f"the same film with the evidence: {said}")
+    heat = Picture(
+        picture_address(encode_png(drawn)), width, height, _boxes(row, width, height), said, f"the same film with the evidence: {said}"
+    )
     return Answer(_picture(row, _grey(row), name), heat, verdict, right)
 
 
@@ -194,14 +195,14 @@ def _legend(model: Model, scored: pl.DataFrame) -> str:
     drawn = overlay(film, model.predict_film(film), model.card)[film.pixels.shape[0] :]
     # The film's own probability stands above the bar, the model's name below it: the page says both elsewhere.
     top, bottom = (round(share * len(drawn)) for share in BAR)
-    return _address(encode_png(np.ascontiguousarray(drawn[top:bottom])))
+    return picture_address(encode_png(np.ascontiguousarray(drawn[top:bottom])))
 
 
 def _picture(row: dict[str, Any], pixels: NDArray[np.uint8], caption: str) -> Picture:
     height, width = pixels.shape[:2]
     boxes = _boxes(row, width, height)
     alt = f"made radiograph, {caption}" + (", a box around the finding" if boxes else "")
-    return Picture(_address(encode_png(pixels)), width, height, boxes, caption, alt)
+    return Picture(picture_address(encode_png(pixels)), width, height, boxes, caption, alt)
 
 
 def _boxes(row: dict[str, Any], width: int, height: int) -> tuple[tuple[float, float, float, float], ...]:
@@ -214,10 +215,6 @@ def _grey(row: dict[str, Any]) -> NDArray[np.uint8]:
 
 def _file(row: dict[str, Any]) -> Path:
     return Path(str(row["root"]), str(row["path"]))
-
-
-def _address(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _table(evaluation: Evaluation) -> list[tuple[str, Metric | None, Metric | None]]:

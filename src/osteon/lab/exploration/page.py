@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, StrictUndefined
 
 from osteon.lab.exploration.notes import notes
 from osteon.lab.exploration.records import ALL, COUNTS, FAULTS, FILMS, SHORTCUTS, Exploration, Figure
+from osteon.lab.pages import environment, picture_address, template_text, write_whole
 
 SECTIONS = {
     COUNTS: "Patients, studies, films",
@@ -54,14 +51,14 @@ class Table:
 
 def write_page(e: Exploration, folder: Path) -> Path:
     """Write `exploration.html` with the figures of a folder inside it."""
-    template = resources.files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pictures = {figure.file: base64.b64encode((folder / figure.file).read_bytes()).decode() for figure in e.figures}
-    text = environment.from_string(template).render(
-        e=e, notes=notes(e), sections=SECTIONS, tables=tables(e), figures=_by_section(e.figures), pictures=pictures
+    pictures = {figure.file: picture_address((folder / figure.file).read_bytes()) for figure in e.figures}
+    text = (
+        environment()
+        .from_string(template_text(__package__, "page.html.jinja"))
+        .render(e=e, notes=notes(e), sections=SECTIONS, tables=tables(e), figures=_by_section(e.figures), pictures=pictures)
     )
     path = folder / "exploration.html"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     return path
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from osteon import __version__
 from osteon.errors import UsageError
+from osteon.lab.pages import write_whole
 from osteon.lab.report.claim import claim_section
 from osteon.lab.report.data_card import data_section
 from osteon.lab.report.document import Report, Text
@@ -48,8 +48,8 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
         measured = supply_evaluation(request, record, model, watch)
         watch("write", 0, 1)
         report = _report(read_material(request, run, model, measured), figures)
-        _write(request.out / HTML, html(report))
-        _write(request.out / MARKDOWN, markdown(report, request.out))
+        write_whole(request.out / HTML, html(report))
+        write_whole(request.out / MARKDOWN, markdown(report, request.out))
     except OSError as fault:
         raise UsageError(
             f"{request.out}: the report cannot be written ({fault.strerror}). Make room, or name another folder with -o."
@@ -79,13 +79,3 @@ def _report(m: Material, figures: Path) -> Report:
         origins=m.origins.all(),
         osteon=__version__,
     )
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
+from osteon.lab.pages import environment, picture_address, template_text
 from osteon.lab.report.document import Block, Gap, Picture, Report, Table, Text
 
 KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
@@ -18,12 +15,11 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 
 def html(report: Report) -> str:
     """Return the page."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"address": _address, "grouped": _grouped, "unbroken": _unbroken}
+    made = environment()
+    made.filters |= {"address": _address, "grouped": _grouped, "unbroken": _unbroken}
     for name, kind in (("picture", Picture), ("text", Text), ("gap", Gap), ("table", Table)):
-        environment.tests[name] = lambda block, kind=kind: isinstance(block, kind)
-    template = resources.files(__package__).joinpath("report.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(template).render(report=report)
+        made.tests[name] = lambda block, kind=kind: isinstance(block, kind)
+    return made.from_string(template_text(__package__, "report.html.jinja")).render(report=report)
 
 
 def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
@@ -32,7 +28,7 @@ def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
 
 
 def _address(file: Path) -> str:
-    return f"data:{KINDS[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
+    return picture_address(file.read_bytes(), KINDS[file.suffix])
 
 
 def _unbroken(value: str) -> str:

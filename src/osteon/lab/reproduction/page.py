@@ -15,6 +15,7 @@ from osteon.lab.evaluation import ALL, MACRO, Evaluation
 from osteon.lab.evaluation_folder import plan_for, predictions_of, read_evaluation
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.layouts import mura
+from osteon.lab.pages import write_whole
 from osteon.lab.reproduction.folder import Reproduction
 from osteon.lab.reproduction.rehearsal import Cost, in_words
 from osteon.model import load_model
@@ -35,9 +36,7 @@ def write_page(here: Reproduction, _: Callable[[int, int, str], None]) -> list[s
     parts = (_head, _overall, _by_type, _gain, _departures, _origin)
     text = "\n\n".join("\n".join(part(here, found)) for part in parts)
     try:
-        part = here.page.with_suffix(".part")
-        part.write_text(text.rstrip() + "\n", encoding="utf-8")
-        part.replace(here.page)
+        write_whole(here.page, text.rstrip() + "\n")
     except OSError as fault:
         raise UsageError(f"{here.page}: cannot be written ({fault.strerror}). Make room and give the same command again.") from fault
     return []

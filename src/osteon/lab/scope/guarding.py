@@ -92,7 +92,7 @@ def add_guard(
     ]
     splits = ", ".join(plan.splits)
     rule = f"{plan.aim:.2%} of the films, and of varied copies, cross-fitted over {FOLDS} parts of the patients"
-    scope = Scope(threshold=fit.threshold, fitted_on=splits, split=splits, rule=rule, body_parts=plan.body_parts, measured=tuple(measured))
+    scope = Scope(threshold=fit.threshold, split=splits, rule=rule, body_parts=plan.body_parts, measured=tuple(measured))
     guarded, card = with_guard(model, fit), msgspec.structs.replace(card, scope=scope)
     _check(_opened(guarded, card), fit, held.pixels[:8], seen.values[:8])
     return guarded, card

@@ -1,0 +1,40 @@
+"""What the lab's pages share: templates, pictures inside the page, so that it needs no network, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+
+def environment() -> Environment:
+    """Return where templates are made: everything is escaped, and a name that is not known is an error."""
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def template_text(package: str, name: str) -> str:
+    """Return a template that stands beside a package's modules."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def picture_address(content: bytes, kind: str = "image/png") -> str:
+    """Return a picture as an address that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text; stopped at any moment, the file is whole or as it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
