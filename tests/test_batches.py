@@ -1,8 +1,7 @@
-"""Which films a batch holds, the paper's weights by hand, warps within their ranges, and boxes that go where their pixels go."""
+"""Which films a batch holds, the paper's weights by hand, and boxes that go where their pixels go."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import msgspec
@@ -18,11 +17,10 @@ from made_index import made_films
 from osteon.card import Frame
 from osteon.errors import EmptyDataset
 from osteon.lab.store import FilmStore, open_store
-from osteon.lab.training.batches import Batch, Draw, TrainingFilms, class_weights, evidence_targets, vary, warps
-from osteon.lab.training.recipe import OSTEON, PAPER, Augmentation, Recipe
+from osteon.lab.training.batches import Batch, Draw, TrainingFilms, class_weights, evidence_targets
+from osteon.lab.training.recipe import OSTEON, PAPER, Augmentation
+from osteon.lab.training.variation import vary, warps
 
-MANY = 2000
-NOTHING = Augmentation()
 EVERYTHING = Augmentation(
     rotation=30, scale=0.3, shift=0.1, flip=0.5, flip_vertical=0.5, contrast=0.3, brightness=0.2, gamma=0.3, erase=0.5
 )
@@ -140,117 +138,6 @@ def test_the_loss_that_is_plain_weighs_nothing(store: FilmStore) -> None:
     assert (TrainingFilms(store, OSTEON, store.films).weight == 1).all()
 
 
-# Random numbers
-
-
-def test_a_film_s_numbers_do_not_depend_on_how_many_processes_share_the_batch() -> None:
-    image = torch.randint(0, 256, (6, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-    def varied(mine: slice) -> tuple[Tensor, Tensor]:
-        numbers = draw(3, 6, mine)
-        theta = warps(EVERYTHING, numbers)
-        return theta, vary(image[mine], theta, EVERYTHING, numbers)
-
-    theta, whole = varied(slice(0, 6))
-    parts = [varied(slice(i, i + 2)) for i in (0, 2, 4)]
-    assert torch.equal(torch.cat([p[0] for p in parts]), theta)
-    assert torch.equal(torch.cat([p[1] for p in parts]), whole)
-
-
-# Warps
-
-
-def test_no_augmentation_changes_nothing() -> None:
-    image = torch.randint(0, 256, (3, 320, 320), dtype=torch.uint8)
-    numbers = draw(0, 3)
-    theta = warps(NOTHING, numbers)
-    assert torch.equal(theta, torch.eye(2, 3).expand(3, 2, 3))
-    out = vary(image, theta, NOTHING, numbers)
-    assert out.dtype == torch.float32 and torch.equal(out, image.float())
-
-
-def test_warps_keep_to_their_ranges_and_use_them() -> None:
-    a = Augmentation(rotation=30, scale=0.2, shift=0.1)
-    theta = warps(a, draw(1, MANY)).double().numpy()
-    angle, size = np.degrees(np.arctan2(theta[:, 1, 0], theta[:, 0, 0])), 1 / np.linalg.norm(theta[:, 0, :2], axis=1)
-    for values, low, high in ((angle, -30, 30), (size, 0.8, 1.2), (theta[:, 0, 2], -0.2, 0.2), (theta[:, 1, 2], -0.2, 0.2)):
-        slack = (high - low) * 0.01
-        assert low - 1e-4 <= values.min() < low + slack and high - slack < values.max() <= high + 1e-4
-        assert abs(values.mean() - (low + high) / 2) < slack * 4
-    # Turned and scaled, never sheared, and with neither flip never mirrored.
-    linear = theta[:, :, :2] * size[:, None, None]
-    np.testing.assert_allclose(linear @ linear.transpose(0, 2, 1), np.broadcast_to(np.eye(2), (MANY, 2, 2)), atol=1e-5)
-    assert (np.linalg.det(linear) > 0).all()
-
-
-@pytest.mark.parametrize(("a", "column"), [(Augmentation(flip=0.3), 0), (Augmentation(flip_vertical=0.3), 1)])
-def test_films_are_mirrored_as_often_as_asked(a: Augmentation, column: int) -> None:
-    theta = warps(a, draw(2, MANY))
-    mirrored = theta[:, column, column] < 0
-    assert (theta[:, 1 - column, 1 - column] == 1).all()
-    assert abs(mirrored.float().mean() - 0.3) < 3 * math.sqrt(0.3 * 0.7 / MANY)
-
-
-def one(theta: list[list[float]], image: Tensor) -> Tensor:
-    """The film warped, with grey values as they are; rotation says only that there is a warp."""
-    return vary(image, torch.tensor([theta], dtype=torch.float32), Augmentation(rotation=1), draw(0, 1))
-
-
-def test_a_mirrored_film_is_mirrored_exactly() -> None:
-    image = torch.randint(0, 256, (1, 32, 32), dtype=torch.uint8)
-    torch.testing.assert_close(one([[-1, 0, 0], [0, 1, 0]], image), image.float().flip(2), atol=0.01, rtol=0)
-    torch.testing.assert_close(one([[1, 0, 0], [0, -1, 0]], image), image.float().flip(1), atol=0.01, rtol=0)
-
-
-def test_a_quarter_turn_and_a_shift_by_whole_pixels() -> None:
-    image = torch.randint(0, 256, (1, 32, 32), dtype=torch.uint8)
-    torch.testing.assert_close(one([[0, -1, 0], [1, 0, 0]], image), image.float().rot90(1, (1, 2)), atol=0.01, rtol=0)
-    shifted = torch.nn.functional.pad(image.float(), (0, 4))[:, :, 4:]  # 4 of 32 pixels are 1/8 of the side, 1/4 in [-1, 1]
-    torch.testing.assert_close(one([[1, 0, 0.25], [0, 1, 0]], image), shifted, atol=0.01, rtol=0)
-
-
-# Grey values
-
-
-@pytest.mark.parametrize(
-    "a",
-    [
-        Augmentation(gamma=0.3),
-        Augmentation(contrast=0.3),
-        Augmentation(brightness=0.2),
-        Augmentation(gamma=0.3, contrast=0.3, brightness=0.2),
-    ],
-)
-def test_grey_values_change_by_the_documented_formula(a: Augmentation) -> None:
-    ramp = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16).repeat(300, 1, 1)
-    numbers = draw(4, 300)
-    theta = warps(a, numbers)
-    at = numbers.generator.get_state()
-    out = vary(ramp, theta, a, numbers).reshape(300, 256) / 255
-    numbers.generator.set_state(at)
-    gamma, contrast, brightness = (
-        torch.exp(numbers.signed() * a.gamma),
-        1 + numbers.signed() * a.contrast,
-        numbers.signed() * a.brightness,
-    )
-    grey = (torch.arange(256) / 255)[None]
-    expected = ((grey ** gamma[:, None] - 0.5) * contrast[:, None] + 0.5 + brightness[:, None]).clamp(0, 1)
-    torch.testing.assert_close(out, expected, atol=2e-4, rtol=0)
-    for drawn, low, high in ((gamma, math.exp(-a.gamma), math.exp(a.gamma)), (contrast, 1 - a.contrast, 1 + a.contrast)):
-        assert low - 1e-6 <= drawn.min() and drawn.max() <= high + 1e-6
-
-
-def test_some_films_lose_a_rectangle_of_at_most_a_quarter_of_the_side() -> None:
-    image = torch.full((MANY, 32, 32), 200, dtype=torch.uint8)
-    numbers = draw(5, MANY)
-    a = Augmentation(erase=0.4)
-    gone = vary(image, warps(a, numbers), a, numbers) == 0
-    assert 0.3 < gone.any(2).any(1).float().mean() < 0.4  # some drawn rectangles cover no pixel's centre
-    assert 6 <= gone.any(1).sum(1).max() <= 8 and 6 <= gone.any(2).sum(1).max() <= 8
-    rows, columns = gone.any(2), gone.any(1)
-    assert torch.equal(gone, rows[:, :, None] & columns[:, None, :])  # a rectangle, and nothing else
-
-
 # Boxes and their warp
 
 SIDE = 48
@@ -314,14 +201,3 @@ def test_films_without_boxes_have_no_target(store: FilmStore) -> None:
     films = TrainingFilms(store, OSTEON, store.films)
     normal = films.take(np.flatnonzero(films.label == 0))
     assert not evidence_targets(normal, warps(EVERYTHING, draw(0, len(normal.label))), (8, 8)).any()
-
-
-def test_recipes_draw_what_they_say() -> None:
-    def drawn(recipe: Recipe) -> Tensor:
-        return warps(recipe.augmentation, draw(0, MANY))
-
-    paper = drawn(PAPER).double().numpy()
-    turned = np.linalg.norm(paper[:, :, 0], axis=1)
-    np.testing.assert_allclose(turned, 1, atol=1e-5)  # the paper does not scale
-    assert not paper[:, :, 2].any()  # nor shift
-    assert abs((np.linalg.det(paper[:, :, :2]) < 0).mean() - 0.5) < 0.04  # half are mirrored

@@ -12,7 +12,16 @@ import pytest
 from scipy import stats
 
 from osteon.lab import bootstrap, metrics
-from osteon.lab.bootstrap import Scale, cluster_weights, difference_interval, gap_interval, interval, logit_interval, wilson
+from osteon.lab.bootstrap import (
+    Scale,
+    cluster_weights,
+    difference_interval,
+    gap_interval,
+    interval,
+    logit_interval,
+    stratified_weights,
+    wilson,
+)
 from osteon.lab.metrics import Sample
 
 PROMISED = ("auroc", "kappa", "sensitivity", "specificity", "accuracy", "ece")
@@ -42,6 +51,18 @@ def test_a_resample_draws_as_many_patients_as_there_are() -> None:
 def test_the_seed_decides() -> None:
     assert (cluster_weights(9, 20, seed=4) == cluster_weights(9, 20, seed=4)).all()
     assert (cluster_weights(9, 20, seed=4) != cluster_weights(9, 20, seed=5)).any()
+
+
+def test_strata_are_drawn_each_for_itself() -> None:
+    weights = stratified_weights([7, 7, 20], 1000, seed=3)
+    assert weights.shape == (1000, 34) and weights.dtype == np.float32
+    parts = weights[:, :7], weights[:, 7:14], weights[:, 14:]
+    assert [(part.sum(axis=1) == part.shape[1]).all() for part in parts] == [True] * 3
+    assert all(part.mean() == pytest.approx(1) and part.var() == pytest.approx(1 - 1 / part.shape[1], abs=0.05) for part in parts)
+    # Strata of one size are not drawn alike: a mean over them would have the spread of one.
+    assert np.abs(np.corrcoef(weights[:, :14].T)[:7, 7:]).max() < 0.15
+    assert (stratified_weights([7, 7, 20], 1000, seed=3) == weights).all()
+    assert (stratified_weights([7, 7, 20], 1000, seed=4) != weights).any()
 
 
 def test_films_of_a_patient_are_drawn_together() -> None:

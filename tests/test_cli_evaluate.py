@@ -14,6 +14,7 @@ from made_index import made_index
 from made_model import made_card, make_model
 from made_predictions import made_films, made_predictions
 from osteon.card import DataSource
+from osteon.lab.comparison import Comparison
 from osteon.lab.evaluation_folder import predictions_of, read_evaluation
 from osteon.lab.scoring import Predictions, write_predictions
 from osteon.model import load_model
@@ -91,6 +92,40 @@ def test_the_figures_go_into_a_card(osteon: Typed) -> None:
     assert "is not the model file that made these predictions" in err
 
 
+def test_against_says_what_was_gained_on_the_same_films(osteon: Typed) -> None:
+    make_model(osteon.folder / "old.onnx", msgspec.structs.replace(made_card(64), name="old"))
+    make_model(osteon.folder / "new.onnx", made_card(64), "brightness")
+    made_index(osteon.folder, {"valid": 36})
+    words = ("evaluate", "--model", "new.onnx", "--index", "index.parquet", "--against", "old.onnx", "-o", "e", "--resamples", "200")
+    status, out, _ = osteon(*words)
+    assert status == 0
+    comparison = msgspec.json.decode(Path("e/comparison.json").read_bytes(), type=Comparison)
+    assert (comparison.a.model, comparison.b.model, comparison.films) == ("old@1.0.0", "made@1.0.0", 36)
+    gained = {d.level: d for d in comparison.differences if (d.group, d.name) == ("all", "auroc")}
+    film = gained["film"]
+    assert film.value is not None and film.value > 0.3 and film.low is not None and film.high is not None
+    assert "A old@1.0.0, B made@1.0.0 on 'valid'" in out
+    assert f"film AUROC gained {film.value:+.3f} ({film.low:+.3f}, {film.high:+.3f})\n" in out and "study AUROC gained" in out
+    assert osteon("compare", "e/against.parquet", "e", "-o", "c", "--resamples", "200")[0] == 0  # neither model is needed again
+    kept = msgspec.json.decode(Path("c/comparison.json").read_bytes(), type=Comparison)
+    assert kept.differences == comparison.differences
+    status, out, _ = osteon("evaluate", "--predictions", "e", "--against", "e", "-o", "f", "--resamples", "200")
+    assert status == 0 and out.count("AUROC gained +0.000 (+0.000, +0.000): no more than chance may do") == 2
+
+
+def test_against_goes_by_the_split(osteon: Typed) -> None:
+    films = made_films(studies=40).with_columns(
+        split=pl.when(pl.col("study_type") < "HAND").then(pl.lit("tune")).otherwise(pl.lit("valid"))
+    )
+    table("p.parquet", films)
+    table("q.parquet", films, noise=1.5, model="noisy@2")
+    splits = ("--split", "tune", "--split", "valid")
+    status, _, _ = osteon("evaluate", "--predictions", "p.parquet", "--against", "q.parquet", *splits, "--resamples", "200")
+    assert status == 0
+    told = [msgspec.json.decode((Path("evaluation") / s / "comparison.json").read_bytes(), type=Comparison) for s in ("tune", "valid")]
+    assert [c.split for c in told] == ["tune", "valid"]
+
+
 def test_compare_shows_differences_and_where(osteon: Typed) -> None:
     table("a.parquet")
     table("b.parquet", noise=1.5, model="noisy@2")
@@ -133,6 +168,8 @@ def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Ty
         (("evaluate", "--predictions", "p.parquet", "--by", "scanner"), 64, "no column 'scanner'"),
         (("evaluate", "--predictions", "broken.parquet"), 65, "no table of predictions"),
         (("evaluate", "--model", "absent.onnx", "--index", "i.parquet"), 65, "no such model file"),
+        (("evaluate", "--predictions", "p.parquet", "--against", "packaged"), 64, "name the index with --index"),
+        (("evaluate", "--predictions", "p.parquet", "--against", "absent.parquet"), 65, "there is no such table"),
         (("compare", "p.parquet", "absent"), 65, "there is no such table"),
         (("calibrate", "--model", "absent.onnx", "-o", "n.onnx"), 65, "no such model file"),
         (("calibrate", "--rule", "best", "-o", "n.onnx"), 64, "is no rule"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 from made_index import made_film
 from made_trees import png, write
 from osteon.lab.evaluation_folder import read_evaluation
+from osteon.lab.index import read_index
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
 from osteon.lab.reproduction.rehearsal import Cost
 from osteon.lab.reproduction.stages import STAGES
@@ -55,26 +57,65 @@ def test_paper_from_the_folder_to_the_table_with_its_cost_told_first(phantoms: P
     assert cost.train_rate > 0
     assert cost.select_rate > 0
     assert not (out / "rehearsal").exists()
-    told = [line for line in answer.error.splitlines() if re.match(r"\d/7 ", line)]
+    told = [line for line in answer.error.splitlines() if re.match(r"\d/8 ", line)]
     assert [line[4:] for line in told] == list(STAGES.values())
     again = osteon("reproduce", "paper", "--data", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, *TINY)
     assert (again.status, again.error.count("(finished before)")) == (0, len(STAGES))
     assert page in again.out
 
 
-def test_osteon_is_calibrated_on_tune_before_it_is_measured(tmp_path: Path) -> None:
-    tree, out = bars(tmp_path / "bars", 160), tmp_path / "reproduction"
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reproduction of `osteon` that learned what there is to learn."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    tree, out = bars(folder / "bars", 240), folder / "reproduction"
     settings = ("frame.size=64", "frame.crop=none", "epochs=1", "warmup=0", "ema=0.9", "batch=8")
     changes = [word for setting in settings for word in ("--set", setting)]
-    once = ("--models", 1, "--rehearse", 0, "--device", "cpu", "--offline")
+    once = ("--models", 1, "--rehearse", 0.01, "--device", "cpu", "--offline")
     answer = osteon("reproduce", "osteon", "--data", tree, "-o", out, "--tune-share", 0.5, *once, *changes)
     assert answer.status == 0, answer.error
+    return out
+
+
+def test_osteon_is_calibrated_on_tune_before_it_is_measured(calibrated: Path) -> None:
+    out = calibrated
     card = load_model(out / "model.onnx").card
     assert (card.calibration.split, card.decision.split) == ("tune", "tune")
+    assert card.name == "osteon"
+    cost, films = msgspec.json.decode((out / "cost.json").read_bytes(), type=Cost), read_index(out / "split.parquet")
+    assert cost.score_films == films["split"].is_in(["tune", "valid"]).sum(), "a model file reads both"
+    assert cost.prepared_bytes == len(films) * 64 * 64
     assert read_evaluation(out / "evaluations" / "model").plan.threshold == card.decision.threshold
     page = (out / "reproduction.md").read_text()
     assert f"calibrated on `tune`; threshold {card.decision.threshold:.3f} by the rule: {card.decision.rule}" in page
     assert "osteon calibrate --model model.onnx --index split.parquet --split tune -o model.onnx" in page
+    assert "- a study's probability is the mean over its films\n" in page
+    assert "osteon release trainings/1 --index split.parquet --calibrate-on tune --report valid" in page
+
+
+@pytest.mark.long
+def test_osteon_is_released_by_the_command_on_its_page(calibrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(calibrated)
+    [command] = re.findall(r"^osteon release .*$", Path("reproduction.md").read_text(), re.MULTILINE)
+    answer = osteon(*shlex.split(command)[1:])
+    assert answer.status == 0, answer.error
+    card = load_model(Path("released/abnormality-0.1.0.onnx")).card
+    assert (card.reference, card.finding, card.data[0].name) == ("abnormality@0.1.0", "abnormality", "bars")
+    assert (card.calibration.split, {metric.split for metric in card.metrics}) == ("tune", {"valid"})
+    assert card.scope is not None
+    assert card.int8 is not None
+
+
+def test_the_trainings_by_hand_are_told_before_they_are_made(tmp_path: Path) -> None:
+    tree, out = bars(tmp_path / "bars", 20), tmp_path / "reproduction"
+    answer = osteon("reproduce", "osteon", "--data", tree, "-o", out, "--models", 2, "--until", "settings", "--set", "epochs=3")
+    assert answer.status == 0, answer.error
+    assert "box_loss=0: no finding has a box here" in answer.error
+    told = [line for line in answer.out.splitlines() if line.startswith("osteon train ")]
+    settled = "--set epochs=3 --set box_loss=0 --set abnormal_repeat=1"
+    assert told == [
+        f"osteon train split.parquet --recipe osteon {settled} --set seed={number - 1} -o trainings/{number}" for number in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize(

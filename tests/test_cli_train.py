@@ -241,6 +241,8 @@ def test_bars_say_loss_speed_and_time_left(whole: Path, index: Path, tmp_path: P
         (["train", "INDEX", "-o", "EMPTY", "--device", "gpu"], 64, "--device gpu"),
         (["train", "EMPTY/none.parquet", "-o", "EMPTY"], 65, "no such index"),
         (["train", "INDEX", "-o", "EMPTY", "--select", "test", *settings()], 66, "no split 'test'"),
+        (["train", "INDEX", "-o", "EMPTY", "--train", "all", *settings()], 64, "'tune' is both learned from and selected on"),
+        (["train", "INDEX", "-o", "EMPTY", "--select", "none", "--recipe", "paper"], 64, "--set schedule=cosine --set patience=0"),
         (["train", "INDEX", "-o", "EMPTY", "--recipe", "paper", "--offline"], 66, "densenet169-b2777c0a.pth is not at hand, and --offline"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Paired comparison: differences, McNemar, disagreements."""
+"""Paired comparison: differences, McNemar, disagreements, means over folds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from made_predictions import made_films, made_predictions
 from osteon.errors import MeasurementError
 from osteon.lab.comparison import Comparison, Difference, compare, disagreements, mcnemar_p
 from osteon.lab.evaluation import Plan, measure
+from osteon.lab.metrics import Floats
 from osteon.lab.scoring import Predictions
 
 PLAN = Plan(resamples=300)
@@ -145,3 +148,94 @@ def test_two_indexes_and_one_model_are_noted() -> None:
     a = replace(a, origin=msgspec.structs.replace(a.origin, model_sha256="1"))
     notes = compare(a, replace(a, origin=msgspec.structs.replace(a.origin, fingerprint="2")), PLANS).notes
     assert len(notes) == 2
+
+
+# Over folds
+
+
+def folded(seed: int = 0) -> Predictions:
+    """A cross-validation's predictions: patients dealt out to three folds."""
+    films = made_films(90, seed)
+    hits = pl.Series(np.random.default_rng(seed).integers(0, 2, len(films)).astype(np.float64))
+    fold = pl.format("fold-{}", pl.col("group").rank("dense").cast(pl.Int64) % 3)
+    return made_predictions(films.with_columns(split=fold, pointing=pl.when(pl.col("label") == 1).then(hits)))
+
+
+def over_folds(comparison: Comparison) -> dict[str, Difference]:
+    return {d.name: d for d in comparison.differences if d.group == "mean over folds"}
+
+
+FOLD_PLANS = (Plan(split="all", resamples=400), Plan(split="all", resamples=400))
+
+
+def fold_areas(predictions: Predictions) -> list[float]:
+    return [roc_auc_score(fold["label"], fold["probability"]) for _, fold in predictions.films.group_by("split", maintain_order=True)]
+
+
+def test_cross_validations_are_compared_by_their_means_over_folds_first() -> None:
+    a, b = folded(), noisier(folded(), 1.5)
+    comparison = compare(a, b, FOLD_PLANS)
+    found = over_folds(comparison)
+    assert [d.name for d in comparison.differences[: len(found)]] == list(found)
+    auroc = found["auroc"]
+    assert (auroc.level, auroc.n) == ("film", len(a.films))
+    assert (auroc.a, auroc.b) == (pytest.approx(np.mean(fold_areas(a))), pytest.approx(np.mean(fold_areas(b))))
+    assert auroc.value == pytest.approx(auroc.b - auroc.a) and auroc.low < auroc.value < auroc.high
+    assert {"kappa", "sensitivity at specificity 0.9", "pointing", "brier"} <= found.keys()
+    assert found["ece"].low is None and found["ece"].note.startswith("no interval: noise adds to both")
+
+
+def test_their_interval_is_that_of_a_plain_paired_bootstrap() -> None:
+    a, b = folded(), noisier(folded(), 1.5)
+    abnormal, fold, patient = (a.films[name].to_numpy() for name in ("label", "split", "group"))
+    scores = [p.films["probability"].to_numpy() for p in (a, b)]
+    films_of = [[np.flatnonzero(patient == name) for name in np.unique(patient[fold == one])] for one in np.unique(fold)]
+
+    def area(score: Floats, rows: NDArray[np.int64]) -> float:
+        up, down = score[rows][abnormal[rows] == 1], score[rows][abnormal[rows] == 0]
+        return float((up[:, None] > down).mean())
+
+    draw, apart = np.random.default_rng(7), []
+    for _ in range(400):  # the same patients for both, drawn again within each fold
+        drawn = [np.concatenate([mine[k] for k in draw.integers(0, len(mine), len(mine))]) for mine in films_of]
+        apart.append(np.mean([area(scores[1], rows) - area(scores[0], rows) for rows in drawn]))
+    found = over_folds(compare(a, b, FOLD_PLANS))["auroc"]
+    half = 1.96 * np.std(apart, ddof=1)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.17)  # Student's t for normal, and each spread is known to 3.5 %
+    assert (found.high + found.low) / 2 == pytest.approx(found.value)
+
+
+def test_a_cross_validation_differs_from_itself_by_nothing() -> None:
+    found = over_folds(compare(folded(), folded(), FOLD_PLANS))
+    assert found and all(d.value == 0 and (d.low, d.high) in {(0, 0), (None, None)} for d in found.values())
+
+
+def test_pointing_is_paired_in_and_over_folds() -> None:
+    a = folded()
+    never = replace(a, films=a.films.with_columns(pointing=pl.when(pl.col("label") == 1).then(0.0)))
+    comparison = compare(a, never, FOLD_PLANS)
+    abnormal = a.films.filter(pl.col("label") == 1)
+    shares = [fold["pointing"].mean() for _, fold in abnormal.group_by("split")]
+    means, pooled = over_folds(comparison)["pointing"], find(comparison, "film", "pointing")
+    assert (means.a, means.b, means.value) == (pytest.approx(np.mean(shares)), 0, pytest.approx(-np.mean(shares)))
+    assert (pooled.a, pooled.b, pooled.n) == (pytest.approx(abnormal["pointing"].mean()), 0, len(abnormal))
+    assert means.high < 0 and pooled.high < 0
+
+
+def test_folds_that_are_not_the_same_are_not_averaged() -> None:
+    a, few = folded(), Plan(split="all", resamples=20)
+    dealt_anew = replace(a, films=a.films.with_columns(split=pl.lit("fold-1")))
+    reported = replace(a, films=a.films.with_columns(split=pl.lit("valid")))
+    for first, second in ((a, dealt_anew), (dealt_anew, a), (a, reported), (reported, a), (reported, reported)):
+        assert not over_folds(compare(first, second, (few, few)))
+    one_fold = msgspec.structs.replace(few, split="fold-1")
+    assert not over_folds(compare(a, a, (one_fold, one_fold)))
+
+
+def test_folds_that_both_have_are_averaged() -> None:
+    a, some = folded(), replace(folded(), films=folded().films.filter(pl.col("split") != "fold-0"))
+    assert over_folds(compare(a, some, FOLD_PLANS))["auroc"].n == len(some.films)
+    normal = replace(a, films=a.films.with_columns(label=pl.when(pl.col("split") == "fold-0").then(0).otherwise("label").cast(pl.Int8)))
+    found = over_folds(compare(normal, noisier(normal, 1), FOLD_PLANS))["auroc"]
+    assert found.note == "mean of 2 of 3 folds: the others do not define it" and found.n == len(some.films)
+    assert found.low < found.value < found.high

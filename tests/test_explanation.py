@@ -120,7 +120,7 @@ def test_what_the_network_did_not_see_has_no_colour() -> None:
 def test_heat_stands_where_the_evidence_is(brightness: Model, box: tuple[int, int, int, int], aspect: Literal["pad", "stretch"]) -> None:
     film = bright_film(500, 400, box)
     card = made_card(320, frame=Frame(size=320, aspect=aspect), decision=LEVELS)
-    model = Model(card, brightness._request.get_compiled_model())
+    model = Model(card, brightness._compiled)
     prediction = model.predict_film(film)
     assert prediction.evidence is not None
     assert prediction.placement is not None

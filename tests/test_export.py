@@ -23,7 +23,7 @@ from osteon.card import Card, DataSource, Pooling
 from osteon.errors import CheckpointError, ModelFileError, UsageError
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.training import checkpoint
-from osteon.lab.training.export import Export, check_model, export_run
+from osteon.lab.training.export import Export, _card, check_model, export_run
 from osteon.lab.training.network import Detector, Ensemble
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
@@ -186,6 +186,22 @@ def test_the_card_says_what_was_trained(exported: Callable[[str], Made], folder:
         ),
     )
     assert card.intended_use and card.limits
+
+
+@pytest.mark.parametrize(
+    ("learn", "films"),
+    [("train", {"train": 11}), ("valid,train", {"train": 11, "valid": 6}), ("all", {"train": 11, "tune": 6, "valid": 6})],
+)
+def test_the_card_has_a_source_for_each_split_that_was_learned_from(folder: Path, learn: str, films: dict[str, int]) -> None:
+    index = read_index(folder / "index.parquet")
+    record = RunFolder(folder / "pyramid").record()
+    record = msgspec.structs.replace(record, plan=msgspec.structs.replace(record.plan, train=learn, select=""))
+    card = _card([record, record], networks(folder / "pyramid")[0], Export(folder, folder))
+    assert {source.split: source.films for source in card.data} == films and len(card.data) == len(films)
+    for source in card.data:
+        mine = index.filter((pl.col("split") == source.split) & (pl.col("status") != "unreadable"))
+        assert (source.studies, source.abnormal_films) == (mine["study"].n_unique(), mine["label"].sum())
+        assert (source.name, source.fingerprint) == ("films", fingerprint(index))
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 
 from made_index import made_index
 from osteon.errors import CheckpointError, DivergedTraining
@@ -28,7 +28,7 @@ from osteon.lab.training.loop import Position, Stopped, Training, ended, kept_po
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe
 from osteon.lab.training.ring import Ring
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, ranked
+from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept, ranked
 from osteon.lab.training.schedule import rate
 from osteon.lab.training.watching import Progress, Watch
 from tiny_training import full_disk, one_thread, same_bits, tiny, weights
@@ -118,6 +118,30 @@ def test_a_training_killed_again_and_again_comes_to_the_same_bits(
     made.train(run, tiny())
     assert same_bits(weights(made.folder / run), learned)
     assert curve(RunFolder(made.folder / run).history()) == curve(whole.run.history())
+
+
+VARIED = ("cut=0.4", "mixup=0.4", "blur=0.5", "collimate=0.5")
+
+
+def test_films_that_grow_and_are_joined_come_to_the_same_bits(made: Made) -> None:
+    recipe = tiny("growth=0.5", *(f"augmentation.{change}" for change in VARIED))
+    once = made.train("varied", recipe)
+    for moment in (3, 4):
+        killed_at(made, "varied and killed", moment, recipe, save_every=0.0)
+    made.train("varied and killed", recipe)
+    assert same_bits(weights(made.folder / "varied and killed"), weights(once.run.folder))
+
+
+def test_films_grow_with_the_training_and_are_selected_whole(made: Made) -> None:
+    recipe, sides, selected = tiny("growth=0.5", "epochs=3"), [], []
+    training = made.training("growing", recipe)
+
+    def note(network: nn.Module, given: tuple[Tensor, ...]) -> None:
+        (sides if network.training else selected).append(given[0].shape[-1])
+
+    training.detector.backbone.register_forward_pre_hook(note)
+    training.go_on(made.films(recipe, "train"), made.films(recipe, "tune"), lambda _: None)
+    assert sides == [32] * 8 + [64] * 4 and set(selected) == {64}
 
 
 def test_two_seeds_differ(made: Made, learned: dict[str, Tensor]) -> None:
@@ -225,6 +249,76 @@ def test_a_row_s_loss_is_the_mean_of_its_steps(made: Made) -> None:
     assert len(losses) == 4 and row.loss == pytest.approx(np.mean(losses))
 
 
+# Without a selection split
+
+
+def without_selection(made: Made, run: str, watch: Watch = lambda _: None) -> Training:
+    """A training that learned from all its films and chose on none."""
+    recipe = tiny("epochs=3")
+    training = made.training(run, recipe, select="", save_every=0.0)
+    training.go_on(made.films(recipe, "train"), None, watch)
+    return training
+
+
+@pytest.fixture(scope="module")
+def unselected(made: Made) -> tuple[Training, list[Progress]]:
+    """Such a training that nothing interrupted, and what it told."""
+    told: list[Progress] = []
+    return without_selection(made, "no selection", told.append), told
+
+
+def test_without_a_selection_split_the_last_pass_is_kept(unselected: tuple[Training, list[Progress]]) -> None:
+    training, told = unselected
+    history = training.run.history()
+    assert [(p.epoch, p.select_loss, p.select_auroc) for p in history] == [(epoch, None, None) for epoch in range(3)]
+    assert all(math.isfinite(p.loss) and p.films_per_second > 0 and p.seconds > 0 for p in history)
+    assert [p.epoch for p in kept(history, training.record)] == [2]
+    [file] = training.run.best.iterdir()
+    assert file == training.run.best_file(2)
+    assert same_bits(checkpoint.load(file)["weights"], checkpoint.load(training.run.checkpoint)["mean"])
+    assert [(p.stage, p.done, len(p.history)) for p in told if p.stage != "train"] == [("select", 0, passes) for passes in (1, 2, 3)]
+
+
+def test_it_learns_as_one_that_selects(made: Made, learned: dict[str, Tensor]) -> None:
+    recipe = tiny()
+    training = made.training("chosen on nothing", recipe, select="")
+    training.go_on(made.films(recipe, "train"), None, lambda _: None)
+    same = {key: value for key, value in learned.items() if not key.startswith("pass-000")}
+    assert same_bits(weights(training.run.folder), same)
+
+
+def test_killed_without_a_selection_split_it_comes_to_the_same_bits(made: Made, unselected: tuple[Training, list[Progress]]) -> None:
+    whole, _ = unselected
+
+    def dying(moment: int) -> Watch:
+        heard = iter(range(1, 100))
+
+        def watch(_: Progress) -> None:
+            if next(heard) == moment:
+                raise Killed
+
+        return watch
+
+    for moment in (2, 5):  # the words of a pass are its four steps and its end
+        with pytest.raises(Killed):
+            without_selection(made, "not selected, killed", dying(moment))
+    killed = without_selection(made, "not selected, killed")
+    assert same_bits(weights(killed.run.folder), weights(whole.run.folder))
+    assert curve(killed.run.history()) == curve(whole.run.history())
+
+
+def test_without_a_selection_split_the_passes_alone_end_a_training() -> None:
+    recipe = msgspec.structs.replace(OSTEON, epochs=3, keep=2)
+    record = RunRecord(recipe=recipe, plan=Plan(index="", select=""), weights="")
+    history = [a_pass(epoch, None, None) for epoch in range(3)]
+    assert [ended(Position(history=history[:passes]), record) for passes in range(4)] == [False, False, False, True]
+    for by in ("loss", "auroc"):
+        assert [p.epoch for p in ranked(history, msgspec.structs.replace(recipe, select_by=by))] == [2, 1, 0]
+    selected = [a_pass(epoch, loss) for epoch, loss in enumerate((3.0, 1.0, 2.0))]
+    by_loss = msgspec.structs.replace(record, recipe=msgspec.structs.replace(recipe, select_by="loss"), plan=Plan(index=""))
+    assert [p.epoch for p in kept(selected, by_loss)] == [1, 2]
+
+
 # The rate and the end
 
 
@@ -255,7 +349,7 @@ def test_the_plateau_lowers_the_rate_after_each_pass_that_did_not_help(made: Mad
     assert training.at.falls == falls > 0
 
 
-def a_pass(epoch: int, loss: float, auroc: float | None = 0.5) -> Pass:
+def a_pass(epoch: int, loss: float | None, auroc: float | None = 0.5) -> Pass:
     return Pass(epoch=epoch, loss=1, select_loss=loss, select_auroc=auroc, rate=1, films_per_second=1, seconds=1)
 
 

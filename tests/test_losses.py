@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from osteon.lab.training.batches import Batch
-from osteon.lab.training.losses import evidence_loss, film_loss
-from osteon.lab.training.recipe import OSTEON, PAPER
+from osteon.lab.training.batches import Batch, evidence_targets
+from osteon.lab.training.losses import evidence_loss, film_loss, lesson_loss
+from osteon.lab.training.recipe import OSTEON, PAPER, Recipe
+from osteon.lab.training.variation import Lesson
 
 LOGITS = [-30.0, -2.0, 0.0, 0.7, 3.0, 40.0]
 
@@ -57,3 +58,38 @@ def test_evidence_loss_by_hand() -> None:
     told = evidence_loss(cells, target, made_batch([1.0, 1.0], [1.0, 1.0], [True, False]), recipe)
     by_hand = (entropy(-4.0, 0) + 8 * entropy(1.0, 1) + entropy(0.5, 0) + entropy(-1.0, 0)) / 4
     np.testing.assert_allclose(told.numpy(), [by_hand, 0.0], rtol=1e-6)
+
+
+def placed_batch(label: list[float], weight: list[float], boxes: list[list[float]], boxed: list[bool]) -> Batch:
+    n = len(label)
+    image = torch.zeros(n, 4, 4, dtype=torch.uint8)
+    return Batch(image, torch.tensor(label), torch.tensor(weight), torch.tensor(boxes).reshape(n, 1, 4), torch.tensor(boxed))
+
+
+OWN = placed_batch([1, 0, 1], [0.3, 0.7, 1.0], [[-0.5, -0.5, 0.2, 0.1], [0, 0, 0, 0], [0, 0, 0, 0]], [True, True, False])
+OTHER = placed_batch([0, 1, 1], [0.6, 0.4, 1.0], [[0, 0, 0, 0], [0.1, 0.3, 0.9, 0.8], [-1, -1, 0, 0]], [True, True, True])
+LOGIT = torch.tensor([0.4, -1.3, 2.0])
+THETA = torch.tensor([[[0.8, 0.2, 0.1], [-0.2, 0.8, 0.0]]] * 3)
+
+
+def alone(cells: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
+    """The loss of films that nothing shines through."""
+    loss = film_loss(LOGIT, batch, recipe)
+    return loss + recipe.box_loss * evidence_loss(cells, evidence_targets(batch, THETA, (6, 6)), batch, recipe)
+
+
+@pytest.mark.parametrize("box_loss", [0.0, 3.0])
+def test_a_lesson_s_loss_is_the_film_s_and_its_cells(box_loss: float) -> None:
+    recipe = msgspec.structs.replace(OSTEON, box_loss=box_loss)
+    cells = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(0))
+    told = lesson_loss(LOGIT, cells, Lesson(OWN.image.float(), THETA, OWN), recipe)
+    assert torch.equal(told, alone(cells, OWN, recipe))
+    assert (told != film_loss(LOGIT, OWN, recipe)).tolist() == [bool(box_loss), bool(box_loss), False]
+
+
+def test_a_mixed_film_is_asked_for_both_films_by_their_shares() -> None:
+    cells, share = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([0.25, 1.0, 0.6])
+    told = lesson_loss(LOGIT, cells, Lesson(OWN.image.float(), THETA, OWN, OTHER, share), OSTEON)
+    by_hand = share * alone(cells, OWN, OSTEON) + (1 - share) * alone(cells, OTHER, OSTEON)
+    torch.testing.assert_close(told, by_hand)
+    assert told[1] == alone(cells, OWN, OSTEON)[1]  # all its own

@@ -131,3 +131,27 @@ def test_predictive_values_at_a_stated_prevalence_follow_bayes() -> None:
 @pytest.mark.parametrize(("probability", "place"), [(0.0, 0), (0.0999, 0), (0.1, 1), (0.95, 9), (1.0, 9)])
 def test_bins_hold_their_lower_edge(probability: float, place: int) -> None:
     assert metrics.bin_of(np.array([probability]))[0] == place
+
+
+@pytest.mark.parametrize("specificity", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("kind", ["random", "tied", "tiny", "constant"])
+def test_sensitivity_at_a_specificity_is_read_off_scikit_learns_curve(kind: str, specificity: float) -> None:
+    for seed in range(3):
+        sample = made(kind, seed)
+        weights = weights_of(sample, seed)
+        ours = metrics.sensitivity_at(sample.label, sample.probability, weights, specificity)
+        for value, row in zip(ours, weights, strict=True):
+            false, true, _ = reference.roc_curve(sample.label, sample.probability, sample_weight=row, drop_intermediate=False)
+            assert value == pytest.approx(max(true[1 - false >= specificity - 1e-9]))
+
+
+@pytest.mark.parametrize("label", [[True] * 3, [False] * 3, []])
+def test_sensitivity_at_a_specificity_needs_both_labels(label: list[bool]) -> None:
+    ours = metrics.sensitivity_at(np.array(label, dtype=bool), np.linspace(0, 1, len(label)), np.ones((2, len(label))), 0.9)
+    assert np.isnan(ours).all() and ours.shape == (2,)
+
+
+def test_sensitivity_at_a_specificity_is_undefined_where_a_resample_draws_no_normal_row() -> None:
+    label, score = np.array([True, False]), np.array([0.9, 0.1])
+    ours = metrics.sensitivity_at(label, score, np.array([[1.0, 1.0], [2.0, 0.0]]), 0.9)
+    assert ours[0] == 1 and np.isnan(ours[1])

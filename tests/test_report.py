@@ -8,14 +8,21 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 from made_run import Made, made_run
 from osteon.lab.index import fingerprint, read_index
+from osteon.lab.report.curves import ORANGE, draw_curves
 from osteon.lab.report.data_card import data_section
 from osteon.lab.report.document import Checklist, Gap, Picture, Report, Section, Table, Text
 from osteon.lab.report.folder import report_run
+from osteon.lab.report.learning import training_section
 from osteon.lab.report.material import warnings
+from osteon.lab.report.reliability import calibration_section
+from osteon.lab.training.run import RunFolder
 
 SECTIONS = ["data", "training", "network", "evaluation", "calibration", "subgroups", "failures", "model-card", "claim"]
 
@@ -175,3 +182,42 @@ def test_a_training_that_has_not_ended_is_told(tmp_path: Path) -> None:
     told = made_run(tmp_path).material(tmp_path / "out")
     assert "has not ended: 3 passes so far" in " ".join(words for words, _ in warnings(replace(told, ended=False)))
     assert not list(warnings(replace(told, ended=True)))
+
+
+def unselected(folder: Path, learn: str) -> Made:
+    """A run whose passes were chosen on nothing."""
+    made = made_run(folder)
+    run = RunFolder(made.run)
+    record = run.record()
+    plan = msgspec.structs.replace(record.plan, train=learn, select="")
+    run.record_file.write_bytes(msgspec.json.encode(msgspec.structs.replace(record, plan=plan)))
+    run.write_history([msgspec.structs.replace(row, select_loss=None, select_auroc=None) for row in run.history()])
+    return made
+
+
+def test_a_training_that_selected_on_nothing_is_told_as_such(tmp_path: Path) -> None:
+    material = unselected(tmp_path, "train, tune").material(tmp_path / "out")
+    blocks = training_section(material, tmp_path / "out").blocks
+    words = " ".join(block.words for block in blocks if isinstance(block, Text))
+    assert "The last pass, 3, is kept: no films were set aside to choose on." in words
+    cells = [cell for block in blocks if isinstance(block, Table) for row in block.rows for cell in row]
+    assert "the last of 3 passes; no films were set aside to choose on" in cells
+    [picture] = [block for block in blocks if isinstance(block, Picture)]
+    assert picture.alt == "Loss, learning rate over 3 passes"
+    assert "--train 'train, tune' --select none" in material.origins.training.command
+    assert "--split SPLIT -o calibrated.onnx" in gaps(calibration_section(material, tmp_path / "out"))
+
+
+@pytest.mark.parametrize(("learn", "split"), [("train, tune", "tune"), ("train,tune", "train"), ("all", "valid")])
+def test_every_split_that_was_learned_from_is_told(tmp_path: Path, learn: str, split: str) -> None:
+    told = " ".join(words for words, _ in warnings(unselected(tmp_path, learn).material(tmp_path / "out", split)))
+    assert f"split {split!r}, whose films the model was trained on" in told
+
+
+def test_curves_without_a_selection_show_no_selection(tmp_path: Path) -> None:
+    def orange(made: Made) -> int:
+        pixels = np.asarray(Image.open(draw_curves(RunFolder(made.run).history(), [2], made.run / "curves.png")).convert("RGB"))
+        return int((np.abs(pixels - 255 * np.array(to_rgb(ORANGE))).max(axis=-1) < 2).sum())
+
+    assert orange(made_run(tmp_path / "selected")) > 1000
+    assert orange(unselected(tmp_path / "unselected", "all")) == 0

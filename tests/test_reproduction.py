@@ -16,13 +16,18 @@ import pytest
 from made_trees import film, full_mura, png, small_mura, write
 from osteon.errors import CountMismatch, DatasetError, UsageError
 from osteon.lab import published
-from osteon.lab.evaluation_folder import read_evaluation
+from osteon.lab.calibration import PoolingResult
+from osteon.lab.evaluation_folder import read_evaluation, write_json
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.lock import hold
+from osteon.lab.model_file import Facts, described
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
+from osteon.lab.reproduction.commands import training_commands
 from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.rehearsal import Cost
-from osteon.lab.reproduction.stages import STAGES, Work, _calibrate, reproduce
+from osteon.lab.reproduction.settings import Setting, Settings
+from osteon.lab.reproduction.stages import STAGES, Watch, Work, _calibrate, _clearly_best, reproduce
+from osteon.lab.subgroups import StudyPooling
 from osteon.model import load_model
 from osteon.regions import MURA_STUDY_TYPES
 from tiny_training import osteon, same_bits, weights
@@ -30,10 +35,12 @@ from tiny_training import osteon, same_bits, weights
 pytestmark = pytest.mark.timeout(1200)  # an export takes ten seconds, and ten times that on a machine with other things to do
 
 TINY = ("network=lite0", "init=random", "frame.size=64", "epochs=1")
+QUICK = ("freeze=16", "warmup=0", "ema=0.9")
 ONCE = Work(minutes=0, device="cpu", offline=True)
 KILLS = [
     ("index", "films"),
     ("split", ""),
+    ("settings", ""),
     ("train", "training 1 of 2, pass 1 (train)"),
     ("train", "training 2 of 2, pass 1 (select)"),
     ("models", "2.onnx"),
@@ -58,6 +65,17 @@ def quiet(_stage: str, _done: int, _total: int, _note: str) -> None:
     """Show nothing."""
 
 
+def killing(kill: tuple[str, str], killed: list[tuple[str, str]]) -> Watch:
+    """Interrupt where a stage's note begins so, and remember it."""
+
+    def watch(stage: str, _done: int, _total: int, note: str) -> None:
+        if stage == kill[0] and note.startswith(kill[1]) and note != "finished before":
+            killed.append(kill)
+            raise Killed
+
+    return watch
+
+
 @dataclass(frozen=True)
 class Made:
     """A finished reproduction, and at which points it was interrupted."""
@@ -79,14 +97,8 @@ def article(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     plan = ReproductionPlan(recipe="article", data=str(phantoms), changes=TINY, models=2, tune_share=0.3)
     folder, killed = tmp_path_factory.mktemp("article") / "out", list[tuple[str, str]]()
     for kill in KILLS:
-
-        def watch(stage: str, done: int, total: int, note: str, kill: tuple[str, str] = kill) -> None:
-            if stage == kill[0] and note.startswith(kill[1]) and note != "finished before":
-                killed.append(kill)
-                raise Killed
-
         with pytest.raises(Killed):
-            reproduce(folder, plan, ONCE, watch)
+            reproduce(folder, plan, ONCE, killing(kill, killed))
     reproduce(folder, plan, ONCE, quiet)
     here = Reproduction(folder, plan)
     yield Made(here, killed, here.page.read_text())
@@ -104,7 +116,7 @@ def test_it_was_interrupted_everywhere_and_finished(article: Made) -> None:
 def test_it_trained_as_an_uninterrupted_one_does(article: Made, tmp_path: Path) -> None:
     there = reproduce(tmp_path / "out", article.here.plan, only(until="train"), quiet)
     whole = Reproduction(tmp_path / "out", article.here.plan)
-    assert there.finished == tuple(STAGES)[:4]
+    assert there.finished == tuple(STAGES)[:5]
     assert fingerprint(read_index(whole.split)) == fingerprint(read_index(article.here.split))
     for number in whole.numbers:
         assert same_bits(weights(whole.training(number).folder), weights(article.here.training(number).folder))
@@ -173,6 +185,106 @@ def test_the_page_s_commands_do_the_same(article: Made, tmp_path: Path, monkeypa
     assert same_bits(weights(tmp_path / "trainings" / "1"), weights(article.here.training(1).folder))
 
 
+# recipe `osteon`
+
+
+@pytest.fixture(scope="module")
+def boxless(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phantoms as MURA is: without `boxes.csv`."""
+    tree = tmp_path_factory.mktemp("boxless") / phantoms.name
+    shutil.copytree(phantoms, tree)
+    (tree / "boxes.csv").unlink()
+    return tree
+
+
+@pytest.fixture(scope="module")
+def ours(boxless: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Recipe `osteon`, one model, interrupted in the stages where it differs from the published ones."""
+    plan = ReproductionPlan(recipe="osteon", data=str(boxless), changes=(*TINY, *QUICK), models=1, tune_share=0.3)
+    folder, killed = tmp_path_factory.mktemp("osteon") / "out", list[tuple[str, str]]()
+    for kill in (("settings", ""), ("train", "training 1 of 1, pass 1 (train)"), ("models", "model.onnx"), ("page", "")):
+        with pytest.raises(Killed):
+            reproduce(folder, plan, ONCE, killing(kill, killed))
+    reproduce(folder, plan, ONCE, quiet)
+    here = Reproduction(folder, plan)
+    return Made(here, killed, here.page.read_text())
+
+
+def test_osteon_is_settled_for_labels_without_boxes_and_says_so(ours: Made) -> None:
+    recipe, record = ours.here.training(1).record().recipe, ours.here.record()
+    assert record is not None
+    assert record.finished == tuple(STAGES)
+    assert record.notes["settings"] == tuple(f"{s.change}: {s.why}" for s in ours.here.settled.settled)
+    assert (recipe.box_loss, recipe.abnormal_repeat, recipe.precision) == (0, 1, "float32")
+    listed = ours.page.partition("## Departures")[2].partition("## What made it")[0]
+    assert "- box_loss: 3.0 -> 0 (no finding has a box here: the evidence learns from the labels of whole films alone)" in listed
+    assert re.search(r"- abnormal_repeat: 2 -> 1 \(\d+% of the films are abnormal, which needs no more\)", listed)
+    evaluation = read_evaluation(ours.here.evaluations / "model")
+    assert not [m for m in evaluation.metrics if "point" in m.name], "no box, so nothing to point at"
+
+
+def test_osteon_s_training_command_gives_the_same_weights(ours: Made, tmp_path: Path) -> None:
+    [command] = training_commands(ours.here)
+    assert command in ours.page
+    words = shlex.split(command.replace("split.parquet", str(ours.here.split)).replace("trainings/1", str(tmp_path / "run")))
+    assert osteon(*words[1:], "--device", "cpu", "--offline").status == 0
+    assert same_bits(weights(tmp_path / "run"), weights(ours.here.training(1).folder))
+
+
+def test_osteon_s_page_says_what_a_release_tells_of_the_data(ours: Made) -> None:
+    assert "A release must be calibrated" in ours.page.partition("## Releasing it")[2], "too few films for it here"
+    told = msgspec.json.decode(ours.here.facts.read_bytes(), type=Facts)
+    card = described(load_model(ours.here.model).card, ours.here.facts.read_bytes())
+    assert (card.data[0].name, card.finding, card.limits) == ("PHANTOM-v1", "abnormality", told.limits)
+    assert "of one hospital" not in card.limits, "these are not MURA's films"
+
+
+def test_facts_that_people_mended_stay(ours: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(ours.here.folder, folder)
+    here = Reproduction(folder, ours.here.plan)
+    here.facts.write_text('{"licence": "CC0"}')
+    here.page.unlink()
+    reproduce(folder, here.plan, ONCE, quiet)
+    assert here.facts.read_text() == '{"licence": "CC0"}'
+
+
+def test_who_goes_on_elsewhere_goes_on_with_what_was_settled(boxless: Path, tmp_path: Path) -> None:
+    plan = ReproductionPlan(recipe="osteon", data=str(boxless), changes=(*TINY, *QUICK), models=1, tune_share=0.3)
+    record = reproduce(tmp_path / "out", plan, only(until="settings"), quiet)
+    here = Reproduction(tmp_path / "out", plan)
+    assert record.finished == ("index", "split", "settings")
+    on_a_gpu = (*here.settled.settled, Setting(change="precision=bfloat16", why="a GPU"))
+    write_json(Settings(on_a_gpu), here.settings)
+    reproduce(here.folder, plan, only(until="train"), quiet)
+    assert here.training(1).record().recipe.precision == "bfloat16"
+    assert len(here.training(1).history()) == 1
+    here.settings.write_text("{")
+    with pytest.raises(UsageError, match="no settings can be read"):
+        reproduce(here.folder, plan, ONCE, quiet)
+
+
+def test_a_record_from_before_a_stage_was_there_goes_back_to_it(ours: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(ours.here.folder, folder)
+    text = msgspec.json.decode((folder / "reproduction.json").read_bytes())
+    text["finished"].remove("settings")
+    (folder / "reproduction.json").write_bytes(msgspec.json.encode(text))
+    here = Reproduction(folder, ours.here.plan)
+    assert here.begin().finished == ("index", "split")
+    assert here.model.exists(), "what stands is taken again if it fits"
+    assert reproduce(folder, here.plan, ONCE, quiet).finished == tuple(STAGES)
+
+
+def test_a_study_is_pooled_by_the_mean_unless_another_way_is_clearly_better() -> None:
+    def result(pooling: StudyPooling, gain: float, low: float | None) -> PoolingResult:
+        return PoolingResult(pooling=pooling, auroc=0.8 + gain, best_kappa=0.5, gain=gain, low=low, high=None)
+
+    mean = result("mean", 0, 0)
+    assert _clearly_best([mean, result("max", 0.02, -0.001), result("top-k", 0.05, None)]) == "mean"
+    assert _clearly_best([mean, result("max", 0.02, 0.001), result("noisy-or", 0.03, 0.002)]) == "noisy-or"
+
+
 def test_a_model_that_cannot_be_calibrated_says_why(article: Made, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     shutil.copy(article.here.model, file)
@@ -187,12 +299,12 @@ def test_a_result_that_is_gone_is_made_again_with_all_after_it(article: Made, tm
     shutil.copytree(article.here.folder, folder)
     shutil.rmtree(folder / "evaluations" / "1")
     there = Reproduction(folder, article.here.plan)
-    assert there.begin().finished == tuple(STAGES)[:5]
+    assert there.begin().finished == tuple(STAGES)[:6]
     assert not there.evaluations.exists()
     assert there.model.exists()
     shutil.rmtree(folder / "models")
     there = Reproduction(folder, article.here.plan)
-    assert there.begin().finished == tuple(STAGES)[:4]
+    assert there.begin().finished == tuple(STAGES)[:5]
     assert not there.model.exists()
 
 
@@ -218,7 +330,7 @@ def test_a_training_of_other_settings_in_the_folder_is_refused(article: Made, tm
     shutil.copytree(article.here.folder, folder)
     plan = msgspec.structs.replace(article.here.plan, models=1, changes=(*TINY, "dropout=0.3"))
     text = msgspec.json.decode((folder / "reproduction.json").read_bytes())
-    text |= {"plan": msgspec.to_builtins(plan), "finished": ["index", "split", "cost"]}
+    text |= {"plan": msgspec.to_builtins(plan), "finished": ["index", "split", "settings", "cost"]}
     (folder / "reproduction.json").write_bytes(msgspec.json.encode(text))
     with pytest.raises(UsageError, match="training of other settings"):
         reproduce(folder, plan, ONCE, quiet)
@@ -265,8 +377,9 @@ def test_a_tree_named_as_mura_must_have_its_counts(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_mura_at_full_size_is_indexed_and_split(tmp_path: Path) -> None:
     tree = full_mura(tmp_path / "MURA-v1.1")
-    plan = ReproductionPlan(recipe="paper", data=str(tree), decode=False)
-    reproduce(tmp_path / "out", plan, only(until="split"), quiet)
+    plan = ReproductionPlan(recipe="osteon", data=str(tree), decode=False)
+    record = reproduce(tmp_path / "out", plan, only(until="settings"), quiet)
+    assert [note.partition(":")[0] for note in record.notes["settings"]] == ["box_loss=0", "abnormal_repeat=1"]
     films = read_index(tmp_path / "out" / "split.parquet")
     counts = dict(films["split"].value_counts().iter_rows())
     assert counts["valid"] == 3197

@@ -169,6 +169,57 @@ def edited(run: Path, to: Path, **changes: object) -> None:
     RunFolder(to).start(record)
 
 
+# Which films are learned from, and which are selected on
+
+
+def test_without_a_selection_split_all_may_be_learned_from(folder: Path, tmp_path: Path, request_: TrainingRequest) -> None:
+    history = start_training(replace(request_, learn="all", select="", recipe=tiny("epochs=1")), tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert (run.record().plan.train, run.record().plan.select) == ("all", "")
+    assert [p.select_loss for p in history] == [None] and [f.name for f in run.best.iterdir()] == ["pass-000.pt"]
+    events = EventAccumulator(str(run.tensorboard)).Reload()
+    assert "select/loss" not in events.Tags()["scalars"]
+    films = read_index(folder / "index.parquet")
+    shown = len(films) + int((films["label"] == 1).sum())  # each abnormal film twice
+    assert len(events.Scalars("train/loss")) == shown // tiny().batch
+    assert has_ended(run.folder)
+
+
+def test_several_splits_are_learned_from_as_if_they_were_one(folder: Path, tmp_path: Path, request_: TrainingRequest) -> None:
+    one = pl.when(pl.col("split") == "tune").then(pl.lit("tune")).otherwise(pl.lit("train")).alias("split")
+    index = copied(folder / "index.parquet", tmp_path / "index.parquet", one)
+    recipe = tiny("epochs=1")
+    start_training(replace(request_, recipe=recipe, learn="valid, train"), tmp_path / "several")
+    start_training(replace(request_, recipe=recipe, index=index), tmp_path / "one")
+    assert same_bits(weights(tmp_path / "several"), weights(tmp_path / "one"))
+    edited(tmp_path / "several", tmp_path / "again")
+    resume_training(tmp_path / "again")
+    assert same_bits(weights(tmp_path / "again"), weights(tmp_path / "one"))
+
+
+@pytest.mark.parametrize("learn", ["all", "tune", "train, tune"])
+def test_a_split_that_is_learned_from_is_not_selected_on(request_: TrainingRequest, tmp_path: Path, learn: str) -> None:
+    with pytest.raises(UsageError, match="split 'tune' is both learned from and selected on"):
+        start_training(replace(request_, learn=learn), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (("schedule=plateau",), "--set schedule=cosine$"),
+        (("patience=2",), "--set patience=0$"),
+        (("schedule=plateau", "patience=2"), "--set schedule=cosine --set patience=0$"),
+    ],
+)
+def test_a_recipe_that_watches_the_selection_needs_one(
+    request_: TrainingRequest, tmp_path: Path, changes: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(UsageError, match=f"watches the loss on a selection split, and there is none.*{said}"):
+        start_training(replace(request_, select="", recipe=tiny(*changes)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 # Before the first checkpoint
 
 

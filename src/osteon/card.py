@@ -106,6 +106,21 @@ class Metric(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Measured(Struct, frozen=True, kw_only=True):
+    """How the figures of a split came about, so that `osteon verify` can measure them again.
+
+    `fingerprint` is that of the index, `by` and `prevalences` are what was asked for beside the usual, `resamples` and `seed` those of the
+    intervals.
+    """
+
+    split: str
+    fingerprint: str = ""
+    by: tuple[str, ...] = ()
+    prevalences: tuple[float, ...] = ()
+    resamples: int = 2000
+    seed: int = 0
+
+
 class Refusals(Struct, frozen=True, kw_only=True):
     """How many films of one kind the guard calls out of scope, the share with its 95 % interval.
 
@@ -206,6 +221,7 @@ class Card(Struct, frozen=True, kw_only=True):
     int8: Int8 | None = None
     data: tuple[DataSource, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    measured: tuple[Measured, ...] = ()
     intended_use: str = ""
     limits: str = ""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import threading
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from osteon import __version__
 from osteon.cache import read_entry, write_entry
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
-from osteon.network import EXPORT_AGAIN, RUNTIME, compile_network, engine, open_network, openvino_runtime, read_content, refusal
+from osteon.network import EXPORT_AGAIN, compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
 from osteon.precision import in_precision
 from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, pool_evidence, study_prediction
 from osteon.scope import INVERTED, blank, novel, undeclared
@@ -43,17 +43,20 @@ OUTPUTS = ("logit", "evidence", "novelty")
 """What a file can say of a film; the last only where it has a guard."""
 
 _PACKAGED = re.compile(r"(?P<name>.+)-(?P<version>\d[0-9A-Za-z.]*)\.onnx")
+_REFERENCE = re.compile(r"[^/@]+@[^/@]*")  # what is no file's path is meant as `name@version`
 
 
 class Model:
-    """An open model file. Several threads may use one; the films then wait for each other."""
+    """An open model file. Several threads may use one: as many films are read at once as it was opened for, the others wait."""
 
     def __init__(self, card: Card, compiled: openvino.CompiledModel, precision: Precision = "float32") -> None:
         self.card = card
         self.precision = precision
-        self._request = compiled.create_infer_request()
+        self._compiled = compiled
         self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}
-        self._lock = threading.Lock()
+        self._free: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(compiled.get_property("NUM_STREAMS")):
+            self._free.put(compiled.create_infer_request())
 
     def run(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the network on prepared films, one after the other; the same film gives the same bits in any batch.
@@ -82,31 +85,31 @@ class Model:
         if absent := [name for name in outputs if name not in self._shapes]:
             raise UsageError(f"the model file has no output {absent[0]}, only {', '.join(sorted(self._shapes))}.")
         told = [np.empty((len(batch), *self._shapes[name]), np.float32) for name in outputs]
-        with self._lock:
-            image, *found = (self._request.get_tensor(name).data for name in ("image", *outputs))
+        request = self._free.get()
+        try:
+            image, *found = (request.get_tensor(name).data for name in ("image", *outputs))
             for i, film in enumerate(batch):
                 image[0] = film
-                self._request.infer()
+                request.infer()
                 for rows, row in zip(told, found, strict=True):
                     rows[i] = row[0]
+        finally:
+            self._free.put(request)
         return told
 
-    def predict_film(
-        self, film: Film, placement: Placement | None = None, prepared: NDArray[np.uint8] | None = None, *, guard: bool = True
-    ) -> FilmPrediction:
+    def predict_film(self, film: Film, placement: Placement | None = None, *, guard: bool = True) -> FilmPrediction:
         """Return what the model says of one film, or that it is out of the model's scope.
 
         Args:
             film: The film.
             placement: `place(film, card.frame)`, where that was done already.
-            prepared: `prepare(film, card.frame)`, (S, S), where that was done already.
             guard: Whether a film out of scope gets the reason in the place of a number.
         """
         from osteon.film import place, prepare  # here, so that a model is opened while the decoders are still being imported
 
         frame = self.card.frame
         placement = placement or place(film, frame)
-        square = prepare(film, frame, placement) if prepared is None else prepared
+        square = prepare(film, frame, placement)
         if guard and (reason := undeclared(film.study_type, self.card) or blank(square, placement)):
             return out_of_scope(film, placement, reason)
         logit, evidence, *novelty = self.read(square[None], OUTPUTS if guard and self.card.scope else OUTPUTS[:2])
@@ -138,26 +141,28 @@ class Model:
         return "" if novel(float(novelty[0]), self.card) else f"; {INVERTED}"
 
 
-def load_model(path: str | Path | None = None, precision: Choice = "auto") -> Model:
+def load_model(path: str | Path | None = None, precision: Choice = "auto", *, side_by_side: bool = False) -> Model:
     """Open a model.
 
     Args:
         path: A file, or `name@version` of one that the package brings; None means the package's newest.
         precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little.
+        side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
+            on all cores. The answers are the same.
 
     Raises:
         ModelFileError: it is not there, cannot be read, or breaks the contract; the message says where.
     """
-    source = _packaged("") if path is None else _source(path)
+    source = find_model(path)
     name = str(path or source.name)
     content = read_content(source, name)
     core = engine()
-    key = _key(core, content, precision)
+    key = _key(core, content, precision, side_by_side)
     kept = read_entry(key)
-    if kept is not None and (model := _unpacked(core, kept)) is not None:
+    if kept is not None and (model := _unpacked(core, kept, side_by_side)) is not None:
         return model
     card, network = open_network(content, name)
-    model = _compiled(network, card, precision, name)
+    model = _compiled(network, card, precision, name, side_by_side)
     _probe(model, name)
     write_entry(key, _packed(model))
     return model
@@ -166,32 +171,43 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto") -> Mo
 def packaged_models() -> dict[str, Traversable]:
     """Return the model files that the package brings by `name@version`, the newest last."""
     found = [(m, file) for file in resources.files("osteon.models").iterdir() if (m := _PACKAGED.fullmatch(file.name))]
-    found.sort(key=lambda pair: ([int(n) for n in re.findall(r"\d+", pair[0]["version"])], pair[1].name))
+    found.sort(key=lambda pair: (_age(pair[0]["version"]), pair[1].name))
     return {f"{m['name']}@{m['version']}": file for m, file in found}
 
 
-def _packaged(reference: str) -> Traversable:
+def find_model(reference: str | Path | None = None) -> Path | Traversable:
+    """Return the file that a person means: a path, `name@version` of one that the package brings, or None for the package's newest.
+
+    Raises:
+        ModelFileError: the package brings no such model; the message names those that it brings.
+    """
+    if reference is not None and not (_REFERENCE.fullmatch(str(reference)) and not Path(reference).exists()):
+        return Path(reference)
     models = packaged_models()
     if not models:
         raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
-    if reference and reference not in models:
+    if reference is None:
+        return models[next(reversed(models))]
+    if str(reference) not in models:
         raise ModelFileError(f"there is no model {reference}; the package brings {', '.join(models)}.")
-    return models[reference or next(reversed(models))]
+    return models[str(reference)]
 
 
-def _source(path: str | Path) -> Path | Traversable:
-    if isinstance(path, str) and "@" in path and not Path(path).exists() and "/" not in path:
-        return _packaged(path)
-    return Path(path)
+def _age(version: str) -> tuple[tuple[int, ...], bool, list[int]]:
+    """Return what versions are ordered by: 0.9.0, then 0.10.0rc1, then 0.10.0."""
+    numbers = re.match(r"\d+(?:\.\d+)*", version)
+    release = numbers[0] if numbers else ""
+    further = version[len(release) :]
+    return tuple(int(n) for n in release.split(".") if n), not further, [int(n) for n in re.findall(r"\d+", further)]
 
 
-def _compiled(network: openvino.Model, card: Card, choice: Choice, name: str) -> Model:
+def _compiled(network: openvino.Model, card: Card, choice: Choice, name: str, side_by_side: bool) -> Model:
     try:
         precision = in_precision(network, card, choice)
     except ModelFileError as fault:
         raise ModelFileError(f"{name}: {fault}") from fault
     with refusal(name):
-        return Model(card, compile_network(network), precision)
+        return Model(card, compile_network(network, side_by_side), precision)
 
 
 def _probe(model: Model, name: str) -> None:
@@ -209,10 +225,10 @@ def _probe(model: Model, name: str) -> None:
         )
 
 
-def _key(core: openvino.Core, content: bytes, choice: Choice) -> str:
+def _key(core: openvino.Core, content: bytes, choice: Choice, side_by_side: bool) -> str:
     """Name a cache entry by all that its content depends on."""
     processor = core.get_property("CPU", "FULL_DEVICE_NAME"), core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), _instructions()
-    parts = (__version__, openvino_runtime().get_version(), processor, choice, hashlib.sha256(content).hexdigest())
+    parts = (__version__, openvino_runtime().get_version(), processor, choice, runtime(side_by_side), hashlib.sha256(content).hexdigest())
     return hashlib.sha256(repr(parts).encode()).hexdigest() + ".compiled"
 
 
@@ -227,15 +243,15 @@ def _instructions() -> str:
 
 def _packed(model: Model) -> bytes:
     blob, text = io.BytesIO(), f"{model.precision}\n{model.card.to_json()}".encode()
-    model._request.get_compiled_model().export_model(blob)
+    model._compiled.export_model(blob)
     return len(text).to_bytes(8) + text + blob.getvalue()
 
 
-def _unpacked(core: openvino.Core, content: bytes) -> Model | None:
+def _unpacked(core: openvino.Core, content: bytes, side_by_side: bool) -> Model | None:
     start = 8 + int.from_bytes(content[:8])
     precision, _, text = content[8:start].partition(b"\n")
     try:
-        compiled = core.import_model(content[start:], "CPU", RUNTIME)
+        compiled = core.import_model(content[start:], "CPU", runtime(side_by_side))
         return Model(Card.from_json(text), compiled, "int8" if precision == b"int8" else "float32")
     except (RuntimeError, ModelFileError):
         return None  # made by something else: it is built anew

@@ -7,6 +7,7 @@ is wrong.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 2**31
 """A protobuf message, and so an ONNX file, cannot be larger."""
-
-# One film at a time on all cores: on a CPU that is as quick as a batch, and a film's number cannot depend on its neighbours.
-# float32 where it is not 8 bits, or newer processors would compute in bfloat16 and give other numbers.
-RUNTIME = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-"""How every network is compiled."""
 
 EXPORT_AGAIN = "Export it again with `osteon export`."
 
@@ -68,9 +64,20 @@ def open_network(content: bytes, name: str) -> tuple[Card, openvino.Model]:
     return card, network
 
 
-def compile_network(network: openvino.Model) -> openvino.CompiledModel:
-    """Compile a network for this machine's processor, as every film is read."""
-    return engine().compile_model(network, "CPU", RUNTIME)
+def runtime(side_by_side: bool = False) -> dict[str, str | int]:
+    """Return how every network is compiled: for one film at a time on all cores, or for a film on each.
+
+    A batch would be no quicker on a CPU, and a film's number might depend on its neighbours.
+    """
+    # float32 where it is not 8 bits, or newer processors would compute in bfloat16 and give other numbers.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    how: dict[str, str | int] = {"NUM_STREAMS": cores, "INFERENCE_NUM_THREADS": cores} if side_by_side else {"PERFORMANCE_HINT": "LATENCY"}
+    return how | {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def compile_network(network: openvino.Model, side_by_side: bool = False) -> openvino.CompiledModel:
+    """Compile a network for this machine's processor, as `runtime` says."""
+    return engine().compile_model(network, "CPU", runtime(side_by_side))
 
 
 @functools.cache

@@ -50,7 +50,24 @@ def _add_commands(asked: list[str]) -> None:
     if asked == ["predict"]:
         from osteon.cli import predict
     else:
-        from osteon.cli import bench, data, demo, evaluate, explore, guard, phantom, predict, quantise, report, reproduce, train, tune  # noqa: F401
+        from osteon.cli import (  # noqa: F401
+            bench,
+            cross_validate,
+            data,
+            demo,
+            evaluate,
+            explore,
+            guard,
+            phantom,
+            predict,
+            quantise,
+            release,
+            report,
+            reproduce,
+            train,
+            tune,
+            verify,
+        )
 
 
 def _stop(refusal: OsteonError) -> None:

@@ -67,10 +67,16 @@ def split(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="index to write; by default the same one")] = None,
     parts: Annotated[str, typer.Option(help="name=share of each part, together 1")] = PARTS,
     of: Annotated[str | None, typer.Option(help="deal out this split alone, and leave the others as they are")] = None,
-    folds: Annotated[int, typer.Option(help="write a column `fold` for cross-validation instead of parts")] = 0,
+    folds: Annotated[
+        str,
+        typer.Option(metavar="N|FILE", help="write a column `fold` for cross-validation instead of parts; FILE: fixed ones, CSV path,fold"),
+    ] = "",
+    first: Annotated[str, typer.Option(help="with --folds N: fold 0 is this split, the other films make the other folds")] = "",
+    fold_file: Annotated[Path | None, typer.Option("--write-folds", help="write the folds to a file (CSV) that fixes them")] = None,
     seed: Annotated[int, typer.Option(help="another seed, another split")] = 0,
 ) -> None:
     """Deal films out to parts: patients and duplicates stay together, study types and labels are shared out alike."""
+    from osteon.errors import UsageError
     from osteon.lab import splits
     from osteon.lab.index import Report, read_index, read_report, write_index
 
@@ -78,13 +84,26 @@ def split(
     _check_suffix(out)
     films = read_index(index)
     report = read_report(index) or Report(dataset=str(index), layout="index", decoded=bool((films["sha256"] != "").any()))
-    if folds:
-        films, report.split = splits.folds(films, folds, seed), f"{folds} folds, seed {seed}"
+    if not folds and (first or fold_file):
+        raise UsageError("--first and --write-folds are about folds: say how many with --folds.")
+    if folds.isdigit():
+        films = splits.folds(films, int(folds), seed, first)
+        report.split = f"{folds} folds{f', fold 0 is split {first}' if first else ''}, seed {seed}"
+    elif folds:
+        if first:
+            raise UsageError(f"{folds} says which film is in which fold: leave --first out.")
+        films, strangers = splits.fixed_folds(films, Path(folds))
+        report.split = f"folds of {folds}"
+        if strangers:
+            typer.echo(f"{folds} names {strangers:,} films that are not in {index}: left out", err=True)
     else:
         films = splits.split(films, _parts(parts), seed, of)
         report.split = f"{parts}{f' of {of}' if of else ''}, seed {seed}"
     report.findings = [f for f in report.findings if f.kind != "leak"] + splits.refuse_leaks(films, allow=True)
     _show(write_index(films, out, report), out)
+    if fold_file is not None:
+        splits.write_folds(films, fold_file)
+        typer.echo(f"{fold_file}: the folds of {len(films):,} films")
 
 
 def _check_suffix(out: Path) -> None:

@@ -13,7 +13,7 @@ from osteon.cli import app
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
-    from osteon.lab.evaluation import Evaluation
+    from osteon.lab.evaluation import Plan
     from osteon.lab.scoring import Predictions
 
 ModelOption = Annotated[
@@ -45,17 +45,26 @@ def evaluate(
     prevalence: PrevalenceOption = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="by default the card's")] = None,
     card_into: Annotated[Path | None, typer.Option(help="write a copy of the model whose card carries these figures")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="packaged|NAME@VERSION|FILE|FOLDER",
+            help="also say what was gained over another model on the same films; a model, or an evaluation of it",
+        ),
+    ] = None,
     resamples: ResamplesOption = 2000,
     seed: SeedOption = 0,
 ) -> None:
     """Measure a model on a split: every figure with its interval, for studies and films, per study type and subgroup."""
     from osteon.cli.evaluation_tables import show_evaluation
     from osteon.lab.evaluation import Plan
-    from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for
+    from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_figures
+    from osteon.lab.model_file import model_path
     from osteon.lab.scoring import write_predictions
 
     splits = split or ["valid"]
     scored = _predictions(model, index, predictions, splits)
+    other = None if against is None else _other_model(against, index, splits)
     if predictions is None:
         write_predictions(scored, out / PREDICTIONS)
     evaluations = []
@@ -64,8 +73,11 @@ def evaluate(
         plan = Plan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples, seed=seed)
         evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder, _command()))
         show_evaluation(evaluations[-1], folder)
+        if other is not None:
+            _show_gain(other, scored, (plan_for(other, plan), plan_for(scored, plan, threshold)), folder)
     if card_into is not None:
-        _write_card(model, evaluations, card_into)
+        written = write_figures(model_path(model), evaluations, card_into)
+        typer.echo(f"{card_into}: {written.reference} with {len(written.metrics)} figures in its card")
     if any(evaluation.counts.refused_films for evaluation in evaluations):
         raise typer.Exit(1)
 
@@ -100,6 +112,11 @@ def calibrate(
     index: IndexOption = None,
     split: Annotated[str, typer.Option("--split", help="split to calibrate on; never the one you report")] = "tune",
     predictions: PredictionsOption = None,
+    crossed: Annotated[
+        Path | None,
+        typer.Option("--out-of-fold", help="folder of a cross-validation of the same recipe, to calibrate on instead of a split"),
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option("--without", help="with --out-of-fold: a split left out, as it is reported")] = None,
     method: Annotated[Literal["logistic", "temperature", "isotonic"], typer.Option(help="how logits become probabilities")] = "logistic",
     rule: Annotated[str, typer.Option(help="max-kappa, sensitivity>=0.9, specificity>=0.9, or a threshold such as 0.5")] = "max-kappa",
     doubt: Annotated[str, typer.Option(help="sensitivity below and specificity above the band of doubt, or none")] = "0.95,0.95",
@@ -109,27 +126,28 @@ def calibrate(
     seed: SeedOption = 0,
 ) -> None:
     """Make probabilities mean what they say, choose threshold and band of doubt by a stated rule, and write both into the card."""
-    import msgspec
-
     from osteon.cli.evaluation_tables import show_calibration
-    from osteon.lab.calibration import CalibrationPlan, calibrate, check_split
+    from osteon.lab.calibration import CalibrationPlan, check_split
     from osteon.lab.decision import read_band, read_rule
-    from osteon.lab.evaluation_folder import calibrate_into
-    from osteon.lab.model_file import model_path, with_card
+    from osteon.lab.evaluation_folder import calibrate_file, out_of_fold, out_of_fold_plan, report_folder
+    from osteon.lab.index import read_index
+    from osteon.lab.model_file import model_path
     from osteon.model import load_model
 
     plan = CalibrationPlan(split=split, method=method, rule=read_rule(rule), doubt=read_band(doubt), pooling=pooling, seed=seed)
     file = model_path(model)
     card = load_model(file).card
-    if not other_data:
-        check_split(card, split)
-    scored = _predictions(model, index, predictions, [split])
-    calibrated, crossed = calibrate(scored, card, plan)
-    calibrated = msgspec.structs.replace(calibrated, command=_command())
-    with_card(file, calibrated.card, out)
-    folder = report or out.with_suffix(".calibration")
-    calibrate_into(calibrated, scored, crossed, folder)
-    show_calibration(calibrated, out, folder)
+    if crossed is None:
+        if not other_data:
+            check_split(card, split)
+        scored = _predictions(model, index, predictions, [split])
+    elif index is None:
+        raise UsageError("name the index with --index: it says which films take part, and which of them are reported.")
+    else:
+        scored = out_of_fold(crossed, read_index(index), tuple(without or ()))
+        plan = out_of_fold_plan(plan, crossed, scored)
+    calibrated = calibrate_file(file, scored, plan, out, report, _command())
+    show_calibration(calibrated, out, report or report_folder(out))
 
 
 def _predictions(model: str | None, index: Path | None, table: Path | None, splits: list[str]) -> Predictions:
@@ -146,19 +164,28 @@ def _predictions(model: str | None, index: Path | None, table: Path | None, spli
         return score_index(model, index, splits, _command(), progress)
 
 
-def _write_card(model: str | None, evaluations: list[Evaluation], out: Path) -> None:
-    import msgspec
+def _other_model(against: str, index: Path | None, splits: list[str]) -> Predictions:
+    if Path(against).is_dir() or Path(against).suffix in (".parquet", ".csv", ".json"):
+        return _predictions(None, index, Path(against), splits)
+    return _predictions(None if against == "packaged" else against, index, None, splits)
 
-    from osteon.lab.model_file import file_sha256, model_path, with_card
-    from osteon.model import load_model
 
-    file = model_path(model)
-    if (measured := evaluations[0].origin.model_sha256) and measured != file_sha256(file):
-        raise UsageError(f"{file} is not the model file that made these predictions. Name that one with --model.")
-    card = load_model(file).card
-    figures = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
-    with_card(file, msgspec.structs.replace(card, metrics=figures), out)
-    typer.echo(f"{out}: {card.reference} with {len(figures)} figures in its card")
+def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan], folder: Path) -> None:
+    """Compare with the other model as `osteon compare` does, into the evaluation's folder, and say the gain in a line."""
+    from osteon.cli.evaluation_tables import show_comparison
+    from osteon.lab.evaluation import ALL
+    from osteon.lab.evaluation_folder import compare_into
+    from osteon.lab.scoring import write_predictions
+
+    write_predictions(other, folder / "against.parquet")
+    comparison, apart = compare_into(other, scored, plans, folder, _command())
+    show_comparison(comparison, apart, folder)
+    for d in comparison.differences:
+        if (d.group, d.name) == (ALL, "auroc") and d.value is not None:
+            interval = f" ({d.low:+.3f}, {d.high:+.3f})" if d.low is not None and d.high is not None else f", {d.note}"
+            clear = d.low is not None and d.high is not None and not d.low <= 0 <= d.high
+            word = "gained" if d.value >= 0 else "lost"
+            typer.echo(f"{d.level} AUROC {word} {d.value:+.3f}{interval}{'' if clear else ': no more than chance may do'}")
 
 
 def _command() -> str:

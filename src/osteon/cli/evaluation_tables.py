@@ -50,6 +50,8 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 def show_comparison(comparison: Comparison, apart: pl.DataFrame, folder: Path) -> None:
     """Print a comparison: each figure's difference, study types, McNemar's test, the studies that are furthest apart."""
+    from osteon.lab.fold_figures import FOLDS
+
     console = _console()
     names = comparison.a.model or "A", comparison.b.model or "B"
     console.print(Text(f"\nA {names[0]}, B {names[1]} on {comparison.split!r}", "bold"))
@@ -60,14 +62,21 @@ def show_comparison(comparison: Comparison, apart: pl.DataFrame, folder: Path) -
     table = _table("", "A", "B", "B - A", "95 % interval", title="Paired differences")
     levels = {"study"} if comparison.studies == comparison.films else {"study", "film"}
     for d in comparison.differences:
-        if d.level not in levels:
+        folds = d.group == FOLDS and not d.note.startswith("no fold")
+        if d.level not in levels and not folds:
             continue
-        if d.group == "all" or (d.level == "study" and d.name in {"kappa", "auroc"}):
+        if d.group == "all" or folds or (d.level == "study" and d.name in {"kappa", "auroc"}):
             where = f"{d.level}, " + (d.name if d.group == "all" else f"{_short(d.group)}: {d.name}")
-            interval = f"{d.low:+.3f}, {d.high:+.3f}" if d.low is not None and d.high is not None else d.note
+            digits = 4 if folds else 3  # one recipe's next rung may be worth a few thousandths
+            interval = f"{d.low:+.{digits}f}, {d.high:+.{digits}f}" if d.low is not None and d.high is not None else d.note
             clear = d.low is not None and d.high is not None and (d.low > 0 or d.high < 0)
             table.add_row(
-                where, _plain(d.a), _plain(d.b), "" if d.value is None else f"{d.value:+.3f}", interval, style="bold" if clear else ""
+                where,
+                _plain(d.a, digits),
+                _plain(d.b, digits),
+                "" if d.value is None else f"{d.value:+.{digits}f}",
+                interval,
+                style="bold" if clear else "",
             )
     console.print(table)
     for test in comparison.mcnemar[: len(levels)]:
@@ -207,8 +216,8 @@ def _cell(metric: Metric | None) -> str:
     return f"{metric.value:.3f} ({metric.low:.3f}, {metric.high:.3f})"
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _plain(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _label(name: str) -> str:

@@ -32,18 +32,14 @@ def guard(
     """Teach a model which films it does not answer for, and measure how well it tells."""
     from osteon.cli.progress import counting_bar
     from osteon.cli.show_card import show_scope
-    from osteon.errors import UsageError
     from osteon.lab.index import read_index
-    from osteon.lab.model_file import model_path, write_model_file
-    from osteon.lab.scope.guarding import GuardPlan, add_guard
+    from osteon.lab.model_file import model_path
+    from osteon.lab.scope.guarding import GuardPlan, guard_file
     from osteon.regions import study_type
 
-    splits = tuple(split or ("train", "tune"))
-    if measure in splits:
-        raise UsageError(f"--measure {measure} is a split of the fit, where false refusals are too few. Name another.")
-    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, body_parts=tuple(study_type(p) for p in part or ()), seed=seed)
+    splits, parts = tuple(split or ("train", "tune")), tuple(study_type(p) for p in part or ())
+    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, body_parts=parts, foreign=tuple(map(str, foreign or ())), seed=seed)
     with counting_bar("read films") as progress:
-        guarded, card = add_guard(model_path(model), read_index(index), plan, foreign or (), progress)
-    write_model_file(guarded, card, out)
+        card = guard_file(model_path(model), read_index(index), out, plan, progress)
     show_scope(card)
     typer.echo(f"{out}: {card.reference} with its guard")

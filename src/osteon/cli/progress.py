@@ -40,10 +40,8 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
             nonlocal told
             for row in progress.history[told:]:
                 area = "-" if row.select_auroc is None else f"{row.select_auroc:.3f}"
-                console.print(
-                    f"pass {row.epoch + 1}: loss {row.loss:.4f}, selection loss {row.select_loss:.4f}, AUROC {area}, "
-                    f"{row.films_per_second:.1f} films/s"
-                )
+                held = "" if row.select_loss is None else f"selection loss {row.select_loss:.4f}, AUROC {area}, "
+                console.print(f"pass {row.epoch + 1}: loss {row.loss:.4f}, {held}{row.films_per_second:.1f} films/s")
                 told += 1
             note = "" if progress.stage != "train" else _note(progress)
             bar.update(task, description=_stage(progress), completed=progress.done, total=progress.total, note=note)

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 def report(
     run: Annotated[Path, typer.Argument(help="folder of a training")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder of the report; by default RUN/report")] = None,
-    model: Annotated[Path | None, typer.Option(help="model file of this run; by default its best pass is exported")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME@VERSION", help="model file of this run, or one of the package's; by default its best pass is exported"
+        ),
+    ] = None,
     evaluation: Annotated[
         Path | None, typer.Option(help="folder of an evaluation of that model; by default the split is evaluated")
     ] = None,
@@ -29,11 +34,13 @@ def report(
     split: Annotated[str, typer.Option("--split", help="split to report, where no evaluation is named")] = "valid",
 ) -> None:
     """Write what a run is and how good it is: data, curves, network, figures, failures, model card, checklist; HTML and Markdown."""
+    from osteon.lab.model_file import model_path
     from osteon.lab.report.folder import HTML, MARKDOWN, report_run
     from osteon.lab.report.supply import Request
 
     folder = out or run / "report"
-    request = Request(run, folder, model, evaluation, index, split, shlex.join(["osteon", *sys.argv[1:]]))
+    file = None if model is None else model_path(model)
+    request = Request(run, folder, file, evaluation, index, split, shlex.join(["osteon", *sys.argv[1:]]))
     try:
         with _stages() as watch:
             written = report_run(request, watch)

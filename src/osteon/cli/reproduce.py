@@ -14,7 +14,7 @@ from osteon.cli import app
 if TYPE_CHECKING:
     from osteon.lab.reproduction.stages import Watch
 
-Until = Literal["index", "split", "cost", "train", "models", "evaluations", "page"]
+Until = Literal["index", "split", "settings", "cost", "train", "models", "evaluations", "page"]
 
 
 @app.command()
@@ -26,7 +26,7 @@ def reproduce(
     ),
     models: Annotated[int, typer.Option(min=1, help="trainings, each from a seed of its own, whose best passes make the ensemble")] = 5,
     change: Annotated[list[str] | None, typer.Option("--set", help="change a setting of the recipe: epochs=3, frame.size=224")] = None,
-    init: Annotated[str, typer.Option(help="first weights: imagenet, random, or a file; by default what the recipe says")] = "",
+    init: Annotated[str, typer.Option(help="first weights, as for `osteon train`; by default what the recipe says")] = "",
     until: Annotated[Until, typer.Option(help="stop after this stage; `cost` says what it will take and trains nothing")] = "page",
     tune_share: Annotated[float, typer.Option(min=0.01, max=0.5, help="share of the training films that the best pass is chosen on")] = 0.1,
     rehearse: Annotated[float, typer.Option(min=0, help="minutes of rehearsal, from which the cost is told; 0: none")] = 1.0,
@@ -35,14 +35,19 @@ def reproduce(
     no_decode: Annotated[bool, typer.Option("--no-decode", help="index names and headers alone: quick, finds no duplicates")] = False,
     no_count_check: Annotated[bool, typer.Option("--no-count-check", help="go on where MURA has other counts than published")] = False,
 ) -> None:
-    """Reproduce a published model: index, split, trainings, ensemble, evaluation, and the table beside the paper's."""
-    from osteon.lab.reproduction.folder import ReproductionPlan
+    """Reproduce a published model, or make osteon's own from the same data.
+
+    Index, split, trainings, ensemble, evaluation, and the table beside the
+    paper's; recipe `osteon` is fitted to the data and the device first.
+    """
+    from osteon.lab.reproduction.commands import training_commands
+    from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
     from osteon.lab.reproduction.stages import Work, reproduce
 
     plan = ReproductionPlan(
         recipe=recipe,
         data=str(data.resolve()),
-        changes=(*(change or []), *([f"init={init}"] if init else [])),
+        changes=(*(change or []), *([f"init={Path(init).resolve() if Path(init).exists() else init}"] if init else [])),
         models=models,
         tune_share=tune_share,
         decode=not no_decode,
@@ -58,6 +63,8 @@ def reproduce(
         typer.echo((out / "reproduction.md").read_text(encoding="utf-8"))
         typer.echo(f"{out}: reproduction.md, model.onnx, evaluations")
     else:
+        if until in ("settings", "cost"):
+            typer.echo("\n".join((f"the trainings, by hand in {out}:", *training_commands(Reproduction(out, plan)))))
         typer.echo(f"stopped after {until!r}. The same command without --until goes on.")
 
 

@@ -19,10 +19,18 @@ def train(
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of this training")] = Path("run"),
     recipe: Annotated[str, typer.Option(help="paper, article or osteon")] = "osteon",
     change: Annotated[list[str] | None, typer.Option("--set", help="change a setting of the recipe: epochs=3, frame.size=224")] = None,
-    init: Annotated[str, typer.Option(help="first weights: imagenet, random, or a file; by default what the recipe says")] = "",
+    init: Annotated[
+        str,
+        typer.Option(
+            help="start from: imagenet, random, or a file of weights for the backbone; or a whole model: packaged, name@version, "
+            "model.onnx, or another training's folder, whose network, head, pooling and frame are then taken over"
+        ),
+    ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="go on with the training in the folder")] = False,
-    learn: Annotated[str, typer.Option("--train", help="split to learn from")] = "train",
-    select: Annotated[str, typer.Option(help="split to choose checkpoints on; never the one you report")] = "tune",
+    learn: Annotated[str, typer.Option("--train", help="split to learn from; several: train,tune; every film: all")] = "train",
+    select: Annotated[
+        str, typer.Option(help="split to choose checkpoints on; never the one you report. none: the last pass is kept")
+    ] = "tune",
     budget: Annotated[float, typer.Option(min=0, help="end the schedule properly within so many minutes")] = 0.0,
     save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
@@ -31,12 +39,13 @@ def train(
     """Train a network on an index; killed or stopped, it goes on with --resume. Several GPUs: torchrun -m osteon train ..."""
     from osteon.cli.progress import training_bar
     from osteon.errors import UsageError
-    from osteon.lab.training import recipe as recipes
+    from osteon.lab.training.first_model import recipe_from
     from osteon.lab.training.loop import Stopped
     from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 
     if index is None and not resume:
         raise UsageError("name the index to train on, or go on with a training by --resume.")
+    chosen = "" if select == "none" else select
     changes = [*(change or []), *([f"init={init}"] if init else [])]
     if resume and changes:
         raise UsageError(f"--resume goes on with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
@@ -48,7 +57,7 @@ def train(
             if index is None or resume:
                 history = resume_training(out, device, offline, watch)
             else:
-                request = TrainingRequest(recipes.recipe(recipe, changes), index, learn, select, budget, save_every, offline)
+                request = TrainingRequest(recipe_from(recipe, changes), index, learn, chosen, budget, save_every, offline)
                 history = start_training(request, out, device, watch)
     except Stopped as stop:
         _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
@@ -74,20 +83,14 @@ def export(
 
 @app.command()
 def describe(
-    model: Annotated[Path, typer.Argument(help="model file")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="model file, or name@version of one of the package's")],
     facts: Annotated[Path, typer.Argument(help="JSON with finding, licence, intended_use, limits, data (name, licence, source)")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
 ) -> None:
     """Write into a model's card what no measurement says: what it finds, for what use, its limits, licences and sources."""
-    from osteon.errors import UsageError
-    from osteon.lab.model_file import described, with_card
-    from osteon.model import load_model
+    from osteon.lab.model_file import describe_file, model_path
 
-    try:
-        text = facts.read_bytes()
-    except OSError as fault:
-        raise UsageError(f"{facts}: cannot be read ({fault.strerror}).") from fault
-    with_card(model, described(load_model(model).card, text), out)
+    describe_file(model_path(model), facts, out)
 
 
 def _tell_refused(run: Path) -> None:

@@ -22,7 +22,7 @@ sets for every figure and population tried.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,12 @@ def cluster_weights(clusters: int, resamples: int = RESAMPLES, seed: int = 0) ->
     drawn = np.random.default_rng(seed).integers(0, clusters, (resamples, clusters))
     flat = drawn + np.arange(resamples)[:, None] * clusters
     return np.bincount(flat.ravel(), minlength=resamples * clusters).reshape(resamples, clusters).astype(np.float32)
+
+
+def stratified_weights(sizes: Sequence[int], resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float32]:
+    """Draw patients again within each stratum: (B, sum of sizes), each stratum's part of a row sums to its size."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes)).tolist()
+    return np.hstack([cluster_weights(size, resamples, own) for size, own in zip(sizes, seeds, strict=True)])
 
 
 def film_weights(sample: Sample, weights: NDArray[np.float32]) -> Iterator[Floats]:

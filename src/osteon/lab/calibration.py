@@ -35,9 +35,13 @@ LEAST_FILMS = 20
 
 
 class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a card is to be calibrated; `doubt` are the sensitivity below and the specificity above the band, None for no band."""
+    """How a card is to be calibrated; `doubt` are the sensitivity below and the specificity above the band, None for no band.
+
+    `told` is what the card says the films were, "" for the name of the split.
+    """
 
     split: str = "calib"
+    told: str = ""
     method: Method = "logistic"
     rule: Rule = Rule("max-kappa")
     doubt: tuple[float, float] | None = (0.95, 0.95)
@@ -113,18 +117,18 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
         raise MeasurementError(f"split {plan.split!r} has {found}; calibrating takes {LEAST_FILMS} of each.")
     if films["group"].n_unique() < bootstrap.LEAST_CLUSTERS:
         raise MeasurementError(f"split {plan.split!r} has {films['group'].n_unique()} patients; calibrating takes more.")
-    fitted = fit(plan.method, logits, label, plan.split)
+    fitted = fit(plan.method, logits, label, plan.told or plan.split)
     crossed = {method: cross_fit(method, films, plan.seed) for method in get_args(Method)}
     after = films.with_columns(probability=pl.Series(apply(fitted, logits)))
     reading = Plan(split=plan.split, study_pooling=plan.pooling, resamples=plan.resamples, seed=plan.seed)
     [studies, *_] = level_tables(after, reading)
-    decision = decide(studies.sample, plan.rule, plan.doubt, plan.split)
+    decision = decide(studies.sample, plan.rule, plan.doubt, plan.told or plan.split)
     reliability = [_reliability("before", films["probability"].to_numpy(), label)]
     reliability += [_reliability(method, probability, label) for method, probability in crossed.items()]
     # What was measured at the old threshold says nothing of the new one.
     unmeasured = card.int8 and msgspec.structs.replace(card.int8, costs=())
-    changes = {"calibration": fitted, "decision": decision, "study_pooling": plan.pooling, "int8": unmeasured, "metrics": ()}
-    new = msgspec.structs.replace(card, **changes)
+    figures = {"int8": unmeasured, "metrics": (), "measured": ()}
+    new = msgspec.structs.replace(card, calibration=fitted, decision=decision, study_pooling=plan.pooling, **figures)
     result = Calibrated(
         plan=plan,
         card=new,
@@ -232,7 +236,8 @@ def _operating_point(studies: Table, decision: Decision, plan: CalibrationPlan) 
 
 
 def _notes(films: pl.DataFrame, plan: CalibrationPlan, decision: Decision) -> Iterator[str]:
-    yield f"threshold and doubt band were measured on split {plan.split!r}, which chose them: measure them on another split"
+    films_of = plan.told or f"split {plan.split!r}"
+    yield f"threshold and doubt band were measured on {films_of}, which chose them: measure them on another split"
     if films["study"].n_unique() == len(films):
         yield "each study is one film: all poolings are the same"
     if plan.doubt is not None and decision.doubt_from == decision.doubt_to:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from osteon.errors import MeasurementError
-from osteon.lab import bootstrap, subgroups
+from osteon.lab import bootstrap, metrics, subgroups
 from osteon.lab.evaluation import ALL, Level, Plan
+from osteon.lab.fold_figures import FOLDS, POINTING, fold_names, fold_parts, folds_of
 from osteon.lab.measurement import Part, informed_by, measure_part, no_interval, undefined
 from osteon.lab.metrics import Bools, Sample
 from osteon.lab.scoring import Origin, Predictions, of_split
@@ -113,7 +115,7 @@ def compare(a: Predictions, b: Predictions, plans: tuple[Plan, Plan]) -> Compari
         films=len(films),
         only_a=only_a,
         only_b=only_b,
-        differences=tuple(difference for pair in pairs for difference in _differences(pair)),
+        differences=(*_fold_differences(films, plans), *(difference for pair in pairs for difference in _differences(pair))),
         mcnemar=tuple(_mcnemar(pair) for pair in pairs),
         notes=tuple(_notes(a, b)),
     )
@@ -144,7 +146,7 @@ def _common(a: Predictions, b: Predictions, split: str) -> tuple[pl.DataFrame, i
     usable = pl.col("probability").is_not_null() & pl.col("label").is_not_null()
     first, second = (of_split(p, split).films.filter(usable) for p in (a, b))
     key = ["path"] if (first["path"] != "").all() and (second["path"] != "").all() else ["study"]
-    other = second.select(*key, pl.col("probability").alias("probability_b"), pl.col("label").alias("label_b"))
+    other = second.select(*key, pl.col("probability", "label", "split", POINTING).name.suffix("_b"))
     both = first.join(other, on=key, how="inner", maintain_order="left")
     if both.is_empty():
         raise MeasurementError("there is no film that both tables answered and that has a label. Compare two tables of one index.")
@@ -171,6 +173,7 @@ def _differences(pair: Pair) -> Iterator[Difference]:
     everything = np.ones(len(pair.a), dtype=bool)
     for group, rows in [(ALL, everything), *subgroups.subgroups(pair.rows, "study_type")]:
         yield from _group_differences(pair, group, rows)
+        yield from _pointing(pair, group, rows)
 
 
 def _group_differences(pair: Pair, group: str, rows: Bools) -> Iterator[Difference]:
@@ -183,6 +186,54 @@ def _group_differences(pair: Pair, group: str, rows: Bools) -> Iterator[Differen
         yield Difference(
             level=pair.level, group=group, name=name, a=value_a, b=value_b, value=apart, low=low, high=high, n=int(rows.sum()), note=note
         )
+
+
+def _pointing(pair: Pair, group: str, rows: Bools) -> Iterator[Difference]:
+    """Yield the difference of the pointing game, on abnormal films with boxes; nothing where there are none, or one table says nothing."""
+    columns = POINTING, f"{POINTING}_b"
+    if pair.level != "film" or not set(columns) <= set(pair.rows.columns):
+        return
+    boxed = rows & pair.a.label & pair.rows.select(pl.all_horizontal(pl.col(*columns).is_not_null())).to_series().to_numpy()
+    if not boxed.any():
+        return
+    a, b = (pair.rows[column].to_numpy()[boxed].astype(np.float64) for column in columns)
+    sample = pair.a.part(boxed)
+    means = bootstrap.replicate(sample, lambda w: {POINTING: metrics.ratio(w @ (b - a), w.sum(axis=1))}, pair.weights)[POINTING]
+    value, patients = float((b - a).mean()), len(np.unique(sample.cluster))
+    low, high = bootstrap.difference_interval(value, means, patients) or (None, None)
+    note = "" if low is not None else no_interval(sample)
+    row = partial(Difference, level="film", group=group, name=POINTING, n=int(boxed.sum()))
+    yield row(a=float(a.mean()), b=float(b.mean()), value=value, low=low, high=high, note=note)
+
+
+def _fold_differences(films: pl.DataFrame, plans: tuple[Plan, Plan]) -> Iterator[Difference]:
+    """Yield the differences of the means over folds, where both tables are cross-validations with the same folds."""
+    if plans[0].split not in {"", ALL} or not fold_names(films) or (films["split"] != films["split_b"]).any():
+        return
+    folds = folds_of(films, plans[0].resamples, plans[0].seed)
+    first = fold_parts(folds, folds.films, plans[0].threshold)
+    theirs = folds.films.with_columns(pl.col("probability_b").alias("probability"), pl.col(f"{POINTING}_b").alias(POINTING))
+    both = list(zip(first, fold_parts(folds, theirs, plans[1].threshold), strict=True))
+    informing = [informed_by(part) for part in first]
+    for name in first[0].values:
+        pairs = [(a, b) for a, b in both if not np.isnan([a.values[name], b.values[name]]).any()]
+        patients = sum(informed[name] for informed, (a, _) in zip(informing, both, strict=True) if any(a is part for part, _ in pairs))
+        yield _fold_difference(name, pairs, len(both), patients)
+
+
+def _fold_difference(name: str, pairs: list[tuple[Part, Part]], folds: int, patients: int) -> Difference:
+    films = sum(len(a.sample) for a, _ in pairs)
+    row = partial(Difference, level="film", group=FOLDS, name=name, n=films)
+    if not pairs:
+        return row(a=None, b=None, value=None, note="no fold defines it")
+    a, b = (float(np.mean([pair[side].values[name] for pair in pairs])) for side in (0, 1))
+    note = "" if len(pairs) == folds else f"mean of {len(pairs)} of {folds} folds: the others do not define it"
+    if name == "ece":
+        return row(a=a, b=b, value=b - a, note="no interval: noise adds to both; compare the Brier score")
+    apart = np.mean([pair[1].resampled[name] - pair[0].resampled[name] for pair in pairs], axis=0)
+    low, high = bootstrap.difference_interval(b - a, apart, patients) or (None, None)
+    lacking = "" if low is not None else "no interval: too few patients inform it"
+    return row(a=a, b=b, value=b - a, low=low, high=high, note="; ".join(part for part in (lacking, note) if part))
 
 
 def _interval(name: str, a: Part, b: Part, patients: int) -> tuple[float | None, float | None, str]:

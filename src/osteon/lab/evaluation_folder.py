@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from osteon.card import Card, Measured
 from osteon.errors import MeasurementError, UsageError
-from osteon.lab.calibration import Calibrated
+from osteon.lab.calibration import Calibrated, CalibrationPlan, calibrate
 from osteon.lab.comparison import Comparison, compare, disagreements
-from osteon.lab.evaluation import Evaluation, Plan, level_tables, measure
+from osteon.lab.evaluation import ALL, Evaluation, Plan, level_tables, measure
 from osteon.lab.figures import Picture, draw_evaluation, draw_gallery, draw_reliability
+from osteon.lab.model_file import file_sha256, with_card
 from osteon.lab.scoring import Predictions, of_split, read_predictions
 from osteon.lab.subgroups import with_classes
+from osteon.model import load_model
 
 PREDICTIONS, EVALUATION, COMPARISON, CALIBRATION = "predictions.parquet", "evaluation.json", "comparison.json", "calibration.json"
 SHOWN = 24
@@ -88,6 +93,86 @@ def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: 
     if pictures:
         draw_gallery(pictures, out / "disagreements.png")
     return comparison, apart
+
+
+def out_of_fold(folder: Path, index: pl.DataFrame, without: Sequence[str] = ()) -> Predictions:
+    """Read a cross-validation's predictions: each film scored by a training that had not learned from it.
+
+    Args:
+        folder: Of the cross-validation, or its table of predictions.
+        index: Whose labels, groups and splits count.
+        without: Splits whose films are left out: those that will be reported.
+
+    Raises:
+        MeasurementError: there are no predictions, or none of the films that are left.
+    """
+    predictions = predictions_of(folder, index)
+    films = predictions.films.filter(~pl.col("split").is_in(list(without)) & pl.col("logit").is_not_null())
+    if films.is_empty():
+        raise MeasurementError(f"{folder}: none of its predictions is of a film outside of {', '.join(without)}. Name another folder.")
+    return replace(predictions, films=films)
+
+
+def out_of_fold_plan(plan: CalibrationPlan, folder: Path, scored: Predictions) -> CalibrationPlan:
+    """Return a plan for predictions of `out_of_fold`; the card will say that other trainings made them, and of which recipe."""
+    recipe = f" of recipe {scored.card.recipe} ({scored.card.network})" if scored.card else ""
+    told = f"films out of fold in {folder.resolve().name}, each scored by another training{recipe} that had not learned from it"
+    return msgspec.structs.replace(plan, split=ALL, told=told)
+
+
+def calibrate_file(
+    file: Path, scored: Predictions, plan: CalibrationPlan, out: Path, report: Path | None = None, command: str = ""
+) -> Calibrated:
+    """Write a copy of a model file, calibrated, without the figures that were measured before, and the calibration's folder.
+
+    Args:
+        file: The model.
+        scored: Its predictions on the plan's split, or those of `out_of_fold`.
+        plan: How.
+        out: The copy.
+        report: The calibration's folder; beside the copy where it is None.
+        command: What a reader would type to get the same.
+
+    Raises:
+        MeasurementError: the predictions cannot calibrate anything.
+        ModelFileError: no model file, or `out` cannot be written.
+    """
+    calibrated, crossed = calibrate(scored, load_model(file).card, plan)
+    calibrated = msgspec.structs.replace(calibrated, command=command)
+    with_card(file, calibrated.card, out)
+    calibrate_into(calibrated, scored, crossed, report or report_folder(out))
+    return calibrated
+
+
+def report_folder(calibrated: Path) -> Path:
+    """Return where the report of a calibration stands: beside the model that it made."""
+    return calibrated.with_suffix(".calibration")
+
+
+def write_figures(file: Path, evaluations: Sequence[Evaluation], out: Path) -> Card:
+    """Write a copy of a model file whose card carries the figures of evaluations, and how they were measured; returns the card.
+
+    Raises:
+        UsageError: the evaluations are of another file.
+        ModelFileError: no model file, or `out` cannot be written.
+    """
+    if (measured := evaluations[0].origin.model_sha256) and measured != file_sha256(file):
+        raise UsageError(f"{file} is not the model file that made these predictions. Name that one with --model.")
+    figures = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
+    how = tuple(
+        Measured(
+            split=e.plan.split,
+            fingerprint=e.origin.fingerprint,
+            by=e.plan.by,
+            prevalences=e.plan.prevalences,
+            resamples=e.plan.resamples,
+            seed=e.plan.seed,
+        )
+        for e in evaluations
+    )
+    card = msgspec.structs.replace(load_model(file).card, metrics=figures, measured=how)
+    with_card(file, card, out)
+    return card
 
 
 def calibrate_into(calibrated: Calibrated, before: Predictions, crossed: Predictions, out: Path) -> None:

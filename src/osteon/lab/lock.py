@@ -6,6 +6,8 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
+from osteon.errors import UsageError
+
 
 def hold(path: Path, wait: bool = True) -> IO[str] | None:
     """Lock a file until what is returned is closed, or its process ends; made where it is not there.
@@ -22,3 +24,18 @@ def hold(path: Path, wait: bool = True) -> IO[str] | None:
         file.close()
         return None
     return file
+
+
+def alone(folder: Path) -> IO[str]:
+    """Hold a folder, made where it is not there, for this process.
+
+    Raises:
+        UsageError: another process holds it, or it cannot be written.
+    """
+    try:
+        lock = hold(folder / "lock", wait=False)
+    except OSError as fault:
+        raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
+    if lock is None:
+        raise UsageError(f"another process works in {folder}. Wait for it, or name another folder with -o.")
+    return lock

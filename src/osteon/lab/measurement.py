@@ -120,14 +120,14 @@ def as_published(part: Part, row: Row) -> Metric:
     return row(name=PAPER_INTERVAL, value=kappa, low=low, high=high, note="not a 95 % interval: the variance stands where its root belongs")
 
 
-def macro_metrics(parts: Sequence[Part], row: Row) -> Iterator[Metric]:
-    """Yield the plain mean over study types of each figure that two of them or more define."""
+def macro_metrics(parts: Sequence[Part], row: Row, what: str = "study types", least: int = 2) -> Iterator[Metric]:
+    """Yield the plain mean over parts, such as study types, of each figure that two of them or more (`least`) define."""
     patients = len(np.unique(np.concatenate([part.sample.cluster for part in parts])))
     for name in parts[0].values:
         defined = [part for part in parts if not np.isnan(part.values[name])]
-        note = "" if len(defined) == len(parts) else f"mean of {len(defined)} of {len(parts)} study types: the others do not define it"
-        if len(defined) < 2:
-            yield row(name=name, value=None, note=f"{len(defined)} of {len(parts)} study types define it")
+        note = "" if len(defined) == len(parts) else f"mean of {len(defined)} of {len(parts)} {what}: the others do not define it"
+        if len(defined) < least:
+            yield row(name=name, value=None, note=f"{len(defined)} of {len(parts)} {what} define it")
             continue
         value = float(np.mean([part.values[name] for part in defined]))
         low, high = _macro_interval(name, value, defined, patients) or (None, None)

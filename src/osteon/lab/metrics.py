@@ -115,21 +115,27 @@ def ranking(label: Bools, score: Floats, weights: Floats) -> tuple[Floats, Float
     AUROC is the weighted Mann-Whitney statistic, a tie counting half. Average precision is the step-wise sum of precision times the gain in
     recall over the distinct scores, without interpolation (scikit-learn's definition).
     """
-    order = np.argsort(-score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0]) if len(order) else np.array([], dtype=np.intp)
-    sorted_weights = weights[:, order]
-    positive = _by_tie(sorted_weights * label[order], starts)
-    negative = _by_tie(sorted_weights * ~label[order], starts)
-    true, false = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
-    if not len(starts):
+    if not len(label):
         nothing = np.full(len(weights), np.nan)
         return nothing, nothing
+    positive, negative = _by_score(label, score, weights)
+    true, false = np.cumsum(positive, axis=1), np.cumsum(negative, axis=1)
     positives, negatives = true[:, -1], false[:, -1]
     # A positive wins over every negative that stands below it: all of them less those above or level, and half of the level ones.
     wins = np.einsum("bu,bu->b", positive, negatives[:, None] - false + negative / 2)
     called = true + false
     gains = np.einsum("bu,bu->b", positive, true / np.where(called > 0, called, 1))
     return ratio(wins, positives * negatives), ratio(gains, positives)
+
+
+def sensitivity_at(label: Bools, score: Floats, weights: Floats, specificity: float) -> Floats:
+    """Return the highest sensitivity (B,) of the thresholds whose specificity is at least the one stated; no normal row sets none."""
+    if not len(label):
+        return np.full(len(weights), np.nan)
+    positive, negative = _by_score(label, score, weights)
+    false = np.cumsum(negative, axis=1)
+    allowed = false <= (1 - specificity) * false[:, -1:] + 1e-9
+    return np.where(false[:, -1] > 0, ratio((positive * allowed).sum(axis=1), positive.sum(axis=1)), np.nan)
 
 
 def brier(label: Bools, probability: Floats, weights: Floats) -> Floats:
@@ -196,6 +202,14 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Divide; NaN, without a warning, where there is nothing to divide by."""
     empty = denominator <= 0
     return np.where(empty, np.nan, numerator / np.where(empty, 1.0, denominator))
+
+
+def _by_score(label: Bools, score: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the weights of abnormal and of normal rows at each distinct score, the highest first, both (B, u)."""
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    ordered = weights[:, order]
+    return _by_tie(ordered * label[order], starts), _by_tie(ordered * ~label[order], starts)
 
 
 def _by_tie(sorted_weights: Floats, starts: NDArray[np.intp]) -> Floats:

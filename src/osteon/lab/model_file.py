@@ -12,22 +12,17 @@ import onnx
 
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
-from osteon.model import load_model, packaged_models
+from osteon.model import find_model, load_model
 from osteon.precision import METADATA, Choice, Ranges
 
 
 def model_path(reference: str | None) -> Path:
-    """Return the file of a model: a path, `name@version` of one that the package brings, or None for the package's newest.
+    """Return the file of a model, as `osteon.model.find_model` does, as a path.
 
     Raises:
         ModelFileError: the package brings no such model.
     """
-    packaged = packaged_models()
-    if reference is not None and (reference not in packaged or Path(reference).exists()):
-        return Path(reference)
-    if not packaged:
-        raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
-    return Path(str(packaged[reference or next(reversed(packaged))]))
+    return Path(str(find_model(reference)))
 
 
 class NamedData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +34,10 @@ class NamedData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What people, not measurements, say of a model; "" leaves the card as it is. `data` names the training data in the card's order."""
+    """What people, not measurements, say of a model; "" leaves the card as it is.
+
+    `data` names the training data in the card's order; one is enough where all the card's have one name, as the splits of a data set.
+    """
 
     finding: str = ""
     licence: str = ""
@@ -58,12 +56,30 @@ def described(card: Card, facts: bytes) -> Card:
         told = msgspec.json.decode(facts, type=Facts)
     except msgspec.MsgspecError as fault:
         raise UsageError(f"the facts do not fit: {fault}. They may hold: {', '.join(Facts.__struct_fields__)}.") from fault
-    if told.data and len(told.data) != len(card.data):
+    one = len(told.data) == 1 and len({source.name for source in card.data}) == 1
+    sets = told.data * len(card.data) if one else told.data
+    if sets and len(sets) != len(card.data):
         raise UsageError(f"the facts name {len(told.data)} data sets, the card {len(card.data)}. Name each of the card's.")
     texts = {name: value for name, value in msgspec.structs.asdict(told).items() if name != "data" and value}
-    named = zip(card.data, told.data, strict=False)
+    named = zip(card.data, sets, strict=False)
     data = tuple(msgspec.structs.replace(old, **msgspec.structs.asdict(new)) for old, new in named) or card.data
     return msgspec.structs.replace(card, data=data, **texts)
+
+
+def describe_file(model: Path, facts: Path, out: Path) -> Card:
+    """Write a copy of a model file whose card also says what a JSON file of `Facts` says; returns the card.
+
+    Raises:
+        UsageError: the facts cannot be read, or do not fit.
+        ModelFileError: no model file, or `out` cannot be written.
+    """
+    try:
+        text = facts.read_bytes()
+    except OSError as fault:
+        raise UsageError(f"{facts}: cannot be read ({fault.strerror}).") from fault
+    card = described(load_model(model).card, text)
+    with_card(model, card, out)
+    return card
 
 
 def with_card(path: Path, card: Card, out: Path, ranges: Ranges | None = None) -> None:

@@ -28,7 +28,7 @@ from osteon.lab.model_file import model_path, with_card
 from osteon.lab.ranges import made_with, nncf_runtime, round_network
 from osteon.lab.scoring import Origin, Predictions, of_split
 from osteon.lab.store import FilmStore, open_store
-from osteon.model import OUTPUTS, Model
+from osteon.model import OUTPUTS, Model, load_model
 from osteon.network import compile_network, open_network, read_content
 from osteon.precision import Ranges, folded, quantise
 
@@ -185,6 +185,21 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     new = msgspec.structs.replace(card, int8=facts)
     with_card(file, new, out, chosen)
     return new
+
+
+def cost_of(file: Path, films: pl.DataFrame, split: str) -> Int8Cost:
+    """Return what the 8-bit form of a model file changes on films of an index, which the cost calls `split`.
+
+    Raises:
+        ModelFileError: the model cannot be opened, or has no 8-bit form.
+        EmptyDataset: none of the films can be read.
+    """
+    models = load_model(file, "float32"), load_model(file, "int8")
+    card = models[0].card
+    store = open_store(films.filter(pl.col("status") != "unreadable"), card.frame)
+    told = OUTPUTS if card.scope else OUTPUTS[:2]
+    float32, eight = (Answers(*model.read(np.ascontiguousarray(store.pixels), told)) for model in models)
+    return Held(split, store, card, float32).cost(eight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

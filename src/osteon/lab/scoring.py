@@ -100,7 +100,19 @@ def score_index(model: str | None, index: Path, splits: Sequence[str], command: 
         MeasurementError: a split is not there.
     """
     file = model_path(model)
-    opened, films = load_model(file), read_index(index)
+    opened = load_model(file)
+    return score_films(opened, file, read_index(index), splits, (command, progress))
+
+
+def score_films(
+    opened: Model, file: Path, films: pl.DataFrame, splits: Sequence[str], told: tuple[str, Progress | None] = ("", None)
+) -> Predictions:
+    """Run an open model on some splits of an index that has been read; `told` is the command and what is told of the progress.
+
+    Raises:
+        MeasurementError: a split is not there.
+    """
+    command, progress = told
     chosen = pl.concat([of_split(Predictions(films, Origin()), split).films for split in splits]).unique(
         "path", keep="first", maintain_order=True
     )

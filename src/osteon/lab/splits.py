@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from osteon.errors import LeakySplit, UsageError
+from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
 from osteon.lab.layouts import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ALL = "all"
+"""What a person writes for every film, whatever its split."""
 
 NAMED_LEAKS = 5
 """How many leaking groups a refusal names."""
@@ -40,17 +45,88 @@ def split(films: pl.DataFrame, parts: dict[str, float], seed: int = 0, of: str |
     return films.with_columns(split=pl.when(chosen).then(dealt).otherwise("split"))
 
 
-def folds(films: pl.DataFrame, count: int, seed: int = 0) -> pl.DataFrame:
+def folds(films: pl.DataFrame, count: int, seed: int = 0, first: str = "") -> pl.DataFrame:
     """Return the films with a column `fold` (Int32, 0 to count - 1), dealt out as `split` does.
 
+    Args:
+        films: An index.
+        count: How many folds.
+        seed: Another seed, other folds.
+        first: The films of this split are fold 0, and the others are dealt out to folds 1 to count - 1. "" deals out all.
+
     Raises:
-        UsageError: fewer than two folds, or fewer groups than folds.
+        UsageError: fewer than two folds, fewer groups than folds, or no film stands in split `first`.
+        LeakySplit: a group stands in split `first` and outside of it.
     """
-    if not 2 <= count <= films["group"].n_unique():
-        raise UsageError(f"{count} folds of {films['group'].n_unique()} groups: give at least 2 folds, and no more than groups.")
-    groups, part = deal(films, np.full(count, 1 / count), seed)
-    fold = pl.col("group").replace_strict(dict(zip(groups, part.tolist(), strict=True)), return_dtype=pl.Int32)
-    return films.with_columns(fold=fold)
+    chosen = pl.col("split") == first if first else pl.lit(False)
+    pool = films.filter(~chosen)
+    if first and len(pool) == len(films):
+        raise UsageError(f"no film stands in split {first!r}; the index has {films['split'].unique().sort().to_list()}.")
+    dealt, there = (count - 1 if first else count), pool["group"].n_unique()
+    if count < 2 or dealt > there:
+        outside = f" outside of split {first!r}" if first else ""
+        raise UsageError(f"{count} folds of {there} groups{outside}: give at least 2 folds, and no more than groups.")
+    groups, part = deal(pool, np.full(dealt, 1 / dealt), seed)
+    of_group = dict(zip(groups, (part + count - dealt).tolist(), strict=True))
+    fold = pl.col("group").replace_strict(of_group, default=None, return_dtype=pl.Int32)
+    films = films.with_columns(fold=pl.when(chosen).then(0).otherwise(fold).cast(pl.Int32))
+    refuse_crossing(films)
+    return films
+
+
+def fixed_folds(films: pl.DataFrame, file: Path) -> tuple[pl.DataFrame, int]:
+    """Return the films with the column `fold` that a file of `write_folds` gives, and how many films it names that are not there.
+
+    Raises:
+        BadManifest: no such file, no columns `path` and `fold`, or films that it names not once.
+        LeakySplit: a group stands in two folds.
+    """
+    try:
+        fixed = pl.read_csv(file, columns=["path", "fold"], schema_overrides={"path": pl.String, "fold": pl.Int32})
+    except FileNotFoundError as fault:
+        raise BadManifest(f"{file}: there is no such file. Make one with: osteon split INDEX --folds 5 --write-folds {file}") from fault
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        raise BadManifest(f"{file}: no folds can be read from it ({str(fault).splitlines()[0]}). It takes columns path,fold.") from fault
+    twice = fixed.filter(pl.col("path").is_duplicated())["path"].unique().sort().to_list()
+    unnamed = films.join(fixed.drop_nulls(), on="path", how="anti")["path"].sort().to_list()
+    if twice or unnamed or (fixed["fold"] < 0).any():
+        wrong = [f"names {len(twice)} films twice ({_few(twice)})"] if twice else []
+        wrong += [f"gives no fold to {len(unnamed)} films of the index ({_few(unnamed)})"] if unnamed else []
+        raise BadManifest(f"{file} {' and '.join(wrong) or 'has a fold below 0'}. Name each film once, with a fold from 0 on.")
+    films = films.drop("fold", strict=False).join(fixed, on="path", how="left", maintain_order="left")
+    refuse_crossing(films)
+    return films, fixed.join(films, on="path", how="anti").height
+
+
+def write_folds(films: pl.DataFrame, file: Path) -> None:
+    """Write the films' folds (CSV: path, fold), in order of path, so that they can be kept beside the code.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    part = file.with_name(file.name + ".part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        films.select("path", "fold").sort("path").write_csv(part)
+        part.replace(file)
+    except OSError as fault:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise UsageError(f"{file}: cannot be written ({fault.strerror}). Name another file.") from fault
+
+
+def refuse_crossing(films: pl.DataFrame) -> None:
+    """Refuse folds of which two have films of one group.
+
+    Raises:
+        LeakySplit: naming a film of each.
+    """
+    films = films.with_columns(split=pl.format("fold {}", "fold"))
+    if len(found := leaks(films)):
+        raise LeakySplit(
+            f"a patient or a duplicate stands in more than one fold: {_named(found, films)}. Deal the films out again with osteon split "
+            "--folds 5."
+        )
 
 
 def deal(films: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> tuple[list[str], NDArray[np.int64]]:
@@ -83,6 +159,31 @@ def _strata(films: pl.DataFrame) -> tuple[list[str], NDArray[np.float64]]:
     return table["group"].to_list(), np.column_stack([counts, counts.sum(axis=1)])
 
 
+def learned(films: pl.DataFrame, names: str) -> pl.DataFrame:
+    """Return the films that a training learns from, in their order.
+
+    Args:
+        films: An index.
+        names: A split, several with commas between, or "all" for every film.
+
+    Raises:
+        EmptyDataset: no film stands in one of the splits.
+
+    >>> learned(pl.DataFrame({"split": ["train", "tune", "valid"]}), "train, valid")["split"].to_list()
+    ['train', 'valid']
+    """
+    if names == ALL:
+        return films
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in films["split"]:
+            there = ", ".join(sorted(s for s in films["split"].unique().to_list() if s)) or "none"
+            raise EmptyDataset(
+                f"the index has no split {name!r} (it has: {there}). Make one with `osteon split`, or name one with --train and --select."
+            )
+    return films.filter(pl.col("split").is_in(wanted))
+
+
 def leaks(films: pl.DataFrame) -> pl.DataFrame:
     """Return the groups that stand in more than one split: `group`, `splits`, `films` (paths)."""
     placed = films.filter(pl.col("split") != "")
@@ -100,12 +201,23 @@ def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Finding]:
     found = leaks(films)
     if found.is_empty() or allow:
         return [Finding("leak", tuple(films), f"one group stands in {' and '.join(splits)}") for _, splits, films in found.iter_rows()]
-    shown = [_one_of_each_split(films, group) for group in found["group"].head(NAMED_LEAKS)]
-    more = f"; and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else ""
     raise LeakySplit(
-        f"a patient or a duplicate stands in more than one split: {'; '.join(shown)}{more}."
+        f"a patient or a duplicate stands in more than one split: {_named(found, films)}."
         " Deal the films out again with osteon split, or go on with --allow-leaks."
     )
+
+
+def seen(films: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the films of which something stands in `known`: the same file, or in the same data set the same path or the same group."""
+    hashed = known.filter(pl.col("sha256") != "")
+    found = [films.join(hashed, on="sha256", how="semi"), *(films.join(known, on=["root", key], how="semi") for key in ("path", "group"))]
+    return pl.concat(found).unique(["root", "path"]).sort("root", "path")
+
+
+def _named(found: pl.DataFrame, films: pl.DataFrame) -> str:
+    """Return some of the groups that `leaks` found in words."""
+    shown = [_one_of_each_split(films, group) for group in found["group"].head(NAMED_LEAKS)]
+    return "; ".join(shown) + (f"; and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else "")
 
 
 def _one_of_each_split(films: pl.DataFrame, group: str) -> str:
@@ -116,6 +228,10 @@ def _one_of_each_split(films: pl.DataFrame, group: str) -> str:
         .unique("split", keep="first", maintain_order=True)
     )
     return " and ".join(f"{path} ({split})" for path, split in mine.select("path", "split").iter_rows())
+
+
+def _few(paths: list[str]) -> str:
+    return ", ".join(paths[:NAMED_LEAKS]) + (" ..." if len(paths) > NAMED_LEAKS else "")
 
 
 def _check_parts(parts: dict[str, float]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.lab.bench.limits import Limits
-from osteon.model import packaged_models
+from osteon.model import find_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,4 @@ class Setting:
     @property
     def model_file(self) -> Path:
         """The model as a file."""
-        packaged = packaged_models()
-        if self.model and (self.model not in packaged or Path(self.model).exists()):
-            return Path(self.model)
-        return Path(str(packaged[self.model or next(reversed(packaged))]))
+        return Path(str(find_model(self.model or None)))

@@ -1,8 +1,8 @@
-"""A training's curves: loss on both splits and AUROC on the selection split by pass, with the passes that were kept."""
+"""A training's curves: loss on both splits and AUROC on the selection split, if there was one, by pass, with the passes that were kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +41,28 @@ def draw_curves(history: Sequence[Pass], kept: Sequence[int], path: Path) -> Pat
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.2, 2.5), layout="constrained")
         FigureCanvasAgg(figure)
-        loss, area, rate = figure.subplots(1, 3)
+        selected = any(p.select_loss is not None for p in history)
+        loss, rate, *others = figure.subplots(1, 3 if selected else 2)
         loss.plot(passes, [p.loss for p in history], "o-", color=BLUE, label="training films, varied at random")
-        loss.plot(passes, [p.select_loss for p in history], "s--", color=ORANGE, label="selection split")
         loss.set(ylabel="loss", ylim=(0, None))
-        area.plot(passes, [p.select_auroc if p.select_auroc is not None else float("nan") for p in history], "s--", color=ORANGE)
-        area.set(ylabel="AUROC, selection split")
         rate.plot(passes, [p.rate for p in history], "o-", color=GREY)
         rate.set(ylabel="learning rate at the pass's end", ylim=(0, None))
-        _mark_kept(area, history, kept)
-        for axes in (loss, area, rate):
+        for area in others:
+            loss.plot(passes, _numbers(p.select_loss for p in history), "s--", color=ORANGE, label="selection split")
+            area.plot(passes, _numbers(p.select_auroc for p in history), "s--", color=ORANGE)
+            area.set(ylabel="AUROC, selection split")
+            _mark_kept(area, history, kept)
+        for axes in (loss, rate, *others):
             axes.set_xlabel("pass")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y", linewidth=0.3)
         loss.legend(loc="best")
         figure.savefig(path, metadata={"Software": None})
     return path
+
+
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
 
 
 def _mark_kept(axes: Axes, history: Sequence[Pass], kept: Sequence[int]) -> None:

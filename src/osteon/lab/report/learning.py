@@ -11,7 +11,7 @@ from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.report.material import Material
 from osteon.lab.training.anatomy import Anatomy
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import ranked
+from osteon.lab.training.run import Pass, kept
 
 
 def training_section(m: Material, figures: Path) -> Section:
@@ -59,6 +59,11 @@ def augmentation_in_words(recipe: Recipe) -> str:
         f"brightness within {a.brightness:.0%}": a.brightness,
         f"gamma within exp(+- {a.gamma:g})": a.gamma,
         f"a rectangle blanked with probability {a.erase:g}": a.erase,
+        f"blurred or sharpened with probability {a.blur:g}": a.blur,
+        f"the border covered with probability {a.collimate:g}": a.collimate,
+        f"joined with another film's side with probability {a.cut:g}": a.cut,
+        f"mixed with another film with probability {a.mixup:g}": a.mixup,
+        f"growing from {recipe.growth:.0%} of the side": recipe.growth,
     }
     return ", ".join(word for word, used in words.items() if used) or "none"
 
@@ -76,6 +81,8 @@ def optimiser_in_words(recipe: Recipe) -> str:
 
 def selection_in_words(m: Material) -> str:
     """Return how the kept passes were chosen."""
+    if not m.record.plan.select:
+        return f"the last of {len(m.history)} passes; no films were set aside to choose on"
     best = {"loss": "lowest loss", "auroc": "highest AUROC"}[m.recipe.select_by]
     return f"the {best} on split {m.record.plan.select!r} among {len(m.history)} passes; up to {m.recipe.keep} passes are kept"
 
@@ -84,18 +91,24 @@ def _course(m: Material, figures: Path) -> Iterator[Block]:
     if not m.history:
         yield Gap(f"No pass has ended yet. Go on with: osteon train --resume -o {m.request.run}")
         return
-    kept = [p.epoch for p in ranked(m.history, m.recipe)[: m.recipe.keep]]
-    best = next(p for p in m.history if p.epoch == kept[0])
-    area = f"AUROC {best.select_auroc:.3f}" if best.select_auroc is not None else "no AUROC (one label only)"
+    best, *_ = there = kept(m.history, m.record)
     hours = sum(p.seconds for p in m.history) / 3600
     words = (
         f"{len(m.history)} passes in {hours:.2f} hours on {m.record.device}, {m.record.processes} process(es) of {m.record.threads} "
-        f"thread(s). Best is pass {best.epoch + 1}: {area} and loss {best.select_loss:.3f} on split {m.record.plan.select!r}."
+        f"thread(s). {_chosen(m, best)}"
     )
     yield Text(words, m.origins.training)
-    alt = f"Loss, AUROC on the selection split and learning rate over {len(m.history)} passes"
+    alt = f"Loss, learning rate{' and AUROC on the selection split' if m.record.plan.select else ''} over {len(m.history)} passes"
     caption = "The training loss is of films varied at random, with boxes where the recipe uses them: compare its course, not its height."
-    yield Picture(draw_curves(m.history, kept, figures / "training.png"), "Training curves", caption, alt, m.origins.training, wide=True)
+    epochs = [p.epoch for p in there]
+    yield Picture(draw_curves(m.history, epochs, figures / "training.png"), "Training curves", caption, alt, m.origins.training, wide=True)
+
+
+def _chosen(m: Material, best: Pass) -> str:
+    if best.select_loss is None:
+        return f"The last pass, {best.epoch + 1}, is kept: no films were set aside to choose on."
+    area = f"AUROC {best.select_auroc:.3f}" if best.select_auroc is not None else "no AUROC (one label only)"
+    return f"Best is pass {best.epoch + 1}: {area} and loss {best.select_loss:.3f} on split {m.record.plan.select!r}."
 
 
 def _settings(m: Material) -> Table:

@@ -19,6 +19,7 @@ from osteon.lab.index import fingerprint, read_index, read_report
 from osteon.lab.model_file import file_sha256
 from osteon.lab.report.document import Origin
 from osteon.lab.report.supply import Measured, Request
+from osteon.lab.splits import ALL
 from osteon.lab.training.anatomy import Anatomy, anatomy
 from osteon.lab.training.recipe import RECIPES, Recipe
 from osteon.lab.training.run import Pass, RunFolder, RunRecord
@@ -133,7 +134,8 @@ def training_command(record: RunRecord, folder: Path) -> str:
         if name not in {"name", "departures"} and base and value != published[name]:
             words += ["--set", f"{name}={value}"]
     plan = record.plan
-    words += [*(["--train", plan.train] if plan.train != "train" else []), *(["--select", plan.select] if plan.select != "tune" else [])]
+    words += ["--train", plan.train] if plan.train != "train" else []
+    words += ["--select", plan.select or "none"] if plan.select != "tune" else []
     words += [*(["--budget", f"{plan.budget:g}"] if plan.budget else []), "-o", str(folder)]
     return shlex.join(words)
 
@@ -157,7 +159,7 @@ def _origins(request: Request, record: RunRecord, films: pl.DataFrame | None, mo
 
 
 def _seen(split: str, record: RunRecord) -> str:
-    if split in {record.plan.train, "", "all"}:
+    if split in {*(name.strip() for name in record.plan.train.split(",")), "", ALL} or record.plan.train == ALL:
         return f"The figures are of split {split!r}, whose films the model was trained on: they say how well it remembers."
     return f"The kept pass was chosen on split {split!r}: its figures are too good." if split == record.plan.select else ""
 

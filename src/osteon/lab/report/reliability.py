@@ -28,7 +28,7 @@ def calibration_section(m: Material, figures: Path) -> Section:
         words = f"The model's probabilities were calibrated on split {card.calibration.split!r} ({card.calibration.kind})."
         blocks.append(Text(words, m.origins.model))
     else:
-        tune = m.record.plan.select
+        tune = m.record.plan.select or "SPLIT"
         blocks.append(
             Gap(
                 "The model is not calibrated: its probabilities are the network's own. Calibrate it with: osteon calibrate --model "

@@ -1,16 +1,19 @@
 """The folder of a reproduction: what was asked, which stages are finished, and where each result stands.
 
 index.parquet, split.parquet    all films; the same with `tune` carved out of the training patients, `valid` untouched
+settings.json                   what the data and the device changed in the recipe, and why
 trainings/1/                    a training, as `osteon train` makes it
 models/1.onnx, model.onnx       each training's best pass, and their ensemble
 evaluations/1/, model/          each measured on `valid`
-reproduction.md                 the table
+reproduction.md                 the table, and how to release what was made
+facts.json                      what a release says of the data, for people to mend
 reproduction.json, cost.json    the plan and the finished stages; what it was to cost
 """
 
 from __future__ import annotations
 
 import shutil
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -18,7 +21,8 @@ import msgspec
 from osteon import __version__
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import EVALUATION, write_json
-from osteon.lab.training.recipe import Recipe, recipe
+from osteon.lab.reproduction.settings import Settings, settled_recipe
+from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, ranked
 
 TUNE_SHARE = 0.1
@@ -61,13 +65,32 @@ class Reproduction:
 
     def __init__(self, folder: Path, plan: ReproductionPlan) -> None:
         self.folder, self.plan = folder, plan
-        self.recipe = recipe(plan.recipe, plan.changes)
+        self.asked = settled_recipe(plan.recipe, plan.changes, Settings())
         self.record_file = folder / "reproduction.json"
         self.index, self.split = folder / "index.parquet", folder / "split.parquet"
-        self.cost = folder / "cost.json"
+        self.settings, self.cost = folder / "settings.json", folder / "cost.json"
         self.models, self.model = folder / "models", folder / "model.onnx"
-        self.evaluations, self.page = folder / "evaluations", folder / "reproduction.md"
+        self.evaluations, self.page, self.facts = folder / "evaluations", folder / "reproduction.md", folder / "facts.json"
         self.numbers = range(1, plan.models + 1)
+
+    @property
+    def settled(self) -> Settings:
+        """What the data and the device changed in the recipe: nothing before that was settled.
+
+        Raises:
+            UsageError: its file cannot be read.
+        """
+        try:
+            return msgspec.json.decode(self.settings.read_bytes(), type=Settings)
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, msgspec.MsgspecError) as fault:
+            raise UsageError(f"{self.settings}: no settings can be read from it ({fault}). Remove it and give the same command.") from fault
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with what was given and what was settled."""
+        return settled_recipe(self.plan.recipe, self.plan.changes, self.settled)
 
     def training(self, number: int) -> RunFolder:
         """Return a training, 1 to `models`."""
@@ -82,13 +105,14 @@ class Reproduction:
         members = {str(number): self.models / f"{number}.onnx" for number in self.numbers} if self.plan.models > 1 else {}
         return members | {"model": self.model}
 
+    def best_first(self) -> list[int]:
+        """Return the trainings by what their best pass does on the selection split, the best first."""
+        passes = {number: ranked(self.training(number).history(), self.recipe)[0] for number in self.numbers}
+        return [number for row in ranked(list(passes.values()), self.recipe) for number, best in passes.items() if best is row]
+
     def best(self) -> str:
         """Return the name of the single model that does best on the selection split."""
-        if self.plan.models == 1:
-            return "model"
-        passes = {str(number): ranked(self.training(number).history(), self.recipe)[0] for number in self.numbers}
-        first = ranked(list(passes.values()), self.recipe)[0]
-        return next(name for name, row in passes.items() if row == first)
+        return "model" if self.plan.models == 1 else str(self.best_first()[0])
 
     def begin(self) -> Record:
         """Return the record, a new one in an empty folder; stages whose result is gone are to be made again, and all after them.
@@ -96,19 +120,17 @@ class Reproduction:
         Raises:
             UsageError: the folder holds something else, or cannot be written.
         """
-        record = self.record()
-        if record is None:
-            record = Record(plan=self.plan)
-        elif (record.plan, record.osteon) != (self.plan, __version__):
+        record = self.record() or Record(plan=self.plan)
+        if (record.plan, record.osteon) != (self.plan, __version__):
             raise UsageError(
                 f"{self.folder} holds a reproduction of other settings or another version. Give the same command, or another folder (-o)."
             )
-        there = record.finished
-        for place, stage in enumerate(record.finished):
-            if not all(result.exists() for result in self._results()[stage]):
-                there = record.finished[:place]
-                self._remove_after(stage)
-                break
+        results = self._results()
+        gone = [stage for stage in record.finished if not all(map(Path.exists, results[stage]))]
+        if gone:
+            self._remove_after(gone[0])
+        stands = set(record.finished) - set(gone)
+        there = tuple(takewhile(stands.__contains__, results))
         record = msgspec.structs.replace(record, finished=there)
         write_json(record, self.record_file)
         return record
@@ -132,6 +154,7 @@ class Reproduction:
         return {
             "index": [self.index],
             "split": [self.split],
+            "settings": [self.settings],
             "cost": [],
             "train": [self.training(number).history_file for number in self.numbers],
             "models": list(self.files().values()),

@@ -1,8 +1,7 @@
-"""`reproduction.md`: our row beside the paper's and later ones, kappa by study type, every departure, and what made it all."""
+"""`reproduction.md`: our row beside the paper's and later ones, kappa by study type, every departure, what made it all, and its release."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -16,8 +15,11 @@ from osteon.lab.evaluation_folder import plan_for, predictions_of, read_evaluati
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.layouts import mura
 from osteon.lab.pages import write_whole
+from osteon.lab.reproduction.commands import commands
 from osteon.lab.reproduction.folder import Reproduction
 from osteon.lab.reproduction.rehearsal import Cost, in_words
+from osteon.lab.reproduction.settings import OURS
+from osteon.lab.reproduction.shipping import release_lines, write_facts
 from osteon.model import load_model
 from osteon.regions import MURA_STUDY_TYPES
 
@@ -27,14 +29,16 @@ TEST_STUDIES = 207
 
 
 def write_page(here: Reproduction, _: Callable[[int, int, str], None]) -> list[str]:
-    """Write the page; there is nothing to note beside it.
+    """Write the page, and beside it what a release is to say of the data; there is nothing to note.
 
     Raises:
         UsageError: it cannot be written.
     """
     found = {name: read_evaluation(here.evaluations / name) for name in here.files()}
-    parts = (_head, _overall, _by_type, _gain, _departures, _origin)
+    parts = (_head, _overall, _by_type, _gain, _departures, _origin, *([_release] if here.plan.recipe in OURS else []))
     text = "\n\n".join("\n".join(part(here, found)) for part in parts)
+    if here.plan.recipe in OURS:
+        write_facts(here)
     try:
         write_whole(here.page, text.rstrip() + "\n")
     except OSError as fault:
@@ -134,7 +138,12 @@ def _gain(here: Reproduction, found: Found) -> Iterator[str]:
 def _departures(here: Reproduction, found: Found) -> Iterator[str]:
     yield "## Departures"
     yield ""
-    yield f"From what was published, as recipe `{here.recipe.name}` lists them:" if here.recipe.name != "osteon" else "What was changed:"
+    published = f"From what was published, as recipe `{here.recipe.name}` lists them:"
+    yield (
+        "What was changed in the recipe, with the reason where data or device asked for it, and what was decided:"
+        if here.recipe.name in OURS
+        else published
+    )
     yield ""
     films = read_index(here.split)
     learned, tuned = (int((films["split"] == split).sum()) for split in ("train", "tune"))
@@ -154,6 +163,8 @@ def _departures(here: Reproduction, found: Found) -> Iterator[str]:
     card = load_model(here.model).card
     if card.decision.split:
         yield f"- calibrated on `{card.calibration.split}`; threshold {card.decision.threshold:.3f} by the rule: {card.decision.rule}"
+        better = "" if card.study_pooling == "mean" else ", whose AUROC on `tune` is higher than the mean's by more than chance"
+        yield f"- a study's probability is the {card.study_pooling} over its films{better}"
     record = here.record()
     for stage in ("index", "models"):
         yield from (f"- {note}" for note in (record.notes.get(stage, ()) if record else ()))
@@ -168,7 +179,7 @@ def _origin(here: Reproduction, found: Found) -> Iterator[str]:
     yield "## What made it"
     yield ""
     yield "```sh"
-    yield from _commands(here)
+    yield from commands(here)
     yield "```"
     yield ""
     yield f"- osteon {ours.origin.osteon}, commit {first.code_commit or 'unknown'}, torch {first.torch}, trained on {first.device}"
@@ -183,24 +194,10 @@ def _origin(here: Reproduction, found: Found) -> Iterator[str]:
     yield f"- the trainings took {in_words(sum(seconds) / 3600)}, in passes: {passes}"
 
 
-def _commands(here: Reproduction) -> Iterator[str]:
-    """Yield the stages' own commands, which give the same result."""
-    plan = here.plan
-    flags = [*([] if plan.decode else ["--no-decode"]), *([] if plan.count_check else ["--no-count-check"])]
-    yield shlex.join(["osteon", "index", plan.data, "-o", "index.parquet", "--allow-leaks", *flags])
-    parts = f"train={1 - plan.tune_share:g},tune={plan.tune_share:g}"
-    yield f"osteon split index.parquet -o split.parquet --of train --parts {parts}"
-    if (read_index(here.split)["split"] == "").any():
-        yield "# the training films that valid has too, or duplicates of, were taken out of train"
-    changes = [word for change in plan.changes if not change.startswith("seed=") for word in ("--set", change)]
-    for number in here.numbers:
-        settings = [*changes, "--set", f"seed={here.recipe_of(number).seed}"]
-        yield shlex.join(["osteon", "train", "split.parquet", "--recipe", here.recipe.name, *settings, "-o", f"trainings/{number}"])
-    runs = " ".join(f"trainings/{number}" for number in here.numbers)
-    yield f"osteon export {runs} -o model.onnx --name {here.recipe.name}"
-    if load_model(here.model).card.decision.split:
-        yield "osteon calibrate --model model.onnx --index split.parquet --split tune -o model.onnx"
-    yield "osteon evaluate --model model.onnx --index split.parquet --split valid -o evaluations/model"
+def _release(here: Reproduction, _: Found) -> Iterator[str]:
+    yield "## Releasing it"
+    yield ""
+    yield from release_lines(here, load_model(here.model).card)
 
 
 def _published_studies() -> int:

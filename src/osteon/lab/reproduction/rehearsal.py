@@ -33,7 +33,10 @@ HOUR = 3600.0
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured (films a second, seconds), and what it makes for `models` trainings; `passes` is the fewest and the most."""
+    """What was measured (films a second, seconds), and what it makes for `models` trainings; `passes` is the fewest and the most.
+
+    `score_films` is how many each model file is run on, `side` of the frame, in pixels.
+    """
 
     device: str
     models: int
@@ -49,6 +52,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     export_seconds: float
     steps: int
     measured_seconds: float
+    side: int = 0
 
     @property
     def pass_seconds(self) -> float:
@@ -67,6 +71,11 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         least, most = (self.models * passes * self.pass_seconds + self.other_seconds for passes in self.passes)
         return least / HOUR, most / HOUR
 
+    @property
+    def prepared_bytes(self) -> int:
+        """What the films take on the disk once each is prepared."""
+        return self.films * self.side**2
+
     def lines(self) -> tuple[str, str]:
         """Return what it costs, and how that is known."""
         least, most = self.hours
@@ -79,19 +88,23 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
             f"measured in {self.measured_seconds:.0f} s: {self.steps} steps at {self.train_rate:.1f} films/s, selection at "
             f"{self.select_rate:.1f}, decoding at {self.prepare_rate:.0f}, the exported model at {self.score_rate:.1f}, export "
             f"{self.export_seconds:.0f} s; for {self.train_films:,} films to learn from, {self.select_films:,} to select on, "
-            f"{self.score_films:,} to measure on"
+            f"{self.score_films:,} for each model file to read; prepared, the films take {self.prepared_bytes / 1e6:,.0f} MB of disk"
         )
         return total, how
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What is rehearsed: `index` has the splits train, tune and valid; `folder` is made and removed again."""
+    """What is rehearsed: `index` has the splits train and tune, each model file is run on those of `scored`.
+
+    `folder` is made and removed again.
+    """
 
     recipe: Recipe
     index: Path
     folder: Path
     models: int
+    scored: tuple[str, ...]
     minutes: float
     device: str = "auto"
     offline: bool = False
@@ -125,7 +138,7 @@ def rehearse(rehearsal: Rehearsal, watch: Watch = lambda _: None) -> Cost:
         films=len(films),
         train_films=int(films.filter(pl.col("split") == "train").select(repeats.sum()).item()),
         select_films=int((films["split"] == "tune").sum()),
-        score_films=int((films["split"] == "valid").sum()),
+        score_films=int(films["split"].is_in(rehearsal.scored).sum()),
         prepare_rate=prepare_rate,
         train_rate=clock.train_rate(recipe.batch),
         select_rate=clock.select_rate,
@@ -133,6 +146,7 @@ def rehearse(rehearsal: Rehearsal, watch: Watch = lambda _: None) -> Cost:
         export_seconds=export_seconds,
         steps=clock.steps,
         measured_seconds=time.monotonic() - began,
+        side=recipe.frame.size,
     )
 
 

@@ -1,4 +1,4 @@
-"""Index, split, cost, trainings, model files, evaluations, page: each stage leaves its result in the folder and its name in the record.
+"""From the index to the page: each stage leaves its result in the folder and its name in the record.
 
 Stopped or killed at any moment, the same call goes on with the first stage that is not finished, and comes to the same result.
 """
@@ -6,11 +6,10 @@ Stopped or killed at any moment, the same call goes on with the first stage that
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import polars as pl
@@ -18,18 +17,21 @@ import polars as pl
 from osteon.card import Decision
 from osteon.errors import DatasetError, MeasurementError, UsageError
 from osteon.lab import splits
-from osteon.lab.calibration import CalibrationPlan, calibrate
+from osteon.lab.calibration import CalibrationPlan, PoolingResult, calibrate
 from osteon.lab.evaluation import Plan
 from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_json
 from osteon.lab.index import Report, fingerprint, read_index, read_report, write_index
 from osteon.lab.indexing import build_index
-from osteon.lab.lock import hold
+from osteon.lab.lock import alone
 from osteon.lab.model_file import with_card
 from osteon.lab.reproduction.folder import Record, Reproduction, ReproductionPlan
 from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
+from osteon.lab.reproduction.settings import OURS, settle
 from osteon.lab.scoring import score_index, write_predictions
+from osteon.lab.subgroups import StudyPooling
 from osteon.lab.training.export import Export, export_run
+from osteon.lab.training.ring import ring
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 from osteon.lab.training.watching import Progress
 from osteon.model import load_model
@@ -37,6 +39,7 @@ from osteon.model import load_model
 STAGES = {
     "index": "index the films",
     "split": "carve the selection split out of the training patients",
+    "settings": "settle the settings for this data and this device",
     "cost": "measure what it will cost",
     "train": "train",
     "models": "export each model and the ensemble",
@@ -44,9 +47,6 @@ STAGES = {
     "page": "write the table",
 }
 """The stages in their order, and what the terminal calls them."""
-
-CALIBRATED = ("osteon",)
-"""Recipes whose probabilities and threshold are fitted on `tune`; the published ones decide at 0.5, as published."""
 
 Watch = Callable[[str, int, int, str], None]
 """Told of the stage, how much of it is done, of how much, and a note."""
@@ -77,6 +77,7 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
     stages: dict[str, Callable[[Tell], list[str]]] = {
         "index": partial(_index, here),
         "split": partial(_split, here),
+        "settings": partial(_settings, here, work),
         "cost": partial(_cost, here, work),
         "train": partial(_train, here, work),
         "models": partial(_models, here),
@@ -84,7 +85,7 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
         "page": partial(write_page, here),
     }
     here.record()  # refuses a folder of something else before anything is written there
-    with _alone(folder):
+    with alone(folder):
         record = here.begin()
         for name, stage in stages.items():
             tell = partial(watch, name)
@@ -99,16 +100,6 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
             if name == work.until:
                 break
     return record
-
-
-def _alone(folder: Path) -> IO[str]:
-    try:
-        lock = hold(folder / "lock", wait=False)
-    except OSError as fault:
-        raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
-    if lock is None:
-        raise UsageError(f"another process works in {folder}. Wait for it, or name another folder with -o.")
-    return lock
 
 
 def _index(here: Reproduction, tell: Tell) -> list[str]:
@@ -144,6 +135,15 @@ def _split(here: Reproduction, _: Tell) -> list[str]:
     return []
 
 
+def _settings(here: Reproduction, work: Work, _: Tell) -> list[str]:
+    """Change the recipe to the films and the device; who goes on elsewhere goes on with what was settled."""
+    learned = read_index(here.split).filter(pl.col("split") == "train")
+    with ring(work.device) as processes:
+        settings = settle(here.asked, here.plan.changes, learned, processes.quick_in_bfloat16)
+    write_json(settings, here.settings)
+    return [f"{setting.change}: {setting.why}" for setting in settings.settled]
+
+
 def _cost(here: Reproduction, work: Work, tell: Tell) -> list[str]:
     if not work.minutes:
         return []
@@ -152,6 +152,7 @@ def _cost(here: Reproduction, work: Work, tell: Tell) -> list[str]:
         index=here.split,
         folder=here.folder / "rehearsal",
         models=here.plan.models,
+        scored=("tune", "valid") if here.recipe.name in OURS else ("valid",),
         minutes=work.minutes,
         device=work.device,
         offline=work.offline,
@@ -180,7 +181,7 @@ def _train(here: Reproduction, work: Work, tell: Tell) -> list[str]:
 
 def _tell_training(tell: Tell, name: str, progress: Progress) -> None:
     last = progress.history[-1] if progress.history else None
-    held = f", tune: loss {last.select_loss:.3f}, AUROC {last.select_auroc or 0:.3f}" if last else ""
+    held = f", tune: loss {last.select_loss or 0:.3f}, AUROC {last.select_auroc or 0:.3f}" if last else ""
     pace = f", {progress.films_per_second:.1f} films/s, {progress.left / 3600:.1f} h left at most" if progress.films_per_second else ""
     tell(progress.done, progress.total, f"{name}, pass {progress.epoch + 1} ({progress.stage}){held}{pace}")
 
@@ -196,21 +197,31 @@ def _models(here: Reproduction, tell: Tell) -> list[str]:
         title = here.recipe.name if name == "model" else f"{here.recipe.name}-{name}"
         plain = file.with_suffix(".plain.onnx")
         export_run(Export(runs[0], plain, title, others=tuple(runs[1:])))
-        if here.recipe.name in CALIBRATED:
+        if here.recipe.name in OURS:
             _calibrate(here, plain)
         plain.replace(file)
     decision = load_model(here.model).card.decision
-    return [f"the threshold is {decision.rule}"] if here.recipe.name in CALIBRATED and not decision.split else []
+    return [f"the threshold is {decision.rule}"] if here.recipe.name in OURS and not decision.split else []
 
 
 def _calibrate(here: Reproduction, file: Path) -> None:
-    """Calibrate a model on `tune`; where that cannot be done, its card says why it decides at 0.5."""
+    """Calibrate a model on `tune`, its films pooled as is best there; where it cannot be done, the card says why it decides at 0.5."""
     scored, card = score_index(str(file), here.split, ["tune"]), load_model(file).card
+    plan = CalibrationPlan(split="tune")
     try:
-        card = calibrate(scored, card, CalibrationPlan(split="tune"))[0].card
+        fitted = calibrate(scored, card, plan)[0]
+        if (pooling := _clearly_best(fitted.poolings)) != plan.pooling:
+            fitted = calibrate(scored, card, msgspec.structs.replace(plan, pooling=pooling))[0]
+        card = fitted.card
     except MeasurementError as refusal:
         card = msgspec.structs.replace(card, decision=Decision(rule=f"0.5, not calibrated: {refusal}"))
     with_card(file, card, file)
+
+
+def _clearly_best(poolings: Sequence[PoolingResult]) -> StudyPooling:
+    """Return the mean, or what has a higher AUROC than it by more than chance: the interval of the gain lies above zero."""
+    clear = [result for result in poolings if result.low is not None and result.low > 0]
+    return max(clear, key=lambda result: result.gain).pooling if clear else "mean"
 
 
 def _named(tell: Tell, name: str) -> Callable[[int, int], None]:

@@ -7,7 +7,7 @@ teaches it: pictures of other kinds only measure it, and so do the films of a sp
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ import onnx
 import polars as pl
 from numpy.typing import NDArray
 
-from osteon.card import Card, Refusals, Scope
-from osteon.errors import FilmError, MeasurementError, ModelFileError
+from osteon.card import Card, Frame, Refusals, Scope
+from osteon.errors import FilmError, MeasurementError, ModelFileError, UsageError
 from osteon.film import Film, prepare, read_film
 from osteon.lab import bootstrap
+from osteon.lab.model_file import write_model_file
 from osteon.lab.scope.detector import FOLDS, Detector, Features, Known, fit_detector
 from osteon.lab.scope.graph import FEATURES, NOVELTY, with_features, with_guard, without_guard
 from osteon.lab.scope.pictures import KINDS, made_pictures
@@ -30,6 +31,7 @@ from osteon.model import Model, load_model
 
 Progress = Callable[[int, int], None]
 Values = NDArray[np.float32]
+Square = NDArray[np.uint8]
 
 EVERY = 3
 """Of the films, one in so many is copied, and one turned into its negative."""
@@ -46,49 +48,66 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a model gets its guard.
 
     `aim` is the share of films like those of `splits`, and of varied copies, that may be called out of scope, `measured_on` the split where
-    that is counted. `body_parts` are what a film may declare, none for the card's study types.
+    that is counted. `body_parts` are what a film may declare, none for the card's study types. `foreign` are folders of pictures that
+    should be refused; each folder's name is what they are called.
     """
 
     splits: tuple[str, ...] = ("train", "tune")
     measured_on: str = "valid"
     aim: float = 0.001
     body_parts: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     seed: int = 0
 
 
-def add_guard(
-    file: Path, films: pl.DataFrame, plan: GuardPlan, foreign: Sequence[Path] = (), progress: Progress | None = None
-) -> tuple[onnx.ModelProto, Card]:
+def guard_file(file: Path, films: pl.DataFrame, out: Path, plan: GuardPlan, progress: Progress | None = None) -> Card:
+    """Write a copy of a model file that has a guard; returns its card. See `add_guard`.
+
+    Raises:
+        UsageError: false refusals are to be counted on a split of the fit.
+    """
+    guarded, card = add_guard(file, films, plan, progress)
+    write_model_file(guarded, card, out)
+    return card
+
+
+def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Progress | None = None) -> tuple[onnx.ModelProto, Card]:
     """Fit and measure a guard.
 
     Args:
         file: The model file; an earlier guard in it is replaced.
         films: An index with the splits of the plan.
         plan: How.
-        foreign: Folders of pictures that should be refused; each folder's name is what they are called.
         progress: Called with (done, total) over the films of each split.
 
     Returns:
         The model with the output `novelty`, not yet with its new card, and that card.
 
     Raises:
+        UsageError: false refusals are to be counted on a split of the fit.
         MeasurementError: too few films, or a split that is not there.
         ModelFileError: the graph shows no feature map, or does not answer as the density does.
         DatasetError: a film of the index cannot be prepared.
     """
+    if plan.measured_on in plan.splits:
+        raise UsageError(f"--measure {plan.measured_on} is a split of the fit, where false refusals are too few. Name another.")
     model = without_guard(onnx.load_model(str(file)))
     card = msgspec.structs.replace(load_model(file).card, scope=None)
     look = _opened(with_features(model), card)
     known = _known(look, films, plan, progress)
     fit = fit_detector(known, plan.aim, plan.seed)
     held = _store(films, (plan.measured_on,), card, progress)
-    seen = _of(look, held)
+    seen, frame = _of(look, held), card.frame
+
+    def refuses(squares: Iterable[Square]) -> NDArray[np.bool_]:
+        return fit.refuses(_read(look, squares))
+
     measured = [
-        _counted(f"films of {plan.measured_on}", fit.refuses(seen.values), seen.group, foreign=False),
+        counted(f"films of {plan.measured_on}", fit.refuses(seen.values), seen.group, foreign=False),
         *_left_out(known, seen, plan),
-        _inverted(look, fit, held, plan),
-        *(_pictures(kind, fit.refuses(_made(look, kind, plan.seed)), ("made",)) for kind in KINDS),
-        *(_of_folder(look, fit, folder) for folder in foreign),
+        counted(f"inverted films of {plan.measured_on}", refuses(negatives(held.films, frame)), seen.group, foreign=True),
+        *(independent(kind, refuses(made_squares(kind, PICTURES, plan.seed, frame)), ("made",)) for kind in KINDS),
+        *(_of_folder(refuses, Path(folder), frame) for folder in plan.foreign),
     ]
     splits = ", ".join(plan.splits)
     rule = f"{plan.aim:.2%} of the films, and of varied copies, cross-fitted over {FOLDS} parts of the patients"
@@ -120,7 +139,7 @@ def _store(films: pl.DataFrame, splits: Sequence[str], card: Card, progress: Pro
     return store
 
 
-def _read(look: Model, squares: Iterable[NDArray[np.uint8]], total: int, progress: Progress | None = None) -> Values:
+def _read(look: Model, squares: Iterable[Square], progress: Progress | None = None, total: int = 0) -> Values:
     rows = []
     for done, square in enumerate(squares, 1):
         rows.append(look.read(square[None], (FEATURES,))[0][0])
@@ -131,7 +150,7 @@ def _read(look: Model, squares: Iterable[NDArray[np.uint8]], total: int, progres
 
 def _of(look: Model, store: FilmStore, progress: Progress | None = None) -> Features:
     group, kind = (store.films[name].to_numpy().astype(str) for name in ("group", "study_type"))
-    return Features(_read(look, store.pixels, len(store), progress), group, kind)
+    return Features(_read(look, store.pixels, progress, len(store)), group, kind)
 
 
 def _known(look: Model, films: pl.DataFrame, plan: GuardPlan, progress: Progress | None) -> Known:
@@ -141,12 +160,12 @@ def _known(look: Model, films: pl.DataFrame, plan: GuardPlan, progress: Progress
     number = np.arange(len(store))
     copied, turned = number % EVERY == 0, number % EVERY == 1
     copies = (varied(store.pixels[i], np.random.default_rng([plan.seed, int(i)])) for i in number[copied])
-    negatives = _negatives(store.films.filter(pl.Series(turned)), look.card)
+    turned_films = store.films.filter(pl.Series(turned))
     seen = _of(look, store, progress)
     return Known(
         seen,
-        replace(seen.part(copied), values=_read(look, copies, int(copied.sum()), progress)),
-        replace(seen.part(turned), values=_read(look, negatives, int(turned.sum()), progress)),
+        replace(seen.part(copied), values=_read(look, copies, progress, int(copied.sum()))),
+        replace(seen.part(turned), values=_read(look, negatives(turned_films, look.card.frame), progress, int(turned.sum()))),
     )
 
 
@@ -159,47 +178,50 @@ def _left_out(known: Known, seen: Features, plan: GuardPlan) -> Iterable[Refusal
         if len(here) and len(others.films) >= LEAST_FILMS:
             refused = fit_detector(others, plan.aim, plan.seed).refuses(here.values)
             note = "the guard was fitted without this study type, the network was not"
-            yield _counted(f"{kind or 'no study type'}, left out", refused, here.group, foreign=True, note=note)
+            yield counted(f"{kind or 'no study type'}, left out", refused, here.group, foreign=True, note=note)
 
 
-def _inverted(look: Model, fit: Detector, held: FilmStore, plan: GuardPlan) -> Refusals:
-    """Count the held-out films, bone dark, that are refused."""
-    refused = fit.refuses(_read(look, _negatives(held.films, look.card), len(held)))
-    return _counted(f"inverted films of {plan.measured_on}", refused, held.films["group"].to_numpy().astype(str), foreign=True)
-
-
-def _negatives(films: pl.DataFrame, card: Card) -> Iterable[NDArray[np.uint8]]:
-    """Yield the negative of each film, prepared."""
+def negatives(films: pl.DataFrame, frame: Frame) -> Iterator[Square]:
+    """Yield the negative of each film of an index, prepared: bone dark."""
     for root, path in films.select("root", "path").iter_rows():
         film = read_film(Path(root) / path)
-        yield prepare(replace(film, pixels=1 - film.pixels), card.frame)
+        yield prepare(replace(film, pixels=1 - film.pixels), frame)
 
 
-def _made(look: Model, kind: str, seed: int) -> Values:
-    pictures = made_pictures(kind, PICTURES, seed)
-    return _read(look, (prepare(Film(grey, kind, "PNG"), look.card.frame) for grey in pictures), PICTURES)
+def made_squares(kind: str, count: int, seed: int, frame: Frame) -> Iterator[Square]:
+    """Yield made pictures of one of `pictures.KINDS`, prepared."""
+    return (prepare(Film(grey, kind, "PNG"), frame) for grey in made_pictures(kind, count, seed))
 
 
-def _of_folder(look: Model, fit: Detector, folder: Path) -> Refusals:
+def folder_squares(folder: Path, frame: Frame) -> tuple[list[Square], int]:
+    """Return the pictures of a folder and all below it, prepared, and how many of its files were refused when they were read.
+
+    Raises:
+        MeasurementError: none can be read.
+    """
     squares, unread = [], 0
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
         try:
-            squares.append(prepare(read_film(path), look.card.frame))
+            squares.append(prepare(read_film(path), frame))
         except FilmError:
             unread += 1
     if not squares:
         raise MeasurementError(f"{folder}: none of its {unread} files can be read as a picture. Name a folder of PNG, JPEG, TIFF or DICOM.")
-    notes = (f"{unread} files were refused when they were read",) if unread else ()
-    return _pictures(folder.name, fit.refuses(_read(look, squares, len(squares))), notes)
+    return squares, unread
 
 
-def _pictures(kind: str, refused: NDArray[np.bool_], notes: Sequence[str]) -> Refusals:
+def _of_folder(refuses: Callable[[Iterable[Square]], NDArray[np.bool_]], folder: Path, frame: Frame) -> Refusals:
+    squares, unread = folder_squares(folder, frame)
+    return independent(folder.name, refuses(squares), (f"{unread} files were refused when they were read",) if unread else ())
+
+
+def independent(kind: str, refused: NDArray[np.bool_], notes: Sequence[str]) -> Refusals:
     """Count pictures that have nothing to do with each other: Wilson's interval."""
     low, high = bootstrap.wilson(float(refused.mean()), len(refused), _Z)
     return Refusals(kind=kind, films=len(refused), refused=int(refused.sum()), foreign=True, low=low, high=high, note="; ".join(notes))
 
 
-def _counted(kind: str, refused: NDArray[np.bool_], group: NDArray[np.str_], *, foreign: bool, note: str = "") -> Refusals:
+def counted(kind: str, refused: NDArray[np.bool_], group: NDArray[np.str_], *, foreign: bool, note: str = "") -> Refusals:
     """Count films, with the interval over their patients."""
     names, place = np.unique(group, return_inverse=True)
     weights = bootstrap.cluster_weights(len(names)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Which films a batch holds, how they are varied, and what their evidence should be.
+"""Which films a batch holds, the random numbers that vary them, and what their evidence should be.
 
 Everything random is a function of (seed, pass, step) alone: a resumed run draws what the killed one would have drawn, and each of several
 processes draws the whole batch and takes its own part of it.
@@ -6,7 +6,6 @@ processes draws the whole batch and takes its own part of it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +17,7 @@ from torch import Tensor
 
 from osteon.errors import EmptyDataset
 from osteon.lab.store import FilmStore
-from osteon.lab.training.recipe import Augmentation, Recipe
-
-ERASED_SIDE = 0.25  # of the film's side, at most
+from osteon.lab.training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,36 +99,9 @@ class Draw:
         """Return numbers in [0, 1), (rows, n)."""
         return torch.rand(rows, self.whole, generator=self.generator)[:, self.mine]
 
-
-def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
-    """Draw affine warps (n, 2, 3) from output to input coordinates in [-1, 1], as `affine_grid` takes them."""
-    a = augmentation
-    angle = draw.signed() * math.radians(a.rotation)
-    size = 1 + draw.signed() * a.scale
-    mirror, upside = draw.sign(a.flip), draw.sign(a.flip_vertical)
-    shift = (draw.uniform(2).T * 2 - 1) * 2 * a.shift
-    cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
-    linear = torch.stack([torch.stack([cos * mirror, -sin * upside], 1), torch.stack([sin * mirror, cos * upside], 1)], 1)
-    return torch.cat([linear, shift[:, :, None]], 2)
-
-
-def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw) -> Tensor:
-    """Warp films (n, S, S) uint8 by `theta` and change their grey values; returns float32, 0 to 255."""
-    if augmentation == Augmentation():  # the warp that changes nothing would still round
-        return image.float()
-    n, side = len(image), image.shape[-1]
-    grid = F.affine_grid(theta, [n, 1, side, side], align_corners=False)
-    grey = F.grid_sample(image[:, None].float() / 255, grid, align_corners=False)[:, 0]
-    a = augmentation
-    changes = torch.stack([torch.exp(draw.signed() * a.gamma), 1 + draw.signed() * a.contrast, draw.signed() * a.brightness])
-    gamma, contrast, brightness = changes.to(image.device)[:, :, None, None]
-    if a.gamma:
-        grey = grey**gamma
-    if a.contrast or a.brightness:
-        grey = ((grey - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
-    if a.erase:
-        grey = _erase(grey, a.erase, draw)
-    return grey * 255
+    def partners(self) -> NDArray[np.int64]:
+        """Return for each film the number of another one in the whole batch, each taken once, (n,)."""
+        return torch.randperm(self.whole, generator=self.generator)[self.mine].numpy()
 
 
 def evidence_targets(batch: Batch, theta: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -163,12 +133,3 @@ def _padded_boxes(store: FilmStore) -> tuple[NDArray[np.float32], NDArray[np.boo
     labels = store.films["label"].to_list()
     boxed = np.array([b is not None and (len(b) > 0 or not label) for b, label in zip(boxes, labels, strict=True)])
     return padded, boxed
-
-
-def _erase(grey: Tensor, probability: float, draw: Draw) -> Tensor:
-    side = grey.shape[-1]
-    chance, x, y, width, height = draw.uniform(5).to(grey.device)[..., None]
-    along = (torch.arange(side, device=grey.device) + 0.5) / side
-    columns = ((along - x).abs() < width * ERASED_SIDE / 2)[:, None, :]
-    rows = ((along - y).abs() < height * ERASED_SIDE / 2)[:, :, None]
-    return grey.masked_fill(columns & rows & (chance < probability)[:, None], 0.0)

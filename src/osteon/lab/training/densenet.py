@@ -39,7 +39,8 @@ class DenseLayer(nn.Module):
         return cast(Tensor, self.conv2(functional.relu(self.norm2(narrow), inplace=True)))
 
     def _bottleneck(self, *earlier: Tensor) -> Tensor:
-        return cast(Tensor, self.conv1(functional.relu(self.norm1(torch.cat(earlier, 1)), inplace=True)))
+        wide = earlier[0] if len(earlier) == 1 else torch.cat(earlier, 1)
+        return cast(Tensor, self.conv1(functional.relu(self.norm1(wide), inplace=True)))
 
     def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _statistics_kept(self.norm1)
@@ -55,10 +56,16 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Tensor, recompute: bool = False) -> Tensor:
         """Return (n, inputs + layers * GROWTH, h, w)."""
-        features = [x]
+        if recompute:
+            features = [x]
+            for layer in self.children():
+                features.append(layer(features, recompute))
+            return torch.cat(features, 1)
+        # Each concatenation is the one before it and what is new. Exported so, OpenVINO leaves it whole in 8 bits; where each names all its
+        # parts, every part is rounded anew for every layer that reads it, and the file takes ten times as long to open.
         for layer in self.children():
-            features.append(layer(features, recompute))
-        return torch.cat(features, 1)
+            x = torch.cat([x, layer([x])], 1)
+        return x
 
 
 class Transition(nn.Module):

@@ -6,30 +6,24 @@ import contextlib
 import datetime
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 import polars as pl
 import torch
 
 from osteon.card import Card, DataSource, Pooling
-from osteon.errors import CheckpointError, ModelFileError, UsageError
+from osteon.errors import CheckpointError, UsageError
 from osteon.lab.index import read_index
+from osteon.lab.splits import learned
 from osteon.lab.training import checkpoint
+from osteon.lab.training.agreement import check_model
 from osteon.lab.training.network import Detector, Ensemble
-from osteon.lab.training.run import RunFolder, RunRecord, ranked
-from osteon.model import load_model
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from osteon.lab.training.run import RunFolder, RunRecord, kept
 
 OPSET = 18
-TOLERANCE = 1e-3  # logit units; float32 engines differ in the order of their sums
-PROBES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +87,6 @@ def export_run(export: Export) -> Exported:
     return Exported(card, difference)
 
 
-def check_model(network: Detector | Ensemble, path: Path) -> float:
-    """Open a model file as any user does, and return its largest difference to a network on made films, in logit units.
-
-    Raises:
-        ModelFileError: it breaks the contract, or differs by more than `TOLERANCE`.
-    """
-    model = load_model(path)
-    films = _probe_films(model.card.frame.size)
-    with torch.no_grad():
-        logit, evidence = (part.numpy() for part in network(torch.from_numpy(films)))
-    told_logit, told_evidence = model.run(films)
-    worst = float(max(np.abs(told_logit - logit).max(), np.abs(told_evidence - evidence).max()))
-    if not worst <= TOLERANCE:
-        raise ModelFileError(f"{path}: the exported network differs from torch by {worst:.2g} logit, {TOLERANCE:g} is allowed.")
-    return worst
-
-
 def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:
     """Write a network and its card as an ONNX file of any batch size (opset 18)."""
     size = card.frame.size
@@ -138,7 +115,7 @@ def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:
 
 
 def _best(run: RunFolder, record: RunRecord, members: int) -> list[Detector]:
-    best = ranked(run.history(), record.recipe)[: record.recipe.keep]
+    best = kept(run.history(), record)
     if members < 1 or len(best) < members:
         raise UsageError(f"{run.folder} keeps the weights of {len(best)} passes, {members} were asked for. Change --members.")
     return [_detector(run.best_file(p.epoch), record) for p in best[:members]]
@@ -166,7 +143,7 @@ def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export
         code_commit=_joined(record.code_commit for record in records),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         study_types=tuple(sorted({kind for table in films for kind in table["study_type"].unique() if kind})),
-        data=tuple(dict.fromkeys(_source(table, record) for table, record in zip(films, records, strict=True))),
+        data=tuple(dict.fromkeys(source for table, record in zip(films, records, strict=True) for source in _sources(table, record))),
         intended_use="Research on abnormality in radiographs of bones and joints. Not a medical device.",
         limits="Trained and measured only on the data named here. A low score does not exclude an abnormality.",
     )
@@ -185,28 +162,20 @@ def _joined(words: Iterable[str]) -> str:
 
 
 def _training_films(record: RunRecord) -> pl.DataFrame:
-    films = read_index(Path(record.plan.index))
-    return films.filter((pl.col("split") == record.plan.train) & (pl.col("status") != "unreadable"))
+    return learned(read_index(Path(record.plan.index)), record.plan.train).filter(pl.col("status") != "unreadable")
 
 
-def _source(films: pl.DataFrame, record: RunRecord) -> DataSource:
-    return DataSource(
-        name=Path(films["root"][0]).name if len(films) else "",
-        films=len(films),
-        studies=films["study"].n_unique(),
-        abnormal_films=int(films["label"].sum() or 0),
-        split=record.plan.train,
-        fingerprint=record.plan.fingerprint,
-    )
-
-
-def _probe_films(size: int) -> NDArray[np.uint8]:
-    """Smooth made films (noise alone would not reach the deeper layers), one black, (PROBES, S, S)."""
-    random = np.random.default_rng(0)
-    coarse = random.uniform(0, 255, (PROBES, size // 16 + 1, size // 16 + 1))
-    films = np.kron(coarse, np.ones((16, 16)))[:, :size, :size]
-    films[0] = 0
-    return films.astype(np.uint8)
+def _sources(films: pl.DataFrame, record: RunRecord) -> Iterator[DataSource]:
+    """Yield what each of the training's splits gave, so that none of them is taken for one to measure on."""
+    for (split,), part in films.partition_by("split", maintain_order=True, as_dict=True).items():
+        yield DataSource(
+            name=Path(part["root"][0]).name,
+            films=len(part),
+            studies=part["study"].n_unique(),
+            abnormal_films=int(part["label"].sum() or 0),
+            split=str(split),
+            fingerprint=record.plan.fingerprint,
+        )
 
 
 class _quiet:  # noqa: N801 - reads as what it does

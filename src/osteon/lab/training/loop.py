@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from osteon.errors import DivergedTraining
 from osteon.lab.metrics import ranking
 from osteon.lab.training import checkpoint
-from osteon.lab.training.batches import Draw, TrainingFilms, evidence_targets, vary, warps
-from osteon.lab.training.losses import evidence_loss, film_loss
+from osteon.lab.training.batches import Draw, TrainingFilms
+from osteon.lab.training.losses import film_loss, lesson_loss
 from osteon.lab.training.network import Detector
 from osteon.lab.training.ring import Ring
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, ranked
+from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
+from osteon.lab.training.variation import lesson
 from osteon.lab.training.watching import Progress, Watch, stop_signal
 
 SELECTION_BATCH = 32
@@ -66,12 +67,12 @@ class Training:
         if run.checkpoint.exists():
             self._resume()
 
-    def go_on(self, data: TrainingFilms, held: TrainingFilms, watch: Watch) -> list[Pass]:
+    def go_on(self, data: TrainingFilms, held: TrainingFilms | None, watch: Watch) -> list[Pass]:
         """Train until the recipe's passes, the budget or the patience end.
 
         Args:
             data: What is learned from.
-            held: What checkpoints are selected on.
+            held: What checkpoints are selected on; None where the last pass is to be kept.
             watch: Told of every step.
 
         Returns:
@@ -112,21 +113,16 @@ class Training:
         """Learn from one batch; returns its loss, and whether any process was asked to stop."""
         seed = np.random.SeedSequence([self.recipe.seed, self.at.epoch, self.at.step]).generate_state(2)
         torch.manual_seed(int(seed[0]) + self.ring.rank)
-        mine = self.ring.mine(films)
         # The numbers of the whole batch are drawn by each process: a film's do not depend on how many processes there are.
-        draw = Draw(torch.Generator().manual_seed(int(seed[1])), len(films), mine)
-        batch = data.take(films[mine]).to(self.ring.device)
-        theta = warps(self.recipe.augmentation, draw).to(self.ring.device)
-        image = vary(batch.image, theta, self.recipe.augmentation, draw)
+        draw = Draw(torch.Generator().manual_seed(int(seed[1])), len(films), self.ring.mine(films))
+        fraction = self._fraction(steps)
+        shown = lesson(data, films, self.recipe, draw, fraction, self.ring.device)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * rate(self.recipe, self._fraction(steps), self.at.falls)
+            group["lr"] = group["base"] * rate(self.recipe, fraction, self.at.falls)
         self.network.train()
         with torch.autocast(self.ring.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            logit, _, cells = self.network(image)
-        loss = film_loss(logit, batch, self.recipe)
-        if self.recipe.box_loss:
-            target = evidence_targets(batch, theta, (cells.shape[-2], cells.shape[-1]))
-            loss = loss + self.recipe.box_loss * evidence_loss(cells, target, batch, self.recipe)
+            logit, _, cells = self.network(shown.image)
+        loss = lesson_loss(logit, cells, shown, self.recipe)
         told = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
         if not math.isfinite(told[0]):
             raise self._diverged(told[0], f"step {self.at.step + 1}")
@@ -137,25 +133,21 @@ class Training:
             average(self.mean, self.detector, self.recipe.ema, self.at.done)
         return told[0] / len(films), told[1] > 0
 
-    def _select(self, held: TrainingFilms, films: int, seconds: float, watch: Watch) -> None:
+    def _select(self, held: TrainingFilms | None, films: int, seconds: float, watch: Watch) -> None:
         """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
         began = time.monotonic()
-        logits, own_loss = self._held_logits(held, watch)
-        loss = self.ring.agreed(own_loss)
-        if not math.isfinite(loss):
-            raise self._diverged(loss, "selection")
-        area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
+        loss, area = (None, None) if held is None else self._measured(held, watch)
         row = Pass(
             epoch=self.at.epoch,
             loss=self.at.loss_sum / max(self.at.step, 1),
             select_loss=loss,
-            select_auroc=float(area[0]) if np.isfinite(area[0]) else None,
+            select_auroc=area,
             rate=self.optimizer.param_groups[0]["lr"],
             films_per_second=films / seconds if seconds else 0.0,
             seconds=seconds + time.monotonic() - began,
         )
-        earlier = [p.select_loss for p in self.at.history]
-        self.at.falls += bool(earlier) and loss >= min(earlier)
+        earlier = [p.select_loss for p in self.at.history if p.select_loss is not None]
+        self.at.falls += loss is not None and bool(earlier) and loss >= min(earlier)
         self.at.history.append(row)
         self.at.epoch, self.at.step, self.at.loss_sum = self.at.epoch + 1, 0, 0.0
         if self.ring.leads:
@@ -163,7 +155,17 @@ class Training:
             self.run.write_history(self.at.history)
         self.at.selection_seconds = self.ring.agreed(time.monotonic() - began)
         self._clock()
-        watch(Progress("select", len(held), len(held), row.epoch, history=tuple(self.at.history)))
+        measured = len(held) if held is not None else 0
+        watch(Progress("select", measured, measured, row.epoch, history=tuple(self.at.history)))
+
+    def _measured(self, held: TrainingFilms, watch: Watch) -> tuple[float, float | None]:
+        """Return the selection split's mean loss and its AUROC, None where one label is missing."""
+        logits, own_loss = self._held_logits(held, watch)
+        loss = self.ring.agreed(own_loss)
+        if not math.isfinite(loss):
+            raise self._diverged(loss, "selection")
+        area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
+        return loss, float(area[0]) if np.isfinite(area[0]) else None
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
         own = {key: value.clone() for key, value in self.detector.state_dict().items()}
@@ -181,11 +183,10 @@ class Training:
         return np.concatenate(logits), float(np.concatenate(losses).mean())
 
     def _keep_best(self, row: Pass) -> None:
-        best = ranked(self.at.history, self.recipe)[: self.recipe.keep]
+        best = kept(self.at.history, self.record)
         if row in best:
             checkpoint.save({"weights": self.mean or self.detector.state_dict()}, self.run.best_file(row.epoch))
-        kept = {self.run.best_file(p.epoch) for p in best}
-        for file in set(self.run.best.glob("pass-*.pt")) - kept:
+        for file in set(self.run.best.glob("pass-*.pt")) - {self.run.best_file(p.epoch) for p in best}:
             file.unlink()
 
     def _save(self) -> None:
@@ -209,10 +210,10 @@ class Training:
         self.at = _position(content)
 
     def _diverged(self, loss: float, where: str) -> DivergedTraining:
-        kept = f"; {self.run.checkpoint} is from before" if self.run.checkpoint.exists() else ""
+        before = f"; {self.run.checkpoint} is from before" if self.run.checkpoint.exists() else ""
         return DivergedTraining(
             f"the loss became {loss} in pass {self.at.epoch + 1}, {where}. Lower learning_rate with --set and start again in another "
-            f"folder{kept}."
+            f"folder{before}."
         )
 
     def _clock(self) -> None:
@@ -239,10 +240,10 @@ class Training:
 
 def ended(at: Position, record: RunRecord) -> bool:
     """Return whether a training has nothing left to do: its passes are made, its budget is used, or its patience has ended."""
-    passes = len(at.history)
+    passes, losses = len(at.history), [p.select_loss for p in at.history if p.select_loss is not None]
     if record.plan.budget:
         return passes > 0 and time_used(at, record.plan) >= 1
-    best = min(range(passes), key=lambda i: at.history[i].select_loss) if passes else 0
+    best = losses.index(min(losses)) if losses else passes
     impatient = record.recipe.patience > 0 and passes - 1 - best >= record.recipe.patience
     return passes >= record.recipe.epochs or impatient
 

@@ -6,8 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osteon.lab.training.batches import Batch
+from osteon.lab.training.batches import Batch, evidence_targets
 from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.variation import Lesson
+
+
+def lesson_loss(logit: Tensor, cells: Tensor, lesson: Lesson, recipe: Recipe) -> Tensor:
+    """Return each film's loss (n,); of a mixed film by the shares of the two: `share loss(own) + (1 - share) loss(other)`.
+
+    Args:
+        logit: The network's answers (n,).
+        cells: Its evidence (n, h, w) that boxes supervise.
+        lesson: What was shown.
+        recipe: Weighs the parts.
+    """
+    loss = _known_loss(logit, cells, lesson.batch, lesson.theta, recipe)
+    if lesson.other is None or lesson.share is None:
+        return loss
+    return torch.lerp(_known_loss(logit, cells, lesson.other, lesson.theta, recipe), loss, lesson.share)
 
 
 def film_loss(logit: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
@@ -24,3 +40,11 @@ def evidence_loss(cells: Tensor, target: Tensor, batch: Batch, recipe: Recipe) -
     weight = torch.where(target > 0, recipe.box_cells, 1.0)
     loss = F.binary_cross_entropy_with_logits(cells, target, weight=weight, reduction="none")
     return loss.mean((1, 2)) * batch.boxed
+
+
+def _known_loss(logit: Tensor, cells: Tensor, batch: Batch, theta: Tensor, recipe: Recipe) -> Tensor:
+    loss = film_loss(logit, batch, recipe)
+    if recipe.box_loss:
+        target = evidence_targets(batch, theta, (cells.shape[-2], cells.shape[-1]))
+        loss = loss + recipe.box_loss * evidence_loss(cells, target, batch, recipe)
+    return loss

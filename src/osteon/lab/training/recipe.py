@@ -26,7 +26,9 @@ class Augmentation(Struct, frozen=True, kw_only=True):
     Geometry is one affine warp: rotation up to `rotation` degrees, size within 1 +- `scale`, shift up to `shift` of the side, mirrored
     with probability `flip`, upside down with `flip_vertical`. Grey values then: `(g ** gamma - 0.5) * contrast + 0.5 + brightness` with
     gamma in exp(+- `gamma`), contrast in 1 +- `contrast`, brightness in +- `brightness`; `erase` is the probability that a rectangle of
-    up to a quarter of the side is blanked.
+    up to a quarter of the side is blanked, `blur` that a film is blurred or sharpened a little, `collimate` that its border is covered as a
+    collimator does. `cut` is the probability that a film's one side is another film's (CutMix by halves), `mixup` that another film
+    shines through it; a film that is cut is not mixed.
     """
 
     rotation: Annotated[float, Meta(ge=0, le=180)] = 0.0
@@ -38,6 +40,10 @@ class Augmentation(Struct, frozen=True, kw_only=True):
     brightness: Share = 0.0
     gamma: Share = 0.0
     erase: Share = 0.0
+    blur: Share = 0.0
+    collimate: Share = 0.0
+    cut: Share = 0.0
+    mixup: Share = 0.0
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
@@ -48,7 +54,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     cross-entropy. `box_loss` weighs the cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the
     weight of a cell inside a box. `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving
     average (0: none). `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first
-    blocks that stay as they came.
+    blocks that stay as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the
+    last third of the training sees (0: whole from the start).
     """
 
     name: str
@@ -57,6 +64,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     head: Literal["mean", "pyramid"]
     pooling: Pooling
     augmentation: Augmentation
+    growth: BelowOne = 0.0
     evidence_stride: Literal[8, 16, 32] = 32
     init: str = "imagenet"
     freeze: Annotated[int, Meta(ge=0)] = 0

@@ -31,6 +31,14 @@ class Ring:
         """Whether this process writes files and speaks."""
         return self.rank == 0
 
+    @property
+    def quick_in_bfloat16(self) -> bool:
+        """Whether the device is a GPU that computes in bfloat16 itself (NVIDIA's from compute capability 8 on)."""
+        if self.device.type != "cuda":
+            return False
+        with torch.cuda.device(self.device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
     def mine(self, batch: NDArray[np.int64]) -> slice:
         """Return which part of a whole batch this process computes.
 

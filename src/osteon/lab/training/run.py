@@ -29,8 +29,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         index: The index file.
         fingerprint: Of the index, so that nothing goes on with other data.
-        train: Split that is learned from.
-        select: Split that checkpoints are chosen on; never the one that is reported.
+        train: Split that is learned from; several with commas between, "all" for every film.
+        select: Split that checkpoints are chosen on; never the one that is reported. "" for none: the last pass is kept.
         budget: Minutes after which the schedule ends, 0 for the recipe's passes.
         save_every: Minutes between checkpoints within a pass.
     """
@@ -59,11 +59,11 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
 
 class Pass(Struct, frozen=True, kw_only=True):
-    """One pass over the training films, and what the selection split says after it."""
+    """One pass over the training films, and what the selection split says after it; None where there is no such split."""
 
     epoch: int
     loss: float
-    select_loss: float
+    select_loss: float | None
     select_auroc: float | None
     rate: float
     films_per_second: float
@@ -147,10 +147,21 @@ class RunFolder:
 
 
 def ranked(history: list[Pass], recipe: Recipe) -> list[Pass]:
-    """Return the passes, best first, by what the recipe selects by; a pass whose AUROC cannot be measured comes last."""
+    """Return the passes, best first, by what the recipe selects by; a pass whose AUROC cannot be measured comes last.
+
+    Where there was no selection split the latest pass comes first.
+    """
+    if any(p.select_loss is None for p in history):
+        return sorted(history, key=lambda p: -p.epoch)
+    by_loss = sorted(history, key=lambda p: p.select_loss or 0.0)
     if recipe.select_by == "loss":
-        return sorted(history, key=lambda p: p.select_loss)
-    return sorted(history, key=lambda p: (-(p.select_auroc if p.select_auroc is not None else -1.0), p.select_loss))
+        return by_loss
+    return sorted(by_loss, key=lambda p: -(p.select_auroc if p.select_auroc is not None else -1.0))
+
+
+def kept(history: list[Pass], record: RunRecord) -> list[Pass]:
+    """Return the passes whose weights are kept, best first: the recipe's number of them, the last alone without a selection split."""
+    return ranked(history, record.recipe)[: record.recipe.keep if record.plan.select else 1]
 
 
 def code_commit() -> str:

@@ -9,23 +9,25 @@ import msgspec
 import polars as pl
 import torch
 
-from osteon.errors import DatasetError, EmptyDataset, MissingWeights, UsageError
+from osteon.errors import DatasetError, MissingWeights, UsageError
 from osteon.lab.index import fingerprint, read_index
+from osteon.lab.splits import learned
 from osteon.lab.store import FilmStore, open_store
 from osteon.lab.training.batches import TrainingFilms
+from osteon.lab.training.first_model import First, load_first
 from osteon.lab.training.loop import Training, ended, kept_position
 from osteon.lab.training.network import Detector
 from osteon.lab.training.processor import prepared_processor
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.ring import Ring, ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
+from osteon.lab.training.unfolding import give_norms
 from osteon.lab.training.watching import Progress, Watch, curves
-from osteon.lab.training.weights import load_first_weights
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What a user asks for; `learn` and `select` are splits, `budget` and `save_every` minutes (no budget: the recipe's passes)."""
+    """What a user asks for; `learn` and `select` as in `Plan`, `budget` and `save_every` minutes (no budget: the recipe's passes)."""
 
     recipe: Recipe
     index: Path
@@ -40,18 +42,20 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
     """Train from the first weights; returns a row a pass.
 
     Raises:
-        UsageError: the folder already holds a training.
+        UsageError: the folder already holds a training, or no selection split is named and the recipe needs one.
         DatasetError: a split is missing or holds no usable film.
         MissingWeights: the first weights are not there.
         TrainingError: as `Training.go_on`.
     """
     run = RunFolder(folder)
+    if not request.select:
+        refuse_selecting(request.recipe)
     with prepared_processor(), ring(device) as processes:
         if processes.leads:
             run.refuse_used()
         films = read_index(request.index)
         detector = _first(request.recipe)
-        weights = load_first_weights(detector.backbone, request.recipe.network, request.recipe.init, request.offline)
+        first = load_first(detector, request.recipe, request.offline)
         plan = Plan(
             index=str(request.index.resolve()),
             fingerprint=fingerprint(films),
@@ -63,13 +67,14 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         record = RunRecord(
             recipe=request.recipe,
             plan=plan,
-            weights=weights,
+            weights=first.told,
             code_commit=code_commit(),
             processes=processes.size,
             device=_device_name(processes),
             threads=torch.get_num_threads(),
         )
         learn, held, refused = _films(films, record, watch)
+        give_norms(detector, first.folded, learn)
         record = msgspec.structs.replace(record, refused=refused)
         if processes.leads:
             run.start(record)
@@ -105,11 +110,12 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, w
         if processes.size != record.processes:
             raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.size}. Go on with as many.")
         detector = _first(record.recipe)
-        if not run.checkpoint.exists():  # killed before the first checkpoint
-            weights = load_first_weights(detector.backbone, record.recipe.network, record.recipe.init, offline)
-            if weights != record.weights:
-                raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {weights}. Put the old file back.")
+        fresh = not run.checkpoint.exists()  # killed before the first one
+        first = load_first(detector, record.recipe, offline) if fresh else First(record.weights)
+        if first.told != record.weights:
+            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {first.told}. Put the old file back.")
         learn, held, _ = _films(films, record, watch)
+        give_norms(detector, first.folded, learn)
         return _go_on(Training(record, run, processes, detector), learn, held, watch)
 
 
@@ -118,24 +124,33 @@ def _first(recipe: Recipe) -> Detector:
     return Detector(recipe)
 
 
-def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms, dict[str, str]]:
-    learn = _store(films, record.plan.train, record.recipe, watch)
-    held = _store(films, record.plan.select, record.recipe, watch)
-    refused = learn.refused | held.refused
-    return TrainingFilms(learn, record.recipe, learn.films), TrainingFilms(held, record.recipe, learn.films), refused
-
-
-def _store(films: pl.DataFrame, split: str, recipe: Recipe, watch: Watch) -> FilmStore:
-    chosen = films.filter(pl.col("split") == split)
-    if not len(chosen):
-        there = ", ".join(sorted(s for s in films["split"].unique().to_list() if s)) or "none"
-        raise EmptyDataset(
-            f"the index has no split {split!r} (it has: {there}). Make one with `osteon split`, or name one with --train and --select."
+def refuse_selecting(recipe: Recipe) -> None:
+    """Refuse a recipe that asks a selection split when to lower its rate or to end."""
+    changes = [*(["schedule=cosine"] if recipe.schedule == "plateau" else []), *(["patience=0"] if recipe.patience else [])]
+    if changes:
+        raise UsageError(
+            f"recipe {recipe.name} watches the loss on a selection split, and there is none. Train without it: "
+            f"{' '.join(f'--set {change}' for change in changes)}"
         )
-    return open_store(chosen, recipe.frame, lambda done, total: watch(Progress("prepare", done, total)))
 
 
-def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms, watch: Watch) -> list[Pass]:
+def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms | None, dict[str, str]]:
+    plan, recipe = record.plan, record.recipe
+    learning = learned(films, plan.train)
+    if plan.select and plan.select in learning["split"]:
+        raise UsageError(f"split {plan.select!r} is both learned from and selected on. Name another split with --select, or none.")
+    learn = _store(learning, recipe, watch)
+    if not plan.select:
+        return TrainingFilms(learn, recipe, learn.films), None, learn.refused
+    held = _store(learned(films, plan.select), recipe, watch)
+    return TrainingFilms(learn, recipe, learn.films), TrainingFilms(held, recipe, learn.films), learn.refused | held.refused
+
+
+def _store(films: pl.DataFrame, recipe: Recipe, watch: Watch) -> FilmStore:
+    return open_store(films, recipe.frame, lambda done, total: watch(Progress("prepare", done, total)))
+
+
+def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms | None, watch: Watch) -> list[Pass]:
     if not training.ring.leads:
         return training.go_on(learn, held, lambda _: None)
     with curves(training.run.tensorboard) as draw:

@@ -80,8 +80,9 @@ def curves(folder: Path) -> Iterator[Watch]:
                 step = progress.epoch * progress.total + progress.done
                 add(step, {"train/loss": progress.loss, "train/films_per_second": progress.films_per_second})
             for row in progress.history[written:]:
-                area = {} if row.select_auroc is None else {"select/auroc": row.select_auroc}
-                add(row.epoch, {"select/loss": row.select_loss, **area})
+                told = {"select/loss": row.select_loss, "select/auroc": row.select_auroc}
+                if found := {tag: value for tag, value in told.items() if value is not None}:
+                    add(row.epoch, found)
                 written += 1
 
     with contextlib.ExitStack() as stack:

@@ -1,0 +1,152 @@
+"""Sub-command: cross-validate."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+from osteon.errors import UsageError
+
+if TYPE_CHECKING:
+    from osteon.card import Metric
+    from osteon.lab.crossvalidation.result import CrossValidated
+    from osteon.lab.crossvalidation.stages import Step, Watch
+
+COLUMNS = {
+    "auroc": "AUROC",
+    "kappa": "kappa",
+    "sensitivity at specificity 0.9": "sens. at 90 % spec.",
+    "ece": "calibration error",
+    "pointing": "peak in a box",
+}
+"""Figures of films that the terminal shows; `cross-validation.json` has them all."""
+
+
+@app.command()
+def cross_validate(
+    index: Annotated[Path, typer.Argument(help="index.parquet with folds, from `osteon split --folds`")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the cross-validation; the same command goes on with it")],
+    recipe: Annotated[str, typer.Option(help="paper, article or osteon")] = "osteon",
+    change: Annotated[list[str] | None, typer.Option("--set", help="change a setting of the recipe: epochs=3, frame.size=224")] = None,
+    init: Annotated[
+        str, typer.Option(help="first weights, as for `osteon train`; another cross-validation's folder: of the same fold")
+    ] = "",
+    budget: Annotated[float, typer.Option(min=0, help="end each fold's schedule properly within so many minutes")] = 0.0,
+    only: Annotated[str, typer.Option(help="make these folds alone: 1,2,3; folds made before are measured with them")] = "",
+    by: Annotated[list[str] | None, typer.Option("--by", help="a further column of the index to make subgroups by")] = None,
+    model_name: Annotated[str, typer.Option(help="name in the cards; by default the folder's")] = "",
+    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
+) -> None:
+    """Train on all folds but one and score that one, for each fold: what a recipe is worth, on every film, without choosing on any."""
+    from osteon.lab.crossvalidation.first_weights import recipe_for
+    from osteon.lab.crossvalidation.stages import Request, cross_validate
+
+    request = Request(
+        recipe=recipe_for(recipe, [*(change or []), *([f"init={init}"] if init else [])]),
+        index=index,
+        name=model_name,
+        budget=budget,
+        only=_numbers(only),
+        by=tuple(by or ()),
+        save_every=save_every,
+        device=device,
+        offline=offline,
+        command=shlex.join(["osteon", *sys.argv[1:]]),
+    )
+    try:
+        with _steps() as watch:
+            found = cross_validate(out, request, watch)
+    except KeyboardInterrupt as stop:
+        typer.echo("osteon: stopped. The same command goes on where it stopped.", err=True)
+        raise typer.Exit(130) from stop
+    _show(found, out)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    if not text:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise UsageError(f"--only {text!r}: write the numbers of folds with commas between, as in 1,2,3.")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+@contextlib.contextmanager
+def _steps() -> Iterator[Watch]:
+    """Show a bar for what is being done, and a line for each fold, each pass and each stage that has begun."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"), console=console) as bars:
+        task, shown, passes, left = bars.add_task("", total=None, note=""), "", 0, ""
+
+        def show(step: Step) -> None:
+            nonlocal shown, passes, left
+            title = "all folds: measure" if step.stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {step.stage}"
+            left = left if step.left is None else f"{_clock(step.left)} left in all"
+            if title != shown:
+                shown, passes = title, len(step.history)
+                console.print(title)
+            for row in step.history[passes:]:
+                passes += 1
+                note = f", {left}" if left else ""
+                console.print(f"    pass {row.epoch + 1}: loss {row.loss:.4f}, {row.films_per_second:.1f} films/s{note}")
+            pace = f"{step.films_per_second:.1f} films/s" if step.films_per_second else ""
+            bars.update(
+                task, description=title, completed=step.done, total=step.total, note=", ".join(part for part in (pace, left) if part)
+            )
+
+        yield show
+
+
+def _show(found: CrossValidated, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(Text(f"\n{found.plan.name}: recipe {found.plan.recipe.name}, {len(found.folds)} folds, films", "bold"))
+    names = [name for name in COLUMNS if any(fold.figures.get(name) is not None for fold in found.folds)]
+    table = Table("fold", "n (abnormal)", *(COLUMNS[name] for name in names), "passes", "min", "films/s", box=None, pad_edge=False)
+    for fold in found.folds:
+        figures = ("" if (value := fold.figures.get(name)) is None else f"{value:.4f}" for name in names)
+        cost = f"{fold.passes}", f"{fold.seconds / 60:.1f}", f"{fold.films_per_second:.1f}"
+        table.add_row(f"{fold.fold}", f"{fold.films:,} ({fold.abnormal:,})", *figures, *cost)
+    for group in dict.fromkeys(m.group for m in found.metrics):
+        first = found.find(group, "auroc")
+        label = "mean" if group == "all" else group.removeprefix("study_type=").replace("=", " ")
+        count = f"{first.n:,} ({first.positives:,})" if first else ""
+        cells = (_cell(found.find(group, name)) for name in names)
+        cost = ("", f"{found.seconds / 60:.1f}", "") if group == "all" else ("", "", "")
+        table.add_row(label, count, *cells, *cost, style="bold" if group == "all" else "")
+    console.print(table)
+    console.print(
+        f"means over folds with 95 % intervals over groups; kappa at the threshold {found.threshold:g}; *: of the folds that define it"
+    )
+    for note in found.notes:
+        console.print(Text(f"note: {note}", "yellow"))
+    console.print(f"{out}: cross-validation.json, evaluation.json, predictions.parquet and figures")
+
+
+def _cell(metric: Metric | None) -> str:
+    if metric is None or metric.value is None:
+        return ""
+    few = "" if not metric.note.startswith("mean of ") else " *"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.3f}{few}"
+    return f"{metric.value:.3f} ({metric.low:.3f}, {metric.high:.3f}){few}"
+
+
+def _clock(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    return f"{minutes // 60}:{minutes % 60:02d} h"

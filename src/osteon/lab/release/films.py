@@ -1,0 +1,90 @@
+"""Which films a release may be calibrated, guarded and reported on: those that none of its trainings has learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from osteon.errors import LeakySplit, UsageError
+from osteon.lab.crossvalidation.folder import CrossValidation
+from osteon.lab.index import read_index
+from osteon.lab.release.folder import ReleasePlan
+from osteon.lab.scoring import Origin, Predictions, of_split
+from osteon.lab.splits import learned
+from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.run import RunFolder
+
+
+def check_films(plan: ReleasePlan, films: pl.DataFrame) -> list[str]:
+    """Refuse splits that would make the card's figures too good; returns what a reader should know.
+
+    Args:
+        plan: What is asked.
+        films: The index.
+
+    Raises:
+        UsageError: the reported split is used for something else as well.
+        MeasurementError: a split is not there.
+        LeakySplit: a training has learned from films of the reported split, or of the one to calibrate on, or of their patients.
+    """
+    for what, splits in _uses(plan).items():
+        if plan.report in splits:
+            raise UsageError(f"split {plan.report!r} is reported, and is to be used to {what} as well: its figures would be too good.")
+        for split in splits:
+            of_split(Predictions(films, Origin()), split)
+    unseen = {"reported": plan.report} | ({} if plan.out_of_fold else {"calibrated on": plan.calibration.split})
+    for run in plan.runs:
+        record = RunFolder(Path(run)).record()
+        known = learned(read_index(record.plan.index), record.plan.train)
+        for what, split in unseen.items():
+            _refuse_seen(run, known, of_split(Predictions(films, Origin()), split).films, f"split {split!r}, which is to be {what}")
+    return list(_notes(plan))
+
+
+def _uses(plan: ReleasePlan) -> dict[str, tuple[str, ...]]:
+    """Return the splits that are used before the report, by what for."""
+    return {
+        "calibrate": () if plan.out_of_fold else (plan.calibration.split,),
+        "fit the guard": plan.guard.splits if plan.guard else (),
+        "choose 8-bit ranges and layers": (plan.int8.calibrate_on, plan.int8.hold) if plan.int8 else (),
+    }
+
+
+def _refuse_seen(run: str, known: pl.DataFrame, films: pl.DataFrame, what: str) -> None:
+    hashes = known.filter(pl.col("sha256") != "").select("sha256").unique()
+    same = films.join(hashes, on="sha256", how="semi").vstack(films.join(known, on=["root", "path"], how="semi")).unique(["root", "path"])
+    theirs = films.join(known, on=["root", "group"], how="semi")
+    if len(same):
+        first = same["path"].sort()[0]
+        raise LeakySplit(
+            f"{run} has learned from {len(same):,} of the {len(films):,} films of {what}, such as {first}. Name another split."
+        )
+    if len(theirs):
+        raise LeakySplit(
+            f"{run} has learned from other films of the patients of {len(theirs):,} films of {what}, such as {theirs['path'].sort()[0]}. "
+            "Name another split."
+        )
+
+
+def _notes(plan: ReleasePlan) -> Iterator[str]:
+    for run in plan.runs:
+        if RunFolder(Path(run)).record().plan.select == plan.report:
+            yield f"the best pass of {Path(run).name} was chosen on the reported split: its figures are too good"
+    if plan.out_of_fold and (words := _another_recipe(plan)):
+        yield words
+
+
+def _another_recipe(plan: ReleasePlan) -> str:
+    """Return in what the trainings of a cross-validation are others than those that are released; "" where they are of one recipe."""
+    crossed = CrossValidation(Path(plan.out_of_fold))
+    asked = crossed.asked() if crossed.asked_file.is_file() else None
+    if asked is None:
+        return (
+            f"{plan.out_of_fold} is no cross-validation's folder: whether its predictions are of the released recipe is not recorded there"
+        )
+    recipes = [RunFolder(Path(run)).record().recipe for run in plan.runs]
+    other = [name for name in Recipe.__struct_fields__ if name not in {"seed", "departures", "init", "name"}]
+    apart = [name for name in other if any(getattr(recipe, name) != getattr(asked.plan.recipe, name) for recipe in recipes)]
+    return f"the cross-validation's trainings have another {', '.join(apart)} than the released ones" if apart else ""

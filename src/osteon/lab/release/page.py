@@ -1,0 +1,130 @@
+"""`release.md`: what the file is, what changed in figures against the earlier one, what 8 bits and the guard cost, the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from osteon import __version__
+from osteon.card import Metric
+from osteon.errors import UsageError
+from osteon.lab.comparison import Comparison, Difference
+from osteon.lab.evaluation import ALL, Evaluation
+from osteon.lab.evaluation_folder import COMPARISON, read_evaluation
+from osteon.lab.model_file import file_sha256
+from osteon.lab.pages import write_whole
+from osteon.lab.release.commands import commands
+from osteon.lab.release.folder import Record, Release
+from osteon.lab.training.run import code_commit
+from osteon.model import Model, load_model
+from osteon.wording import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
+
+OVERALL = ("auroc", "average precision", "kappa", "sensitivity", "specificity", "brier", "ece", "pointing")
+NAMES = {"auroc": "AUROC", "brier": "Brier score", "pointing": "peak of evidence in a box, abnormal films", "ece": "calibration error"}
+
+
+def write_page(here: Release, _: Callable[[int, int], None]) -> list[str]:
+    """Write the page; there is nothing to note beside it.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    record = here.record()
+    assert record
+    model, now = load_model(here.file), read_evaluation(here.evaluation)
+    parts = (_head(here, model, now), _change(here, now), _costs(model), _origin(here, record, now))
+    try:
+        write_whole(here.page, "\n".join(line for part in parts for line in part).rstrip() + "\n")
+    except OSError as fault:
+        raise UsageError(f"{here.page}: cannot be written ({fault.strerror}). Make room and give the same command again.") from fault
+    return []
+
+
+def _head(here: Release, model: Model, now: Evaluation) -> Iterator[str]:
+    card, counts = model.card, now.counts
+    told = facts(card)
+    yield f"# {card.reference}"
+    yield ""
+    yield f"`{here.file.name}`, {here.file.stat().st_size / 1e6:.1f} MB, SHA-256 `{file_sha256(here.file)}`. Not for diagnosis."
+    yield ""
+    learned = "; ".join(f"{d.films:,} films ({d.abnormal_films:,} abnormal) of {d.name}, split `{d.split}`" for d in card.data)
+    yield f"- finds: {card.finding}"
+    yield f"- network: {card.network}, recipe {card.recipe}, learned from {learned}"
+    yield from (f"- {name}: {told[name]}" for name in ("calibration", "decision", "guard", "8 bits"))
+    counted = f"{counts.measured_films:,} films ({counts.abnormal_films:,} abnormal) of {counts.patients:,} groups that stay together"
+    yield f"- measured on split `{now.plan.split}`: {counted}; in {'8 bits' if model.precision == 'int8' else 'float32'}, the default"
+    yield ""
+
+
+def _change(here: Release, now: Evaluation) -> Iterator[str]:
+    if not here.plan.against:
+        yield from ("## Figures", "", "No earlier model was named, so there is nothing to compare with.", "")
+        found = [(name, now.find("film", ALL, name)) for name in OVERALL]
+        yield from _table(("films", here.plan.report), ((NAMES.get(name, name), _cell(metric)) for name, metric in found))
+        return
+    before = read_evaluation(here.before)
+    comparison = msgspec.json.decode((here.comparison / COMPARISON).read_bytes(), type=Comparison)
+    names = before.origin.model, now.origin.model
+    yield f"## What changed against {names[0]}"
+    yield ""
+    yield (
+        f"On the same {comparison.films:,} films, each model with its own threshold; differences are paired, with 95 % intervals by "
+        f"bootstrap over groups ({comparison.resamples:,} resamples). Bold: the interval does not hold 0."
+    )
+    yield ""
+    films = [d for d in comparison.differences if d.level == "film"]
+    chosen = [d for d in films if d.group == ALL and d.name in OVERALL]
+    chosen += [d for d in films if d.group.startswith("study_type=") and d.name == "auroc"]
+    yield from _table(("films", "n", *names, "difference"), map(_paired, chosen))
+    yield from _notes(dict.fromkeys((*(f"of {names[0]}: {note}" for note in before.notes), *comparison.notes)))
+
+
+def _costs(model: Model) -> Iterator[str]:
+    card = model.card
+    if card.int8:
+        yield from ("## What 8 bits cost", "")
+        yield from _table(INT8_HEADER, int8_rows(card.int8))
+    if card.scope:
+        yield from ("## What the guard refuses", "")
+        yield from _table(GUARD_HEADER, guard_rows(card.scope))
+
+
+def _origin(here: Release, record: Record, now: Evaluation) -> Iterator[str]:
+    yield from ("## How it was made", "", "In one command, or in these, typed in this folder, with the same figures in the card:", "")
+    yield from ("```sh", record.command, "", *commands(here), "```", "")
+    yield f"osteon {__version__}, commit {code_commit() or 'unknown'}."
+    yield ""
+    yield from _notes((*record.notes.get("films", ()), *now.notes, *record.notes.get("reported", ())))
+
+
+def _paired(d: Difference) -> tuple[str, ...]:
+    where = NAMES.get(d.name, d.name) if d.group == ALL else f"{d.group.removeprefix('study_type=').lower()}: AUROC"
+    plain = ("-" if value is None else f"{value:.3f}" for value in (d.a, d.b))
+    if d.value is None or d.low is None or d.high is None:
+        return where, f"{d.n:,}", *plain, d.note if d.value is None else f"{d.value:+.3f}, {d.note}"
+    mark = "**" if d.low > 0 or d.high < 0 else ""
+    return where, f"{d.n:,}", *plain, f"{mark}{d.value:+.3f} ({d.low:+.3f}, {d.high:+.3f}){mark}"
+
+
+def _cell(metric: Metric | None) -> str:
+    if metric is None or metric.value is None:
+        return metric.note if metric else ""
+    ends = "" if metric.low is None or metric.high is None else f" ({metric.low:.3f}, {metric.high:.3f})"
+    return f"{metric.value:.3f}{ends}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _row(header)
+    yield "|---|" + "--:|" * (len(header) - 1)
+    yield from map(_row, rows)
+    yield ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _notes(notes: Iterable[str]) -> Iterator[str]:
+    found = [f"- note: {note}" for note in notes]
+    yield from (*found, "") if found else ()

@@ -1,0 +1,228 @@
+"""Export, calibration, description, guard, 8 bits, figures, comparison, report, page: each does what the sub-command of its name does.
+
+Stopped or killed at any moment, the same call goes on with the first stage that is not finished, and comes to the same file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from osteon.errors import UsageError
+from osteon.lab.calibration import check_split
+from osteon.lab.evaluation import Evaluation, Plan
+from osteon.lab.evaluation_folder import (
+    PREDICTIONS,
+    calibrate_file,
+    compare_into,
+    evaluate,
+    out_of_fold,
+    out_of_fold_plan,
+    plan_for,
+    predictions_of,
+    read_evaluation,
+    write_figures,
+    write_json,
+)
+from osteon.lab.index import read_index
+from osteon.lab.lock import alone
+from osteon.lab.model_file import describe_file, file_sha256, model_path
+from osteon.lab.quantisation import quantise_file
+from osteon.lab.release.commands import command_of
+from osteon.lab.release.films import check_films
+from osteon.lab.release.folder import Record, Release, ReleasePlan, checked_name
+from osteon.lab.release.page import write_page
+from osteon.lab.report.folder import report_run
+from osteon.lab.report.supply import Request
+from osteon.lab.scope.guarding import guard_file
+from osteon.lab.scoring import score_films, write_predictions
+from osteon.lab.training.export import Export, export_run
+from osteon.model import load_model, packaged_models
+
+STAGES = {
+    "exported": "export the trainings as one file",
+    "calibrated": "calibrate it, choose threshold and band of doubt",
+    "described": "write what people say of it into the card",
+    "guarded": "fit and measure the guard",
+    "quantised": "make its 8-bit form, and measure what that costs",
+    "measured": "measure it on the reported split",
+    "finished": "write the figures into the card",
+    "compared": "measure the earlier model on the same films",
+    "reported": "write the report",
+    "told": "write release.md",
+}
+"""The stages in their order, and what the terminal calls them."""
+
+Watch = Callable[[str, int, int, str], None]
+"""Told of the stage, how much of it is done, of how much, and a note."""
+
+Tell = Callable[[int, int], None]
+"""The same within one stage, without a note."""
+
+
+def release(folder: Path, plan: ReleasePlan, command: str, watch: Watch) -> Record:
+    """Run the stages that are not finished; returns the record.
+
+    Args:
+        folder: Where everything goes.
+        plan: What is asked.
+        command: What a reader would type to get the same.
+        watch: Told of every step.
+
+    Raises:
+        UsageError: a name that does not do, another release in the folder, another process there, or a file that is too large.
+        LeakySplit: a training has learned from films that it is to be measured or calibrated on.
+        OsteonError: as the stages do.
+    """
+    checked_name(plan.name, plan.version)
+    here, films = Release(folder, plan), read_index(plan.index)
+    here.record()  # refuses a folder of something else before anything is written there
+    warned = check_films(plan, films)
+    stages: dict[str, Callable[[Tell], list[str]]] = {
+        "exported": partial(_export, here),
+        "calibrated": partial(_calibrate, here, films),
+        "described": partial(_describe, here),
+        "guarded": partial(_guard, here, films),
+        "quantised": partial(_quantise, here),
+        "measured": partial(_measure, here, films),
+        "finished": partial(_finish, here),
+        "compared": partial(_compare, here, films),
+        "reported": partial(_report, here),
+        "told": partial(write_page, here),
+    }
+    with alone(folder):
+        record = here.begin(command)
+        record = msgspec.structs.replace(record, notes=record.notes | {"films": tuple(warned)})
+        for name in here.stages:
+            if name in record.finished:
+                watch(name, 1, 1, "finished before")
+                continue
+            watch(name, 0, 1, "")
+            notes = tuple(stages[name](_quiet(watch, name)))
+            record = msgspec.structs.replace(record, finished=(*record.finished, name), notes=record.notes | {name: notes})
+            write_json(record, here.record_file)
+            watch(name, 1, 1, "; ".join(notes))
+    return record
+
+
+def _quiet(watch: Watch, stage: str) -> Tell:
+    return lambda done, total: watch(stage, done, total, "")
+
+
+def _export(here: Release, _: Tell) -> list[str]:
+    plan, out = here.plan, here.step("exported")
+    runs = [Path(run) for run in plan.runs]
+    done = export_run(Export(runs[0], out, plan.name, plan.version, plan.members, tuple(runs[1:])))
+    size = _fitting(out, plan)
+    return [f"{done.card.network}, {size:.1f} MB; largest difference to torch {done.difference:.1e} logit"]
+
+
+def _fitting(file: Path, plan: ReleasePlan) -> float:
+    """Return a file's size in megabytes.
+
+    Raises:
+        UsageError: it has more of them than a release may have.
+    """
+    size = file.stat().st_size / 1e6
+    if size > plan.largest:
+        raise UsageError(
+            f"{file.name} has {size:.1f} MB, and a release {plan.largest:g} at most. Release fewer trainings, or a smaller network; or "
+            "allow more with --largest."
+        )
+    return size
+
+
+def _calibrate(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
+    plan, asked, file = here.plan, here.plan.calibration, here.ahead("calibrated")
+    command = command_of(here, "calibrated")
+    if plan.out_of_fold:
+        scored = out_of_fold(Path(plan.out_of_fold), films, (plan.report,))
+        asked = out_of_fold_plan(asked, Path(plan.out_of_fold), scored)
+    else:
+        model = load_model(file)
+        check_split(model.card, asked.split)
+        scored = score_films(model, file, films, [asked.split], (command, tell))
+    calibrated = calibrate_file(file, scored, asked, here.step("calibrated"), command=command)
+    decision = calibrated.card.decision
+    return [
+        f"{calibrated.films:,} films, {asked.told or f'split {asked.split!r}'}; abnormal from {decision.threshold:.3g} ({decision.rule})"
+    ]
+
+
+def _describe(here: Release, _: Tell) -> list[str]:
+    card = describe_file(here.ahead("described"), Path(here.plan.facts), here.step("described"))
+    return [f"it finds {card.finding}"]
+
+
+def _guard(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
+    assert here.plan.guard
+    plan = msgspec.structs.replace(here.plan.guard, measured_on=here.plan.report)
+    scope = guard_file(here.ahead("guarded"), films, here.step("guarded"), plan, tell).scope
+    assert scope
+    return [f"of {scope.measured[0].kind} it refuses {scope.measured[0].refused} of {scope.measured[0].films}"]
+
+
+def _quantise(here: Release, tell: Tell) -> list[str]:
+    assert here.plan.int8
+    plan = replace(here.plan.int8, report=tuple(dict.fromkeys((*here.plan.int8.report, here.plan.report))))
+    int8 = quantise_file(str(here.ahead("quantised")), Path(here.plan.index), here.step("quantised"), plan, tell).int8
+    assert int8
+    default = "the default" if int8.fits else "they cost too much to be the default"
+    return [f"{int8.layers} layers in 8 bits, {int8.kept} left in float32; {default}"]
+
+
+def _measure(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
+    evaluation = _evaluated(here.made, here.evaluation, films, (here.plan.figures, command_of(here, "measured")), tell)
+    counts = evaluation.counts
+    refused = [f"{counts.refused_films} films could not be read and take no part"] if counts.refused_films else []
+    return [f"{counts.measured_films:,} films, {counts.abnormal_films:,} abnormal", *refused, *evaluation.notes]
+
+
+def _evaluated(file: Path, out: Path, films: pl.DataFrame, asked: tuple[Plan, str], tell: Tell) -> Evaluation:
+    """Do what `osteon evaluate` does; the folder is whole or absent."""
+    plan, command = asked
+    part = out.with_name(f"{out.name}.part")
+    for folder in (part, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    scored = score_films(load_model(file), file, films, [plan.split], (command, tell))
+    write_predictions(scored, part / PREDICTIONS)
+    evaluation = evaluate(scored, plan_for(scored, plan), part, command)
+    part.replace(out)
+    return evaluation
+
+
+def _finish(here: Release, _: Tell) -> list[str]:
+    card = write_figures(here.made, [read_evaluation(here.evaluation)], here.file)
+    size = _fitting(here.file, here.plan)
+    return [f"{here.file.name}: {card.reference}, {size:.1f} MB, {len(card.metrics)} figures in its card", *_beside(size)]
+
+
+def _beside(size: float) -> list[str]:
+    """Return how much the package would bring with it beside the models that it has."""
+    others = sum(Path(str(file)).stat().st_size for file in packaged_models().values()) / 1e6
+    return [f"with the models that the package brings already, {others + size:.1f} MB together"] if others else []
+
+
+def _compare(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
+    file, plan = model_path(here.plan.against), here.plan.figures
+    if file_sha256(file) == file_sha256(here.file):
+        raise UsageError(f"--against {here.plan.against} is the released file itself. Name an earlier one, or none.")
+    _evaluated(file, here.before, films, (plan, command_of(here, "before")), tell)
+    earlier, now = predictions_of(here.before), predictions_of(here.evaluation)
+    plans = plan_for(earlier, plan), plan_for(now, plan)
+    comparison, _ = compare_into(earlier, now, plans, here.comparison, command_of(here, "compared"))
+    return [f"{comparison.films:,} films that both answered", *comparison.notes]
+
+
+def _report(here: Release, tell: Tell) -> list[str]:
+    command = command_of(here, "reported")
+    request = Request(Path(here.plan.runs[0]), here.report, here.file, here.evaluation, None, here.plan.report, command)
+    report = report_run(request, lambda _stage, done, total: tell(done, total))
+    several = [f"the report tells of the first of {len(here.plan.runs)} trainings"] if len(here.plan.runs) > 1 else []
+    return [*several, *(warning.words for warning in report.warnings)]

@@ -1,0 +1,157 @@
+"""`osteon cross-validate` as a person types it: the table, going on, refusals in a line, Ctrl-C and kill -9 in every stage."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from polars.testing import assert_frame_equal
+
+from command_line import Typed
+from made_crossvalidation import EXPORT, exported_at_once, with_folds
+from osteon.lab.comparison import Comparison
+from osteon.lab.crossvalidation.folder import CrossValidation
+from osteon.lab.crossvalidation.result import CrossValidated
+from osteon.lab.evaluation_folder import predictions_of
+from tiny_training import one_thread, same_bits, settings, started, weights
+
+OFFLINE = ("--device", "cpu", "--offline")
+FINE = ("index.parquet", "-o", "cv", *settings("epochs=1"), *OFFLINE)
+
+
+@pytest.fixture
+def ready(osteon: Typed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
+    """The command line in a folder with an index that has two folds, exporting at once."""
+    monkeypatch.setenv("OSTEON_CACHE", str(osteon.folder / "cache"))
+    monkeypatch.setattr(EXPORT, exported_at_once)
+    with_folds(osteon.folder)
+    with one_thread():
+        yield osteon
+
+
+def test_from_the_index_to_the_table_and_on(ready: Typed) -> None:
+    status, out, err = ready("cross-validate", *FINE, "--only", "1", "--by", "format")
+    assert status == 0, err
+    assert "cv: recipe osteon, 1 folds, films" in out and "note: 1 of 2 folds" in out
+    assert [line for line in err.splitlines() if line.startswith("fold 1")] == [
+        f"fold 1 (1 of 1): {stage}" for stage in ("prepare", "train", "export", "score")
+    ]
+    status, out, err = ready("cross-validate", *FINE)
+    assert status == 0 and "fold 0 (1 of 2): train" in err and "fold 1" not in err and "all folds: measure" in err
+    assert re.search(r"pass 1: loss \d\.\d{4}, \d+\.\d films/s", err)
+    found = msgspec.json.decode(Path("cv/cross-validation.json").read_bytes(), type=CrossValidated)
+    assert found.command.startswith("osteon cross-validate index.parquet -o cv --set init=random")
+    for fold in found.folds:
+        row = next(line for line in out.splitlines() if re.match(rf"{fold.fold} +12 \({fold.abnormal}\)", line))
+        assert f" {fold.figures['auroc']:.4f} " in row
+    mean = found.find("all", "auroc")
+    assert mean is not None and mean.low is not None and mean.high is not None
+    [row] = [line for line in out.splitlines() if line.startswith("mean ")]
+    assert re.match(rf"mean +24 \(8\) +{mean.value:.3f} \({mean.low:.3f}, {mean.high:.3f}\) ", row)
+    assert "means over folds with 95 % intervals over groups; kappa at the threshold 0.5" in out and "HAND" in out
+    assert ready("cross-validate", *FINE)[2].splitlines()[0] == "all folds: measure"  # nothing is left to do
+
+    assert ready("compare", "cv", "cv", "--split", "all", "-o", "c", "--resamples", "100")[0] == 0
+    compared = msgspec.json.decode(Path("c/comparison.json").read_bytes(), type=Comparison)
+    assert (compared.differences[0].group, compared.differences[0].value, compared.films) == ("mean over folds", 0, 24)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("--only", "1,x"), 64, "--only '1,x': write the numbers of folds with commas between"),
+        (("--only", "5"), 64, "has no fold 5; it has 0, 1"),
+        (("--recipe", "paper"), 64, "--set schedule=cosine --set patience=0"),
+        (("--set", "epoch=3"), 64, "--set epoch=3: no such setting"),
+        (("--init", "absent.pth"), 66, "absent.pth: the weights cannot be read"),
+        (("-o", "films"), 64, "films holds something that is no cross-validation"),
+        (("-o", "broken"), 64, "no plan of a cross-validation"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(ready: Typed, words: tuple[str, ...], status: int, said: str) -> None:
+    Path("broken").mkdir()
+    Path("broken/plan.json").write_text("{")
+    code, _, err = ready("cross-validate", *FINE, *words)
+    [line] = [line for line in err.splitlines() if line.startswith("osteon: ")]
+    assert code == status and said in line and "Traceback" not in err
+
+
+def test_an_index_without_folds_is_one_line(ready: Typed) -> None:
+    code, _, err = ready("cross-validate", "absent.parquet", "-o", "cv")
+    assert code == 65 and "there is no such index" in err
+    assert not Path("cv").exists()
+
+
+# As processes of their own, with the real export
+
+
+def killed(line: str, command: list[object]) -> None:
+    """Start the command, and kill it as soon as it has said that."""
+    process = started(*command)
+    assert process.stderr is not None
+    said = threading.Event()
+
+    def read(stream: Iterator[str]) -> None:
+        for part in stream:
+            if part.strip().startswith(line):
+                said.set()
+
+    reader = threading.Thread(target=read, args=(process.stderr,))
+    reader.start()
+    assert said.wait(900), f"it never said {line!r}"
+    process.kill()
+    reader.join()
+    assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
+    index = with_folds(tmp_path)
+    whole, other = CrossValidation(tmp_path / "whole"), CrossValidation(tmp_path / "killed")
+
+    def command(here: CrossValidation) -> list[object]:
+        return [
+            "cross-validate",
+            index,
+            "-o",
+            here.folder,
+            "--model-name",
+            "made",
+            "--save-every",
+            0,
+            *settings("epochs=20"),
+            *OFFLINE,
+        ]
+
+    for fold, place in ((0, 1), (1, 2)):
+        for stage in ("train", "export", "score"):
+            killed(f"fold {fold} ({place} of 2): {stage}", command(other))
+    killed("all folds: measure", command(other))
+
+    process = started(*command(whole))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.strip().startswith("pass 2:"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, error = process.communicate(timeout=900)
+    assert process.returncode == 130 and "osteon: stopped. The same command goes on where it stopped." in error
+
+    for here in (whole, other):
+        process = started(*command(here))
+        _, error = process.communicate(timeout=900)
+        assert process.returncode == 0, error
+    for fold in (0, 1):
+        assert same_bits(weights(whole.run(fold).folder), weights(other.run(fold).folder))
+        assert whole.model(fold).read_bytes() == other.model(fold).read_bytes()
+    assert_frame_equal(predictions_of(whole.folder).films, predictions_of(other.folder).films)
+    one, two = (msgspec.json.decode(here.result.read_bytes(), type=CrossValidated) for here in (whole, other))
+    assert one.metrics == two.metrics and [f.figures for f in one.folds] == [f.figures for f in two.folds]
+    assert not [file for file in other.folder.rglob("*") if ".part." in file.name]
