@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from polars.testing import assert_frame_equal
 
 from command_line import Typed
 from made_crossvalidation import EXPORT, exported_at_once, with_folds
+from osteon.card import Metric
+from osteon.cli.cross_validate import _cell
 from osteon.lab.comparison import Comparison
 from osteon.lab.crossvalidation.folder import CrossValidation
 from osteon.lab.crossvalidation.result import CrossValidated
@@ -81,6 +82,19 @@ def test_what_does_not_fit_is_one_line(ready: Typed, words: tuple[str, ...], sta
     assert code == status and said in line and "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("low", "note", "cell"),
+    [
+        (0.7, "", "0.800 (0.700, 0.900)"),
+        (0.7, "mean of 2 of 3 folds: the others do not define it", "0.800 (0.700, 0.900) *"),
+        (None, "no interval: too few patients inform it; mean of 2 of 3 folds: the others do not define it", "0.800 *"),
+        (None, "no interval: too few patients inform it", "0.800"),
+    ],
+)
+def test_a_mean_of_some_folds_is_marked(low: float | None, note: str, cell: str) -> None:
+    assert _cell(Metric(split="all", level="film", group="all", name="auroc", value=0.8, low=low, high=low and 0.9, n=9, note=note)) == cell
+
+
 def test_an_index_without_folds_is_one_line(ready: Typed) -> None:
     code, _, err = ready("cross-validate", "absent.parquet", "-o", "cv")
     assert code == 65 and "there is no such index" in err
@@ -90,23 +104,18 @@ def test_an_index_without_folds_is_one_line(ready: Typed) -> None:
 # As processes of their own, with the real export
 
 
-def killed(line: str, command: list[object]) -> None:
-    """Start the command, and kill it as soon as it has said that."""
-    process = started(*command)
-    assert process.stderr is not None
-    said = threading.Event()
-
-    def read(stream: Iterator[str]) -> None:
-        for part in stream:
+def signalled(line: str, number: signal.Signals, command: list[object]) -> tuple[int, str]:
+    """Start the command and send it a signal as soon as it has said that; returns its status and what it said from then on."""
+    with started(*command) as process:
+        assert process.stderr is not None
+        for part in process.stderr:
             if part.strip().startswith(line):
-                said.set()
-
-    reader = threading.Thread(target=read, args=(process.stderr,))
-    reader.start()
-    assert said.wait(900), f"it never said {line!r}"
-    process.kill()
-    reader.join()
-    assert process.wait() == -signal.SIGKILL
+                process.send_signal(number)
+                break
+        else:
+            pytest.fail(f"it never said {line!r}")
+        said = process.stderr.read()
+    return process.returncode, said
 
 
 @pytest.mark.long
@@ -132,17 +141,11 @@ def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path:
 
     for fold, place in ((0, 1), (1, 2)):
         for stage in ("train", "export", "score"):
-            killed(f"fold {fold} ({place} of 2): {stage}", command(other))
-    killed("all folds: measure", command(other))
-
-    process = started(*command(whole))
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.strip().startswith("pass 2:"):
-            process.send_signal(signal.SIGINT)
-            break
-    _, error = process.communicate(timeout=900)
-    assert process.returncode == 130 and "osteon: stopped. The same command goes on where it stopped." in error
+            status, _ = signalled(f"fold {fold} ({place} of 2): {stage}", signal.SIGKILL, command(other))
+            assert status == -signal.SIGKILL
+    assert signalled("all folds: measure", signal.SIGKILL, command(other))[0] == -signal.SIGKILL
+    status, said = signalled("pass 2:", signal.SIGINT, command(whole))
+    assert status == 130 and "osteon: stopped. The same command goes on where it stopped." in said and "Traceback" not in said
 
     for here in (whole, other):
         process = started(*command(here))

@@ -79,7 +79,8 @@ def test_the_interval_is_that_of_a_plain_bootstrap(films: pl.DataFrame, folds: F
     spread = np.std(plain_bootstrap(films, 400, seed=11), ddof=1)
     ours = np.mean([part.resampled["auroc"] for part in fold_parts(folds, films, 0.5)], axis=0)
     assert ours.std(ddof=1) == pytest.approx(spread, rel=0.12)  # each of the two is known to 3.5 %
-    found, patients = mean_over_folds(films, "all", "auroc"), films["group"].n_unique()
+    abnormal = films.filter(pl.col("label") == 1)["group"].n_unique()
+    found, patients = mean_over_folds(films, "all", "auroc"), min(abnormal, films.filter(pl.col("label") == 0)["group"].n_unique())
     quantile = stats.t.ppf(0.975, patients - 1) * np.sqrt(patients / (patients - 1))
     middle, half = logit(found.value), quantile * spread / (found.value * (1 - found.value))  # in log-odds
     assert (found.low, found.high) == (pytest.approx(expit(middle - half), abs=0.01), pytest.approx(expit(middle + half), abs=0.01))
@@ -125,6 +126,18 @@ def test_a_subgroup_that_a_fold_does_not_define_is_the_mean_of_the_others(films:
     assert (found.n, found.positives) == (len(mine), mine["label"].sum())
     gone = films.filter((pl.col("split") != "fold-1") | (pl.col("hardware") == 0))
     assert mean_over_folds(gone, "hardware=1", "accuracy", ("hardware",)).note == ""  # of the folds that have such films
+
+
+def test_few_patients_that_inform_a_figure_give_no_interval(films: pl.DataFrame) -> None:
+    abnormal = films.filter(pl.col("label") == 1)
+    few = abnormal["group"].unique(maintain_order=True).head(4).to_list()
+    table = films.filter((pl.col("label") == 0) | pl.col("group").is_in(few))
+    for name in ("auroc", "sensitivity", AT_SPECIFICITY, POINTING):
+        found = mean_over_folds(table, "all", name)
+        assert found.value is not None and found.low is None and found.note.startswith("no interval: too few patients inform it")
+    assert mean_over_folds(table, "all", "specificity").low is not None
+    found = mean_over_folds(abnormal, "all", POINTING)  # no normal film is needed to point at a finding
+    assert found.low is not None and found.value == pytest.approx(mean_over_folds(films, "all", POINTING).value)
 
 
 def test_films_without_score_or_label_take_no_part(films: pl.DataFrame) -> None:

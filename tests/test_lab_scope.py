@@ -128,6 +128,16 @@ class TestGraph:
         )  # fmt: skip
         assert feature_maps(model) == ["ad"]
 
+    def test_a_weight_scaled_inside_the_graph_is_no_map(self) -> None:
+        model = network(
+            ("Conv", ["image", "w0"], "a"), ("Mul", ["w1", "scale"], "scaled"),
+            ("Conv", ["a", "scaled"], "b"), ("Conv", ["b", "w2"], "logit"),
+            maps={"a": (8, 16), "b": (8, 8), "scaled": (1152, 1)},
+        )  # fmt: skip
+        for name in ("w0", "w1", "w2", "scale"):
+            model.graph.initializer.append(helper.make_tensor(name, TensorProto.FLOAT, [1], [1.0]))
+        assert feature_maps(model) == ["b", "a"]
+
     def test_a_graph_without_features_is_refused(self, tmp_path: Path) -> None:
         model = network(("Conv", ["image", "w0"], "logit"), maps={})
         with pytest.raises(ModelFileError, match="shows no feature map"):

@@ -237,10 +237,21 @@ def test_two_trainings_become_an_ensemble_that_is_released(tmp_path: Path, monke
     monkeypatch.setattr("osteon.lab.scope.guarding.PICTURES", 5)
     index = made_index(tmp_path, SPLITS)
     for seed in (0, 1):
-        done = typed("train", index, "-o", tmp_path / f"run{seed}", *settings(f"seed={seed}", "init=imagenet", "epochs=6"), "--device", "cpu", "--offline")
+        done = typed(
+            "train",
+            index,
+            "-o",
+            tmp_path / f"run{seed}",
+            *settings(f"seed={seed}", "init=imagenet", "epochs=6"),
+            "--device",
+            "cpu",
+            "--offline",
+        )
         assert done.status == 0, done.error
     runs = [tmp_path / "run0", tmp_path / "run1"]
-    done = typed("release", *runs, "--index", index, "--name", "made", "--version", "0.2.0", "--aim", 0.01, "-o", tmp_path / "out")
+    done = typed(
+        "release", *runs, "--index", index, "--name", "made", "--version", "0.2.0", "--aim", 0.01, "--largest", 40, "-o", tmp_path / "out"
+    )
     assert done.status == 0, done.error
     card = load_model(tmp_path / "out/made-0.2.0.onnx").card
     assert card.network == "ensemble of the best pass of each of 2 trainings of lite0"

@@ -141,7 +141,7 @@ def _show(found: CrossValidated, out: Path) -> None:
 def _cell(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
         return ""
-    few = "" if not metric.note.startswith("mean of ") else " *"
+    few = " *" if "mean of " in metric.note else ""
     if metric.low is None or metric.high is None:
         return f"{metric.value:.3f}{few}"
     return f"{metric.value:.3f} ({metric.low:.3f}, {metric.high:.3f}){few}"

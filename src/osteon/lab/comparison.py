@@ -19,7 +19,7 @@ from scipy import stats
 from osteon.errors import MeasurementError
 from osteon.lab import bootstrap, metrics, subgroups
 from osteon.lab.evaluation import ALL, Level, Plan
-from osteon.lab.fold_figures import FOLDS, POINTING, fold_names, fold_parts, folds_of
+from osteon.lab.fold_figures import FOLDS, POINTING, fold_names, fold_parts, folds_of, informed
 from osteon.lab.measurement import Part, informed_by, measure_part, no_interval, undefined
 from osteon.lab.metrics import Bools, Sample
 from osteon.lab.scoring import Origin, Predictions, of_split
@@ -214,15 +214,13 @@ def _fold_differences(films: pl.DataFrame, plans: tuple[Plan, Plan]) -> Iterator
     first = fold_parts(folds, folds.films, plans[0].threshold)
     theirs = folds.films.with_columns(pl.col("probability_b").alias("probability"), pl.col(f"{POINTING}_b").alias(POINTING))
     both = list(zip(first, fold_parts(folds, theirs, plans[1].threshold), strict=True))
-    informing = [informed_by(part) for part in first]
     for name in first[0].values:
         pairs = [(a, b) for a, b in both if not np.isnan([a.values[name], b.values[name]]).any()]
-        patients = sum(informed[name] for informed, (a, _) in zip(informing, both, strict=True) if any(a is part for part, _ in pairs))
-        yield _fold_difference(name, pairs, len(both), patients)
+        yield _fold_difference(name, pairs, len(both))
 
 
-def _fold_difference(name: str, pairs: list[tuple[Part, Part]], folds: int, patients: int) -> Difference:
-    films = sum(len(a.sample) for a, _ in pairs)
+def _fold_difference(name: str, pairs: list[tuple[Part, Part]], folds: int) -> Difference:
+    films, patients = sum(len(a.sample) for a, _ in pairs), sum(informed(a)[name] for a, _ in pairs)
     row = partial(Difference, level="film", group=FOLDS, name=name, n=films)
     if not pairs:
         return row(a=None, b=None, value=None, note="no fold defines it")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from osteon.card import Metric
 from osteon.lab import bootstrap, metrics, subgroups
 from osteon.lab.evaluation import ALL, Plan
-from osteon.lab.measurement import Part, Row, macro_metrics, measure_part
+from osteon.lab.measurement import Part, Row, informed_by, macro_metrics, measure_part
 from osteon.lab.metrics import Floats
 
 FOLDS = "mean over folds"
@@ -67,6 +67,12 @@ def fold_parts(folds: Folds, films: pl.DataFrame, threshold: float) -> list[Part
     return [_part(folds, by_fold[name,], threshold) for name in folds.names if (name,) in by_fold]
 
 
+def informed(part: Part) -> dict[str, int]:
+    """Return by figure how many patients inform it in one fold; two folds share none."""
+    patients = informed_by(part)
+    return patients | {POINTING: patients["sensitivity"]}  # boxes are of abnormal films
+
+
 def fold_metrics(folds: Folds, columns: Sequence[str], plan: Plan) -> Iterator[Metric]:
     """Yield the mean over folds of every figure, of all films and by subgroup.
 
@@ -80,7 +86,9 @@ def fold_metrics(folds: Folds, columns: Sequence[str], plan: Plan) -> Iterator[M
 
 def _mean(folds: Folds, films: pl.DataFrame, group: str, plan: Plan) -> Iterator[Metric]:
     row: Row = partial(Metric, split=plan.split, level="film", group=group, n=len(films), positives=int((films["label"] == 1).sum()))
-    yield from macro_metrics(fold_parts(folds, films, plan.threshold), row, "folds", least=1)
+    parts = fold_parts(folds, films, plan.threshold)
+    patients = {name: sum(informed(part)[name] for part in parts if not np.isnan(part.values[name])) for name in parts[0].values}
+    yield from macro_metrics(parts, row, "folds", least=1, informed=patients)
 
 
 def _part(folds: Folds, films: pl.DataFrame, threshold: float) -> Part:

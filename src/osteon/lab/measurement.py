@@ -120,9 +120,19 @@ def as_published(part: Part, row: Row) -> Metric:
     return row(name=PAPER_INTERVAL, value=kappa, low=low, high=high, note="not a 95 % interval: the variance stands where its root belongs")
 
 
-def macro_metrics(parts: Sequence[Part], row: Row, what: str = "study types", least: int = 2) -> Iterator[Metric]:
-    """Yield the plain mean over parts, such as study types, of each figure that two of them or more (`least`) define."""
-    patients = len(np.unique(np.concatenate([part.sample.cluster for part in parts])))
+def macro_metrics(
+    parts: Sequence[Part], row: Row, what: str = "study types", least: int = 2, informed: dict[str, int] | None = None
+) -> Iterator[Metric]:
+    """Yield the plain mean over parts of each figure that enough of them define.
+
+    Args:
+        parts: Of one set of resamples.
+        row: As `Row`.
+        what: What the parts are.
+        least: How many must define a figure.
+        informed: By figure, how many patients inform it; all of them where it is None, as parts may share patients.
+    """
+    everybody = len(np.unique(np.concatenate([part.sample.cluster for part in parts])))
     for name in parts[0].values:
         defined = [part for part in parts if not np.isnan(part.values[name])]
         note = "" if len(defined) == len(parts) else f"mean of {len(defined)} of {len(parts)} {what}: the others do not define it"
@@ -130,7 +140,7 @@ def macro_metrics(parts: Sequence[Part], row: Row, what: str = "study types", le
             yield row(name=name, value=None, note=f"{len(defined)} of {len(parts)} {what} define it")
             continue
         value = float(np.mean([part.values[name] for part in defined]))
-        low, high = _macro_interval(name, value, defined, patients) or (None, None)
+        low, high = _macro_interval(name, value, defined, informed[name] if informed else everybody) or (None, None)
         lacking = "" if low is not None else "no interval: too few patients inform it"
         yield row(name=name, value=value, low=low, high=high, note="; ".join(part for part in (lacking, note) if part))
 

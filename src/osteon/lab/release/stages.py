@@ -59,6 +59,9 @@ STAGES = {
 }
 """The stages in their order, and what the terminal calls them."""
 
+GROWTH = 1.0
+"""Megabytes that the later stages add at most to networks of which the package could bring the file."""
+
 Watch = Callable[[str, int, int, str], None]
 """Told of the stage, how much of it is done, of how much, and a note."""
 
@@ -120,7 +123,8 @@ def _export(here: Release, _: Tell) -> list[str]:
     runs = [Path(run) for run in plan.runs]
     done = export_run(Export(runs[0], out, plan.name, plan.version, plan.members, tuple(runs[1:])))
     size = _fitting(out, plan)
-    return [f"{done.card.network}, {size:.1f} MB; largest difference to torch {done.difference:.1e} logit"]
+    close = [f"guard, 8 bits and figures add up to {GROWTH:g} MB: it may grow too large"] if size + GROWTH > plan.largest else []
+    return [f"{done.card.network}, {size:.1f} MB; largest difference to torch {done.difference:.1e} logit", *close]
 
 
 def _fitting(file: Path, plan: ReleasePlan) -> float:
@@ -165,6 +169,7 @@ def _guard(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
     plan = msgspec.structs.replace(here.plan.guard, measured_on=here.plan.report)
     scope = guard_file(here.ahead("guarded"), films, here.step("guarded"), plan, tell).scope
     assert scope
+    _fitting(here.step("guarded"), here.plan)
     return [f"of {scope.measured[0].kind} it refuses {scope.measured[0].refused} of {scope.measured[0].films}"]
 
 
@@ -173,6 +178,7 @@ def _quantise(here: Release, tell: Tell) -> list[str]:
     plan = replace(here.plan.int8, report=tuple(dict.fromkeys((*here.plan.int8.report, here.plan.report))))
     int8 = quantise_file(str(here.ahead("quantised")), Path(here.plan.index), here.step("quantised"), plan, tell).int8
     assert int8
+    _fitting(here.step("quantised"), here.plan)
     default = "the default" if int8.fits else "they cost too much to be the default"
     return [f"{int8.layers} layers in 8 bits, {int8.kept} left in float32; {default}"]
 

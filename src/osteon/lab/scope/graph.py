@@ -101,7 +101,8 @@ def feature_maps(model: onnx.ModelProto) -> list[str]:
     """
     graph = onnx.shape_inference.infer_shapes(model).graph
     sides = {value.name: side for value in graph.value_info if (side := _side(value))}
-    order = [name for node in graph.node for name in node.output if name in sides]
+    fed = _fed_by(graph)
+    order = [name for node in graph.node for name in node.output if name in sides and name in fed]
     maps = _uncut(graph, order) or order
     if not maps:
         raise ModelFileError("the model's graph shows no feature map, so it can have no guard. Export it again with `osteon export`.")
@@ -110,6 +111,15 @@ def feature_maps(model: onnx.ModelProto) -> list[str]:
     leading = _leading_to(graph, deepest)
     last = {sides[name]: name for name in maps if name in leading or name == deepest}
     return [last[side] for side in sorted(last)[:DEPTHS]]
+
+
+def _fed_by(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of all that a film has a part in; a weight that is scaled inside the graph has the shape of a map as well."""
+    found = {value.name for value in graph.input} - {constant.name for constant in graph.initializer}
+    for node in graph.node:
+        if found & set(node.input):
+            found.update(node.output)
+    return found
 
 
 def _uncut(graph: onnx.GraphProto, names: list[str]) -> list[str]:
