@@ -12,7 +12,7 @@ from osteon.lab.crossvalidation.folder import CrossValidation
 from osteon.lab.index import read_index
 from osteon.lab.release.folder import ReleasePlan
 from osteon.lab.scoring import Origin, Predictions, of_split
-from osteon.lab.splits import learned
+from osteon.lab.splits import learned, seen
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder
 
@@ -53,18 +53,10 @@ def _uses(plan: ReleasePlan) -> dict[str, tuple[str, ...]]:
 
 
 def _refuse_seen(run: str, known: pl.DataFrame, films: pl.DataFrame, what: str) -> None:
-    hashes = known.filter(pl.col("sha256") != "").select("sha256").unique()
-    same = films.join(hashes, on="sha256", how="semi").vstack(films.join(known, on=["root", "path"], how="semi")).unique(["root", "path"])
-    theirs = films.join(known, on=["root", "group"], how="semi")
-    if len(same):
-        first = same["path"].sort()[0]
+    if len(found := seen(films, known)):
         raise LeakySplit(
-            f"{run} has learned from {len(same):,} of the {len(films):,} films of {what}, such as {first}. Name another split."
-        )
-    if len(theirs):
-        raise LeakySplit(
-            f"{run} has learned from other films of the patients of {len(theirs):,} films of {what}, such as {theirs['path'].sort()[0]}. "
-            "Name another split."
+            f"{run} has learned from {len(found):,} of the {len(films):,} films of {what}, or from others of their patients, such as "
+            f"{found['path'][0]}. Name another split."
         )
 
 
