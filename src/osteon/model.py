@@ -97,19 +97,22 @@ class Model:
             self._free.put(request)
         return told
 
-    def predict_film(self, film: Film, placement: Placement | None = None, *, guard: bool = True) -> FilmPrediction:
+    def predict_film(
+        self, film: Film, placement: Placement | None = None, prepared: NDArray[np.uint8] | None = None, *, guard: bool = True
+    ) -> FilmPrediction:
         """Return what the model says of one film, or that it is out of the model's scope.
 
         Args:
             film: The film.
             placement: `place(film, card.frame)`, where that was done already.
+            prepared: `prepare(film, card.frame)`, (S, S), where that was done already.
             guard: Whether a film out of scope gets the reason in the place of a number.
         """
         from osteon.film import place, prepare  # here, so that a model is opened while the decoders are still being imported
 
         frame = self.card.frame
         placement = placement or place(film, frame)
-        square = prepare(film, frame, placement)
+        square = prepare(film, frame, placement) if prepared is None else prepared
         if guard and (reason := undeclared(film.study_type, self.card) or blank(square, placement)):
             return out_of_scope(film, placement, reason)
         logit, evidence, *novelty = self.read(square[None], OUTPUTS if guard and self.card.scope else OUTPUTS[:2])
