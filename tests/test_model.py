@@ -138,6 +138,27 @@ def test_side_by_side_threads_get_the_same_bits(file: Path, films: NDArray[np.ui
         np.testing.assert_array_equal(evidence, alone.run(films)[1])
 
 
+FIRST_AT_ONCE = """
+import sys, threading
+import numpy as np
+from osteon.model import load_model
+model, together = load_model(sys.argv[1], side_by_side=True), threading.Barrier(8)
+sys.setswitchinterval(1e-6)
+def answer():
+    together.wait()
+    model.run(np.zeros((1, 64, 64), np.uint8))
+threads = [threading.Thread(target=answer) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_threads_may_ask_for_the_first_answers_at_once(file: Path) -> None:
+    # Where each thread made its arrays itself, two of three such processes waited for ever.
+    for _ in range(4):
+        subprocess.run([sys.executable, "-c", FIRST_AT_ONCE, str(file)], check=True, timeout=60)
+
+
 def test_the_packaged_model_side_by_side_gives_the_same_bits() -> None:
     films = np.random.default_rng(0).integers(0, 256, (2, *2 * [load_model().card.frame.size]), dtype=np.uint8)
     for alone, beside in zip(load_model().run(films), load_model(side_by_side=True).run(films), strict=True):

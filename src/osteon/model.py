@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import threading
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,6 +43,10 @@ POOLING_TOLERANCE = 2e-3
 OUTPUTS = ("logit", "evidence", "novelty")
 """What a file can say of a film; the last only where it has a guard."""
 
+# The first array that OpenVINO makes of a tensor sets something up under a lock of its own, waiting for the interpreter's; of two threads
+# that make their first at once, each may hold the one lock and wait for the other (OpenVINO 2026.4).
+_ONE_THREAD = threading.Lock()
+
 _PACKAGED = re.compile(r"(?P<name>.+)-(?P<version>\d[0-9A-Za-z.]*)\.onnx")
 _REFERENCE = re.compile(r"[^/@]+@[^/@]*")  # what is no file's path is meant as `name@version`
 
@@ -54,9 +59,11 @@ class Model:
         self.precision = precision
         self._compiled = compiled
         self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}
-        self._free: SimpleQueue[openvino.InferRequest] = SimpleQueue()
-        for _ in range(compiled.get_property("NUM_STREAMS")):
-            self._free.put(compiled.create_infer_request())
+        self._free: SimpleQueue[tuple[openvino.InferRequest, dict[str, NDArray[Any]]]] = SimpleQueue()
+        with _ONE_THREAD:
+            for _ in range(compiled.get_property("NUM_STREAMS")):
+                request = compiled.create_infer_request()
+                self._free.put((request, {name: request.get_tensor(name).data for name in ("image", *self._shapes)}))
 
     def run(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the network on prepared films, one after the other; the same film gives the same bits in any batch.
@@ -85,34 +92,30 @@ class Model:
         if absent := [name for name in outputs if name not in self._shapes]:
             raise UsageError(f"the model file has no output {absent[0]}, only {', '.join(sorted(self._shapes))}.")
         told = [np.empty((len(batch), *self._shapes[name]), np.float32) for name in outputs]
-        request = self._free.get()
+        request, held = self._free.get()
         try:
-            image, *found = (request.get_tensor(name).data for name in ("image", *outputs))
             for i, film in enumerate(batch):
-                image[0] = film
+                held["image"][0] = film
                 request.infer()
-                for rows, row in zip(told, found, strict=True):
-                    rows[i] = row[0]
+                for name, rows in zip(outputs, told, strict=True):
+                    rows[i] = held[name][0]
         finally:
-            self._free.put(request)
+            self._free.put((request, held))
         return told
 
-    def predict_film(
-        self, film: Film, placement: Placement | None = None, prepared: NDArray[np.uint8] | None = None, *, guard: bool = True
-    ) -> FilmPrediction:
+    def predict_film(self, film: Film, placement: Placement | None = None, *, guard: bool = True) -> FilmPrediction:
         """Return what the model says of one film, or that it is out of the model's scope.
 
         Args:
             film: The film.
             placement: `place(film, card.frame)`, where that was done already.
-            prepared: `prepare(film, card.frame)`, (S, S), where that was done already.
             guard: Whether a film out of scope gets the reason in the place of a number.
         """
         from osteon.film import place, prepare  # here, so that a model is opened while the decoders are still being imported
 
         frame = self.card.frame
         placement = placement or place(film, frame)
-        square = prepare(film, frame, placement) if prepared is None else prepared
+        square = prepare(film, frame, placement)
         if guard and (reason := undeclared(film.study_type, self.card) or blank(square, placement)):
             return out_of_scope(film, placement, reason)
         logit, evidence, *novelty = self.read(square[None], OUTPUTS if guard and self.card.scope else OUTPUTS[:2])

@@ -1,4 +1,4 @@
-"""Films are read and prepared ahead in threads, while the model answers one after the other; few are in memory at a time."""
+"""Each film goes through one thread, from the file to the answer; few are in memory at a time."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING
 from osteon.cli.inputs import OVERLAY_SUFFIX
 from osteon.errors import BlankFilm, FilmError
 from osteon.explanation import peak, write_overlay
-from osteon.film import Film, Placement, place, prepare, read_film
+from osteon.film import Film, Placement, place, read_film
 from osteon.prediction import OUT_OF_SCOPE, FilmPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from osteon.card import Frame
     from osteon.cli.inputs import Source
     from osteon.model import Model
 
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = 1 + (os.cpu_count() or 1)
+"""One for each core, and one that reads while another waits for the disk."""
+
 AHEAD = 2 * THREADS
-"""Films that wait for the model, and overlays that wait to be written, at most."""
+"""Films under way, and overlays that wait to be written, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +48,6 @@ class Answer:
     def error(self) -> str:
         """Why the film could not be used, without the name that stands beside it."""
         return self.prediction.error.removeprefix(f"{self.source.file}: ")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ready:
-    """A film that only waits for the model."""
-
-    film: Film
-    placement: Placement
-    prepared: NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -98,17 +88,17 @@ def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
 def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None = None, *, guard: bool = True) -> Iterator[Answer]:
     """Yield what becomes of each film, in order; with `guard` a film out of the model's scope gets the reason in the place of a number."""
     pool = ThreadPoolExecutor(THREADS)
-    reading: deque[tuple[Source, Future[_Ready | FilmPrediction]]] = deque()
+    reading: deque[tuple[Source, Future[tuple[Answer, Film | None]]]] = deque()
     writing: deque[Future[None]] = deque()
     waiting = iter(sources)
     try:
         while True:
             for source in itertools.islice(waiting, AHEAD - len(reading)):
-                reading.append((source, pool.submit(_read, source.file, model.card.frame)))
+                reading.append((source, pool.submit(_answer, source, model, guard=guard)))
             if not reading:
                 break
-            source, read = reading.popleft()
-            answer, film = _answer(source, read.result(), model, guard=guard)
+            source, answered = reading.popleft()
+            answer, film = answered.result()
             if overlays is not None and film is not None:
                 path = overlays.place(source, film)
                 writing.append(pool.submit(overlays.write, path, film, answer.prediction, model))
@@ -122,12 +112,21 @@ def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None =
         pool.shutdown(cancel_futures=True)
 
 
-def _read(file: str, frame: Frame) -> _Ready | FilmPrediction:
-    """Return a film with its network input, or what is said of it without one."""
+def _answer(source: Source, model: Model, *, guard: bool) -> tuple[Answer, Film | None]:
+    read = _read(source.file, model.card.frame)
+    if isinstance(read, FilmPrediction):
+        return Answer(source, read), None
+    film, placement = read
+    told = model.predict_film(film, placement, guard=guard)
+    strongest = None if told.evidence is None else peak(told.evidence, placement, model.card.frame)
+    return Answer(source, told, film.study, strongest), film
+
+
+def _read(file: str, frame: Frame) -> tuple[Film, Placement] | FilmPrediction:
+    """Return a film and where it stands in the frame, or what is said of it where there is none."""
     try:
         film = read_film(file)
-        placement = place(film, frame)
-        return _Ready(film, placement, prepare(film, frame, placement))
+        return film, place(film, frame)
     except BlankFilm as refusal:
         return FilmPrediction(file, level=OUT_OF_SCOPE, reason=str(refusal).removeprefix(f"{file}: it is "))
     except FilmError as refusal:
@@ -135,11 +134,3 @@ def _read(file: str, frame: Frame) -> _Ready | FilmPrediction:
     except Exception as fault:  # a decoder's own fault must not cost the other films their answer
         error = f"{file}: reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
         return FilmPrediction(file, error=error)
-
-
-def _answer(source: Source, read: _Ready | FilmPrediction, model: Model, *, guard: bool) -> tuple[Answer, Film | None]:
-    if isinstance(read, FilmPrediction):
-        return Answer(source, read), None
-    told = model.predict_film(read.film, read.placement, read.prepared, guard=guard)
-    strongest = None if told.evidence is None else peak(told.evidence, read.placement, model.card.frame)
-    return Answer(source, told, read.film.study, strongest), read.film

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FEW = 5
 """Films that need no progress bar."""
 
+MANY = 24
+"""From so many films on it pays that a core reads a film by itself."""
+
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", metavar="FILE|NAME@VERSION", help="A model file, or one of the package's; default: its newest."),
@@ -105,7 +108,7 @@ def predict(
     from osteon.model import load_model
 
     with ThreadPoolExecutor(1) as beside:  # opening a model takes a second core as long as importing the rest takes the first
-        opening = beside.submit(load_model, model, precision)
+        opening = beside.submit(load_model, model, precision, side_by_side=len(sources.films) >= MANY)
         from osteon.cli.answers import answers, overlays_in
         from osteon.cli.results import group
 
