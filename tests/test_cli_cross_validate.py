@@ -71,7 +71,7 @@ def test_from_the_index_to_the_table_and_on(ready: Typed) -> None:
         (("--set", "epoch=3"), 64, "--set epoch=3: no such setting"),
         (("--init", "absent.pth"), 66, "absent.pth: the weights cannot be read"),
         (("-o", "films"), 64, "films holds something that is no cross-validation"),
-        (("-o", "broken"), 64, "no plan of a cross-validation"),
+        (("-o", "broken"), 64, "no record of a cross-validation"),
     ],
 )
 def test_what_does_not_fit_is_one_line(ready: Typed, words: tuple[str, ...], status: int, said: str) -> None:

@@ -349,7 +349,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(made: Made, tmp
     refused(tmp_path / "letters" / "letter.txt" / "out", "Name another folder with -o")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "plan.json").write_text("{")
-    refused(tmp_path / "broken", "no plan of a cross-validation")
+    refused(tmp_path / "broken", "no record of a cross-validation")
     held = hold(tmp_path / "out" / "lock")
     assert held is not None
     with held:

@@ -173,6 +173,7 @@ def test_the_card_says_what_was_trained(exported: Callable[[str], Made], folder:
     assert card.frame == tiny().frame and card.pooling == Pooling(kind="logsumexp", sharpness=2.0, bias=0.0)
     assert card.study_types == ("HAND", "WRIST")
     assert card.created == datetime.datetime.now(datetime.UTC).date().isoformat()
+    assert card.weights == "random"
     trained = index.filter((pl.col("split") == "train") & (pl.col("status") != "unreadable"))
     assert len(trained) == 11  # of 12, one of which cannot be read
     assert card.data == (

@@ -126,7 +126,9 @@ def test_packaged_is_the_newest_by_its_name() -> None:
 def test_a_training_starts_from_a_packaged_model(tuned: Path) -> None:
     record = RunFolder(tuned).record()
     assert record.recipe.init == REFERENCE
-    assert record.weights.startswith(f"{REFERENCE}, {FILE.name}, SHA-256 {file_sha256(FILE)}")
+    assert record.weights.startswith(
+        f"{REFERENCE}, which learned from 2,338 films of FracAtlas, train, {FILE.name}, SHA-256 {file_sha256(FILE)}"
+    )
     learned, first = weights(tuned), {w.name: w for w in onnx.load(str(FILE)).graph.initializer}
     cell = torch.from_numpy(onnx.numpy_helper.to_array(first["head.cell.weight"]).copy())
     assert 0 < (learned["network head.cell.weight"] - cell).abs().max() < 1e-3  # three steps away

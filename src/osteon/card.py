@@ -200,7 +200,7 @@ class Int8(Struct, frozen=True, kw_only=True):
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """Everything about a model that is not weights."""
+    """Everything about a model that is not weights; `weights` names those that its training began with, and what they had learned from."""
 
     name: str
     version: str
@@ -219,6 +219,7 @@ class Card(Struct, frozen=True, kw_only=True):
     decision: Decision = Decision()
     scope: Scope | None = None
     int8: Int8 | None = None
+    weights: str = ""
     data: tuple[DataSource, ...] = ()
     metrics: tuple[Metric, ...] = ()
     measured: tuple[Measured, ...] = ()

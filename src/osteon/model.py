@@ -47,6 +47,9 @@ OUTPUTS = ("logit", "evidence", "novelty")
 # that make their first at once, each may hold the one lock and wait for the other (OpenVINO 2026.4).
 _ONE_THREAD = threading.Lock()
 
+PACKAGED = "packaged"
+"""What people call the package's newest model."""
+
 _PACKAGED = re.compile(r"(?P<name>.+)-(?P<version>\d[0-9A-Za-z.]*)\.onnx")
 _REFERENCE = re.compile(r"[^/@]+@[^/@]*")  # what is no file's path is meant as `name@version`
 
@@ -182,11 +185,16 @@ def packaged_models() -> dict[str, Traversable]:
 
 
 def find_model(reference: str | Path | None = None) -> Path | Traversable:
-    """Return the file that a person means: a path, `name@version` of one that the package brings, or None for the package's newest.
+    """Return the file that a person means.
+
+    Args:
+        reference: A path, `name@version` of one that the package brings, or "packaged" or None for the package's newest.
 
     Raises:
         ModelFileError: the package brings no such model; the message names those that it brings.
     """
+    if reference == PACKAGED:
+        reference = None
     if reference is not None and not (_REFERENCE.fullmatch(str(reference)) and not Path(reference).exists()):
         return Path(reference)
     models = packaged_models()

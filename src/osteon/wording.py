@@ -18,6 +18,7 @@ def facts(card: Card) -> dict[str, str]:
         "limits": card.limits,
         "network": card.network,
         "recipe": card.recipe,
+        "first weights": card.weights,
         "study types": ", ".join(card.study_types),
         "a film becomes": frame_in_words(card.frame),
         "evidence pooled by": _pooling(card.pooling),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.progress import stopped
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,12 +63,8 @@ def cross_validate(
         offline=offline,
         command=shlex.join(["osteon", *sys.argv[1:]]),
     )
-    try:
-        with _steps() as watch:
-            found = cross_validate(out, request, watch)
-    except KeyboardInterrupt as stop:
-        typer.echo("osteon: stopped. The same command goes on where it stopped.", err=True)
-        raise typer.Exit(130) from stop
+    with stopped(), _steps() as watch:
+        found = cross_validate(out, request, watch)
     _show(found, out)
 
 

@@ -167,7 +167,7 @@ def _predictions(model: str | None, index: Path | None, table: Path | None, spli
 def _other_model(against: str, index: Path | None, splits: list[str]) -> Predictions:
     if Path(against).is_dir() or Path(against).suffix in (".parquet", ".csv", ".json"):
         return _predictions(None, index, Path(against), splits)
-    return _predictions(None if against == "packaged" else against, index, None, splits)
+    return _predictions(against, index, None, splits)
 
 
 def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan], folder: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from osteon.lab.training.watching import Progress
@@ -21,6 +23,44 @@ def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def stages_bar(titles: Mapping[str, str]) -> Iterator[Callable[[str, int, int, str], None]]:
+    """Show a bar for the stage that runs, and a line for each that has begun; the last word of a finished one stands below its line.
+
+    The function it gives is called with (stage, done, total, note).
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(*columns, console=console) as bars:
+        task, shown = bars.add_task("", total=None, note="", visible=False), ""
+
+        def show(stage: str, done: int, total: int, note: str) -> None:
+            nonlocal shown
+            title = f"{list(titles).index(stage) + 1}/{len(titles)} {titles[stage]}"
+            if stage != shown:
+                shown = stage
+                bars.reset(task, description=title, total=None, note="", visible=True)
+                console.print(f"{title}{f' ({note})' if note else ''}", markup=False)
+            elif done == total == 1 and note:  # the stage's last word
+                console.print(f"    {note}", markup=False)
+            bars.update(task, completed=done, total=total, note=note)
+
+        yield show
+
+
+@contextlib.contextmanager
+def stopped(advice: str = "The same command goes on where it stopped.") -> Iterator[None]:
+    """Let Ctrl-C end a command with one line: what to do to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo(f"osteon: stopped. {advice}", err=True)
+        raise typer.Exit(130) from stop
 
 
 @contextlib.contextmanager

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from osteon.cli import app
+from osteon.cli.progress import stages_bar, stopped
 
 if TYPE_CHECKING:
     from osteon.lab.release.folder import ReleasePlan
-    from osteon.lab.release.stages import Watch
 
 OutOfFoldOption = Annotated[
     Path | None, typer.Option(help="folder of a cross-validation of the same recipe, to calibrate on instead of a split")
@@ -58,7 +56,7 @@ def release(
     hold: Annotated[str, typer.Option(help="split on which the layers are chosen that stay in float32")] = "tune",
     films: Annotated[int, typer.Option(min=30, help="how many films give the ranges")] = 150,
     against: AgainstOption = "packaged",
-    largest: Annotated[float, typer.Option(min=1, help="megabytes that the file may have")] = 30.0,
+    largest: Annotated[float | None, typer.Option(min=1, help="megabytes that the file may have; 30 by default")] = None,
 ) -> None:
     """Make a release from trainings, in stages that can be interrupted.
 
@@ -69,7 +67,7 @@ def release(
     from osteon.lab import evaluation, quantisation
     from osteon.lab.calibration import CalibrationPlan
     from osteon.lab.decision import read_band, read_rule
-    from osteon.lab.release.folder import ReleasePlan, compared_with
+    from osteon.lab.release.folder import LARGEST, ReleasePlan, compared_with
     from osteon.lab.scope.guarding import GuardPlan
     from osteon.regions import study_type
 
@@ -88,7 +86,7 @@ def release(
         int8=quantisation.Plan(calibrate_on=ranges_on, hold=hold, report=(report,), films=films) if int8 else None,
         figures=evaluation.Plan(split=report, by=tuple(by or ())),
         against=compared_with(against),
-        largest=largest,
+        largest=largest or LARGEST,
     )
     _run(out, plan)
 
@@ -99,39 +97,11 @@ def _absolute(*paths: Path) -> tuple[str, ...]:
 
 def _run(out: Path, plan: ReleasePlan) -> None:
     from osteon.lab.release.folder import Release
+    from osteon.lab.release.stages import STAGES
     from osteon.lab.release.stages import release as make
 
-    try:
-        with _stages() as watch:
-            make(out, plan, shlex.join(["osteon", *sys.argv[1:]]), watch)
-    except KeyboardInterrupt as stop:
-        typer.echo("osteon: stopped. The same command goes on where it stopped.", err=True)
-        raise typer.Exit(130) from stop
+    with stopped(), stages_bar(STAGES) as watch:
+        make(out, plan, shlex.join(["osteon", *sys.argv[1:]]), watch)
     here = Release(out, plan)
     typer.echo(here.page.read_text(encoding="utf-8"))
     typer.echo(f"{here.file}: {here.file.stat().st_size / 1e6:.1f} MB; {here.page.name} and {here.report.name}/ beside it")
-
-
-@contextlib.contextmanager
-def _stages() -> Iterator[Watch]:
-    """Show a bar for the stage that runs; what a finished one has to say stays above it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from osteon.lab.release.stages import STAGES
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bars:
-        task, shown = bars.add_task("", total=None), ""
-
-        def show(stage: str, done: int, total: int, note: str) -> None:
-            nonlocal shown
-            if stage != shown:
-                shown = stage
-                console.print(f"{STAGES[stage]}{' (finished before)' if note == 'finished before' else ''}", markup=False)
-                bars.reset(task, description=STAGES[stage], total=None)
-            elif note:
-                console.print(f"    {note}", markup=False)
-            bars.update(task, completed=done, total=total if total > 1 else None)
-
-        yield show

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from osteon.cli import app
+from osteon.cli.progress import stages_bar, stopped
 
 if TYPE_CHECKING:
-    from osteon.lab.reproduction.stages import Watch
+    pass
 
 Until = Literal["index", "split", "settings", "cost", "train", "models", "evaluations", "page"]
 
@@ -42,7 +41,7 @@ def reproduce(
     """
     from osteon.lab.reproduction.commands import training_commands
     from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
-    from osteon.lab.reproduction.stages import Work, reproduce
+    from osteon.lab.reproduction.stages import STAGES, Work, reproduce
 
     plan = ReproductionPlan(
         recipe=recipe,
@@ -53,12 +52,8 @@ def reproduce(
         decode=not no_decode,
         count_check=not no_count_check,
     )
-    try:
-        with _stages() as watch:
-            reproduce(out, plan, Work(until=until, minutes=rehearse, device=device, offline=offline), watch)
-    except KeyboardInterrupt as stop:
-        typer.echo("osteon: stopped. The same command goes on where it stopped.", err=True)
-        raise typer.Exit(130) from stop
+    with stopped(), stages_bar(STAGES) as watch:
+        reproduce(out, plan, Work(until=until, minutes=rehearse, device=device, offline=offline), watch)
     if until == "page":
         typer.echo((out / "reproduction.md").read_text(encoding="utf-8"))
         typer.echo(f"{out}: reproduction.md, model.onnx, evaluations")
@@ -66,31 +61,3 @@ def reproduce(
         if until in ("settings", "cost"):
             typer.echo("\n".join((f"the trainings, by hand in {out}:", *training_commands(Reproduction(out, plan)))))
         typer.echo(f"stopped after {until!r}. The same command without --until goes on.")
-
-
-@contextlib.contextmanager
-def _stages() -> Iterator[Watch]:
-    """Show a line for each stage: its number, a bar, a note; what a finished one has to say stays above it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from osteon.lab.reproduction.stages import STAGES
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task("", total=None, note="")
-        shown = ""
-
-        def show(stage: str, done: int, total: int, note: str) -> None:
-            nonlocal shown
-            title = f"{list(STAGES).index(stage) + 1}/{len(STAGES)} {STAGES[stage]}"
-            if stage != shown:
-                shown = stage
-                bars.reset(task, description=title, total=None, note="")
-                console.print(f"{title}{f' ({note})' if note else ''}")
-            elif done == total == 1 and note:  # the stage's last word
-                console.print(f"    {note}")
-            bars.update(task, completed=done, total=total, note=note)
-
-        yield show

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.progress import stopped, training_bar
 
 if TYPE_CHECKING:
     from osteon.lab.training.watching import Watch
@@ -61,18 +62,13 @@ def tune(
         device=device,
         offline=offline,
     )
-    try:
+    with stopped():
         found = tune(tuning, index, workers, _bar, _tell)
-    except KeyboardInterrupt as stop:
-        typer.echo("osteon: stopped. The same command goes on where it stopped.", err=True)
-        raise typer.Exit(130) from stop
     _show(found, out)
 
 
 @contextmanager
 def _bar(name: str) -> Iterator[Watch]:
-    from osteon.cli.progress import training_bar
-
     typer.echo(name, err=True)
     with training_bar() as watch:
         yield watch

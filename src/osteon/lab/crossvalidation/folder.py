@@ -21,6 +21,7 @@ import msgspec
 from osteon import __version__
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import EVALUATION, PREDICTIONS, write_json
+from osteon.lab.stages import read_record
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit
 
@@ -82,14 +83,7 @@ class CrossValidation:
         Raises:
             UsageError: the folder holds something else.
         """
-        try:
-            return msgspec.json.decode(self.asked_file.read_bytes(), type=Asked)
-        except FileNotFoundError:
-            if self.folder.is_dir() and any(path.name != "lock" for path in self.folder.iterdir()):
-                raise UsageError(f"{self.folder} holds something that is no cross-validation. Name another folder with -o.") from None
-            return None
-        except (OSError, msgspec.MsgspecError) as fault:
-            raise UsageError(f"{self.asked_file}: no plan of a cross-validation ({fault}). Name another folder with -o.") from fault
+        return read_record(self.asked_file, Asked, "cross-validation")
 
     def begin(self, plan: CrossValidationPlan, index: Path, command: str) -> None:
         """Take up the plan, or go on with it; a plan of which no training has begun gives way to another.

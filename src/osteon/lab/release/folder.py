@@ -28,8 +28,9 @@ from osteon.lab.index import fingerprint, read_index
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.report.folder import HTML
 from osteon.lab.scope.guarding import GuardPlan
+from osteon.lab.stages import Staged, read_record
 from osteon.lab.training.run import RunFolder
-from osteon.model import packaged_models
+from osteon.model import PACKAGED, packaged_models
 
 LARGEST = 30.0
 """Megabytes (10^6 bytes) that a release may have, unless it is asked for more: it travels in the package and in the repository."""
@@ -83,15 +84,13 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(step for step in STEPS if not left_out.get(step))
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(Staged, frozen=True, kw_only=True):
     """`release.json`; `sources` are the sums of what was read, `notes` what a reader should know, by stage."""
 
     plan: ReleasePlan
     sources: dict[str, str]
     command: str = ""
     osteon: str = __version__
-    finished: tuple[str, ...] = ()
-    notes: dict[str, tuple[str, ...]] = {}
 
 
 class Release:
@@ -144,14 +143,7 @@ class Release:
         Raises:
             UsageError: the folder holds something else.
         """
-        try:
-            return msgspec.json.decode(self.record_file.read_bytes(), type=Record)
-        except FileNotFoundError:
-            if self.folder.is_dir() and any(path.name != "lock" for path in self.folder.iterdir()):
-                raise UsageError(f"{self.folder} holds something that is no release. Name another folder with -o.") from None
-            return None
-        except (OSError, msgspec.MsgspecError) as fault:
-            raise UsageError(f"{self.record_file}: no record of a release ({fault}). Name another folder with -o.") from fault
+        return read_record(self.record_file, Record, "release")
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -203,7 +195,7 @@ def checked_name(name: str, version: str) -> None:
 
 def compared_with(words: str) -> str:
     """Return what `ReleasePlan.against` is for "packaged" (the newest model of the package, if any), "none", a reference or a file."""
-    if words == "packaged":
+    if words == PACKAGED:
         return next(reversed(packaged_models()), "")
     if words == "none":
         return ""

@@ -6,7 +6,6 @@ Stopped or killed at any moment, the same call goes on with the first stage that
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,6 @@ from osteon.lab.evaluation_folder import (
     predictions_of,
     read_evaluation,
     write_figures,
-    write_json,
 )
 from osteon.lab.index import read_index
 from osteon.lab.lock import alone
@@ -42,6 +40,7 @@ from osteon.lab.report.folder import report_run
 from osteon.lab.report.supply import Request
 from osteon.lab.scope.guarding import guard_file
 from osteon.lab.scoring import score_films, write_predictions
+from osteon.lab.stages import Stage, Tell, Watch, run_stages
 from osteon.lab.training.export import Export, export_run
 from osteon.model import load_model, packaged_models
 
@@ -62,12 +61,6 @@ STAGES = {
 GROWTH = 1.0
 """Megabytes that the later stages add at most to networks of which the package could bring the file."""
 
-Watch = Callable[[str, int, int, str], None]
-"""Told of the stage, how much of it is done, of how much, and a note."""
-
-Tell = Callable[[int, int], None]
-"""The same within one stage, without a note."""
-
 
 def release(folder: Path, plan: ReleasePlan, command: str, watch: Watch) -> Record:
     """Run the stages that are not finished; returns the record.
@@ -87,7 +80,7 @@ def release(folder: Path, plan: ReleasePlan, command: str, watch: Watch) -> Reco
     here, films = Release(folder, plan), read_index(plan.index)
     here.record()  # refuses a folder of something else before anything is written there
     warned = check_films(plan, films)
-    stages: dict[str, Callable[[Tell], list[str]]] = {
+    stages: dict[str, Stage] = {
         "exported": partial(_export, here),
         "calibrated": partial(_calibrate, here, films),
         "described": partial(_describe, here),
@@ -102,20 +95,7 @@ def release(folder: Path, plan: ReleasePlan, command: str, watch: Watch) -> Reco
     with alone(folder):
         record = here.begin(command)
         record = msgspec.structs.replace(record, notes=record.notes | {"films": tuple(warned)})
-        for name in here.stages:
-            if name in record.finished:
-                watch(name, 1, 1, "finished before")
-                continue
-            watch(name, 0, 1, "")
-            notes = tuple(stages[name](_quiet(watch, name)))
-            record = msgspec.structs.replace(record, finished=(*record.finished, name), notes=record.notes | {name: notes})
-            write_json(record, here.record_file)
-            watch(name, 1, 1, "; ".join(notes))
-    return record
-
-
-def _quiet(watch: Watch, stage: str) -> Tell:
-    return lambda done, total: watch(stage, done, total, "")
+        return run_stages(record, here.record_file, {name: stages[name] for name in here.stages}, watch)
 
 
 def _export(here: Release, _: Tell) -> list[str]:

@@ -22,6 +22,7 @@ from osteon import __version__
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import EVALUATION, write_json
 from osteon.lab.reproduction.settings import Settings, settled_recipe
+from osteon.lab.stages import Staged, read_record
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, ranked
 
@@ -51,13 +52,11 @@ class ReproductionPlan(msgspec.Struct, frozen=True, kw_only=True):
     count_check: bool = True
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(Staged, frozen=True, kw_only=True):
     """`reproduction.json`; `notes` is what a reader should know, by stage."""
 
     plan: ReproductionPlan
     osteon: str = __version__
-    finished: tuple[str, ...] = ()
-    notes: dict[str, tuple[str, ...]] = {}
 
 
 class Reproduction:
@@ -141,14 +140,7 @@ class Reproduction:
         Raises:
             UsageError: the folder holds something else.
         """
-        try:
-            return msgspec.json.decode(self.record_file.read_bytes(), type=Record)
-        except FileNotFoundError:
-            if self.folder.is_dir() and any(path.name != "lock" for path in self.folder.iterdir()):
-                raise UsageError(f"{self.folder} holds something that is no reproduction. Name another folder with -o.") from None
-            return None
-        except (OSError, msgspec.MsgspecError) as fault:
-            raise UsageError(f"{self.record_file}: no record of a reproduction ({fault}). Name another folder with -o.") from fault
+        return read_record(self.record_file, Record, "reproduction")
 
     def _results(self) -> dict[str, list[Path]]:
         return {

@@ -29,6 +29,7 @@ from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
 from osteon.lab.reproduction.settings import OURS, settle
 from osteon.lab.scoring import score_index, write_predictions
+from osteon.lab.stages import Stage, Tell, Watch, run_stages
 from osteon.lab.subgroups import StudyPooling
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.ring import ring
@@ -47,12 +48,6 @@ STAGES = {
     "page": "write the table",
 }
 """The stages in their order, and what the terminal calls them."""
-
-Watch = Callable[[str, int, int, str], None]
-"""Told of the stage, how much of it is done, of how much, and a note."""
-
-Tell = Callable[[int, int, str], None]
-"""The same within one stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +69,7 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
         Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
     """
     here = Reproduction(folder, plan)
-    stages: dict[str, Callable[[Tell], list[str]]] = {
+    stages: dict[str, Stage] = {
         "index": partial(_index, here),
         "split": partial(_split, here),
         "settings": partial(_settings, here, work),
@@ -86,20 +81,7 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
     }
     here.record()  # refuses a folder of something else before anything is written there
     with alone(folder):
-        record = here.begin()
-        for name, stage in stages.items():
-            tell = partial(watch, name)
-            if name in record.finished:
-                tell(1, 1, "finished before")
-            else:
-                tell(0, 1, "")
-                notes = tuple(stage(tell))
-                record = msgspec.structs.replace(record, finished=(*record.finished, name), notes=record.notes | {name: notes})
-                write_json(record, here.record_file)
-                tell(1, 1, "; ".join(notes))
-            if name == work.until:
-                break
-    return record
+        return run_stages(here.begin(), here.record_file, stages, watch, work.until)
 
 
 def _index(here: Reproduction, tell: Tell) -> list[str]:

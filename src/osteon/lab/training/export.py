@@ -141,6 +141,7 @@ def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export
         network=_described(records, export.members),
         recipe=_joined(record.recipe.name for record in records),
         code_commit=_joined(record.code_commit for record in records),
+        weights=_joined(record.weights for record in records),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         study_types=tuple(sorted({kind for table in films for kind in table["study_type"].unique() if kind})),
         data=tuple(dict.fromkeys(source for table, record in zip(films, records, strict=True) for source in _sources(table, record))),

@@ -6,7 +6,6 @@ A whole model is the folder of another training or a model file. Its weights hav
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,11 @@ from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.unfolding import fill, head_of
-from osteon.lab.training.weights import BACKBONES, load_first_weights
-from osteon.model import find_model, load_model, packaged_models
+from osteon.lab.training.weights import BACKBONES, load_first_weights, sha256_of
+from osteon.model import PACKAGED, find_model, load_model
 
 BACKBONE_ALONE = ("imagenet", "random")
-PACKAGED = "packaged"
-"""What may stand in `init` beside files, folders and `name@version`."""
+"""What may stand in `init` beside files, folders and whole models."""
 
 SLOWER = 4
 """How many times smaller the learning rate is when a whole model goes on learning."""
@@ -122,10 +120,10 @@ def find_whole(init: str) -> Whole | None:
         UsageError: the model file is an ensemble.
     """
     if init == PACKAGED or init.endswith(".onnx") or ("@" in init and not Path(init).exists()):
-        file = Path(str(find_model(None if init == PACKAGED else init)))
+        file = Path(str(find_model(init)))
         card, graph = _read(file)
         settings = {"network": card.network, **head_of(graph), **_pooled(card.pooling)}
-        return Whole(next(reversed(packaged_models())) if init == PACKAGED else init, file, settings, card.frame)
+        return Whole(card.reference if init == PACKAGED else init, file, settings, card.frame)
     if init in BACKBONE_ALONE or not Path(init).is_dir():
         return None
     _, learned = _best_pass(Path(init))
@@ -153,16 +151,19 @@ def _load_file(detector: Detector, whole: Whole) -> First:
     except ModelFileError as fault:
         raise ModelFileError(f"{whole.place}: {fault}. Start from the training that it was exported from: --init RUN") from fault
     check_model(detector.eval(), whole.place)
-    return First(f"{card.reference}, {whole.place.name}, SHA-256 {_sha256(whole.place)}", folded)
+    known = "; ".join(f"{source.films:,} films of {source.name}, {source.split}" for source in card.data)
+    told = f"{card.reference}, which learned from {known or 'what its card does not say'}"
+    return First(f"{told}, {whole.place.name}, SHA-256 {sha256_of(whole.place)}", folded)
 
 
 def _load_run(detector: Detector, whole: Whole) -> First:
     path, _ = _best_pass(whole.place)
+    before = RunFolder(whole.place).record().weights
     try:
         detector.load_state_dict(checkpoint.load(path)["weights"])
     except (CheckpointError, KeyError, RuntimeError) as fault:
         raise MissingWeights(f"{path}: no weights of this network can be read from it. Name another training with --init.") from fault
-    return First(f"{path.name} of {whole.place.name}, SHA-256 {_sha256(path)}")
+    return First(f"{path.name} of {whole.place.name}, SHA-256 {sha256_of(path)}, itself begun from {before}")
 
 
 def _best_pass(folder: Path) -> tuple[Path, Recipe]:
@@ -189,8 +190,3 @@ def _setting(recipe: Recipe, name: str) -> Any:  # noqa: ANN401 - whatever the s
     for part in name.split("."):
         value = getattr(value, part)
     return value
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -106,7 +106,7 @@ def read_weights(path: Path, sha256: str = "") -> tuple[dict[str, Tensor], str]:
         MissingWeights: the file is not there, has another hash, is cut off, or holds anything but tensors by name.
     """
     try:
-        actual = _sha256(path)
+        actual = sha256_of(path)
     except OSError as fault:
         raise MissingWeights(
             f"{path}: the weights cannot be read ({fault.strerror}). Name another file: --init FILE, {_INSTEAD}"
@@ -176,7 +176,7 @@ def _current_name(key: str) -> str:
 
 def _published(file: str, offline: bool, address: str) -> tuple[Path, str]:
     path, expected = cache_folder() / "weights" / file, _named_hash(file)
-    if path.is_file() and _sha256(path).startswith(expected):
+    if path.is_file() and sha256_of(path).startswith(expected):
         return path, expected
     where = f"Fetch {address}{file} on another machine and put it at {path}, name it: --init FILE, {_INSTEAD}"
     if offline:
@@ -197,7 +197,7 @@ def _download(url: str, path: Path, expected: str) -> None:
             shutil.copyfileobj(answer, file, 1 << 20)
             file.flush()
             os.fsync(file.fileno())
-        if not _sha256(part).startswith(expected):
+        if not sha256_of(part).startswith(expected):
             raise OSError("what came has another SHA-256 than its name says")
         part.replace(path)
     finally:
@@ -209,6 +209,7 @@ def _named_hash(file: str) -> str:
     return found[1] if found else ""
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
