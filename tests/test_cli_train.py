@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from made_index import made_index
 from osteon.lab.training import checkpoint
 from osteon.lab.training.run import RunFolder
-from tiny_training import full_disk, one_thread, osteon, same_bits, settings, started, weights
+from tiny_training import full_disk, osteon, own_stores, same_bits, settings, started, weights
 
 LONGER = settings("epochs=6", "freeze=13")
 """Some seconds of training, with blocks that learn and statistics that move."""
@@ -28,9 +28,7 @@ pytestmark = pytest.mark.timeout(2000)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    made = tmp_path_factory.mktemp("cli")
-    with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OSTEON_CACHE", str(made / "cache"))
+    with own_stores(tmp_path_factory.mktemp("cli")) as made:
         made_index(made)
         yield made
 

@@ -33,7 +33,7 @@ from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Plan, RunFolder, RunRecord
 from osteon.lab.training.session import TrainingRequest, start_training
 from osteon.model import load_model
-from tiny_training import SETTINGS, one_thread, same_bits, tiny, weights
+from tiny_training import SETTINGS, own_stores, same_bits, tiny, weights
 
 FOLDS = (0, 1)
 
@@ -41,8 +41,7 @@ FOLDS = (0, 1)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp("crossvalidation")
-    with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OSTEON_CACHE", str(folder / "cache"))
+    with own_stores(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(EXPORT, exported_at_once)
         yield Made(folder, with_folds(folder))
 

@@ -29,7 +29,7 @@ from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
 from osteon.model import load_model
 from osteon.prediction import pool_evidence
-from tiny_training import SETTINGS, full_disk, one_thread, osteon, tiny
+from tiny_training import SETTINGS, full_disk, osteon, own_stores, tiny
 
 KINDS = ("ensemble", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("mean", "pyramid", "both")))
 """Two passes of one training, each head alone, and two trainings. To trace a network takes ten seconds, so `make test` makes one file."""
@@ -65,9 +65,7 @@ def made_run(folder: Path, index: Path, chosen: Recipe, passes: int = 2) -> Path
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    made = tmp_path_factory.mktemp("export")
-    with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OSTEON_CACHE", str(made / "cache"))
+    with own_stores(tmp_path_factory.mktemp("export")) as made:
         index = made_index(made)
         rows = read_index(index).with_row_index()
         status = pl.when(pl.col("index") == 0).then(pl.lit("unreadable")).otherwise("status")

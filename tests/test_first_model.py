@@ -23,7 +23,7 @@ from osteon.lab.training.recipe import OSTEON, Recipe, recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
 from osteon.model import find_model, load_model, packaged_models
-from tiny_training import SETTINGS, one_thread, same_bits, tiny, weights
+from tiny_training import SETTINGS, own_stores, same_bits, tiny, weights
 
 REFERENCE = "fracture@0.1.0"
 FILE = Path(str(find_model(REFERENCE)))
@@ -31,9 +31,7 @@ FILE = Path(str(find_model(REFERENCE)))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with one_thread(), pytest.MonkeyPatch.context() as patch:
-        made = tmp_path_factory.mktemp("first")
-        patch.setenv("OSTEON_CACHE", str(made / "cache"))
+    with own_stores(tmp_path_factory.mktemp("first")) as made:
         made_index(made)
         yield made
 

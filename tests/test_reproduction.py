@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +84,17 @@ class Made:
     page: str
 
 
+def interrupted(plan: ReproductionPlan, folder: Path, kills: list[tuple[str, str]]) -> Made:
+    """Reproduce, killed at each of these points and taken up again."""
+    killed: list[tuple[str, str]] = []
+    for kill in kills:
+        with pytest.raises(Killed):
+            reproduce(folder, plan, ONCE, killing(kill, killed))
+    reproduce(folder, plan, ONCE, quiet)
+    here = Reproduction(folder, plan)
+    return Made(here, killed, here.page.read_text())
+
+
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = DatasetSpec(studies=5, seed=3, valid_share=0.4, abnormal_share=0.5, sizes=(128, 136))
@@ -92,16 +102,10 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def article(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+def article(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Recipe `article`, two models, interrupted at each of `KILLS`."""
     plan = ReproductionPlan(recipe="article", data=str(phantoms), changes=TINY, models=2, tune_share=0.3)
-    folder, killed = tmp_path_factory.mktemp("article") / "out", list[tuple[str, str]]()
-    for kill in KILLS:
-        with pytest.raises(Killed):
-            reproduce(folder, plan, ONCE, killing(kill, killed))
-    reproduce(folder, plan, ONCE, quiet)
-    here = Reproduction(folder, plan)
-    yield Made(here, killed, here.page.read_text())
+    return interrupted(plan, tmp_path_factory.mktemp("article") / "out", KILLS)
 
 
 def test_it_was_interrupted_everywhere_and_finished(article: Made) -> None:
@@ -201,13 +205,8 @@ def boxless(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ours(boxless: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Recipe `osteon`, one model, interrupted in the stages where it differs from the published ones."""
     plan = ReproductionPlan(recipe="osteon", data=str(boxless), changes=(*TINY, *QUICK), models=1, tune_share=0.3)
-    folder, killed = tmp_path_factory.mktemp("osteon") / "out", list[tuple[str, str]]()
-    for kill in (("settings", ""), ("train", "training 1 of 1, pass 1 (train)"), ("models", "model.onnx"), ("page", "")):
-        with pytest.raises(Killed):
-            reproduce(folder, plan, ONCE, killing(kill, killed))
-    reproduce(folder, plan, ONCE, quiet)
-    here = Reproduction(folder, plan)
-    return Made(here, killed, here.page.read_text())
+    kills = [("settings", ""), ("train", "training 1 of 1, pass 1 (train)"), ("models", "model.onnx"), ("page", "")]
+    return interrupted(plan, tmp_path_factory.mktemp("osteon") / "out", kills)
 
 
 def test_osteon_is_settled_for_labels_without_boxes_and_says_so(ours: Made) -> None:

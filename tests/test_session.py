@@ -23,15 +23,13 @@ from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 from osteon.lab.training.watching import Progress
-from tiny_training import one_thread, same_bits, tiny, weights
+from tiny_training import own_stores, same_bits, tiny, weights
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with an index, and stores of its own."""
-    with one_thread(), pytest.MonkeyPatch.context() as patch:
-        made = tmp_path_factory.mktemp("session")
-        patch.setenv("OSTEON_CACHE", str(made / "cache"))
+    with own_stores(tmp_path_factory.mktemp("session")) as made:
         made_index(made)
         yield made
 

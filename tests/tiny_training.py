@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -41,6 +42,14 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def own_stores(folder: Path) -> Iterator[Path]:
+    """Train here on one core, with stores of films in this folder."""
+    with one_thread(), pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OSTEON_CACHE", str(folder / "cache"))
+        yield folder
 
 
 def tiny(*changes: str, name: str = "osteon") -> Recipe:
