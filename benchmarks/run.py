@@ -58,7 +58,7 @@ class Pace:
     films: int = 4
     starts: int = 5
     folders: int = 3
-    in_folder: int = 64
+    in_folder: int = 128
     passes: int = 5
     steps: int = 9
     indexes: int = 3
@@ -188,7 +188,8 @@ def whole_folder(folder: Path, entrants: list[Contestant], pace: Pace) -> list[R
     rates: list[list[float]] = [[] for _ in entrants]
     peaks = [0.0] * len(entrants)
     for entrant in entrants:
-        finished(entrant.over(folder / "one"), QUIET)
+        for name in ("one", "many"):  # caches are filled
+            finished(entrant.over(folder / name), QUIET)
     for _ in range(pace.folders):
         for k, entrant in enumerate(entrants):
             first, whole = (finished(entrant.over(folder / name), QUIET) for name in ("one", "many"))
