@@ -24,7 +24,7 @@ from osteon.lab.report.material import warnings
 from osteon.lab.report.reliability import calibration_section
 from osteon.lab.training.run import RunFolder
 
-SECTIONS = ["data", "training", "network", "evaluation", "calibration", "subgroups", "failures", "model-card", "claim"]
+SECTIONS = ["data", "training", "network", "evaluation", "calibration", "subgroups", "found", "failures", "model-card", "claim"]
 
 
 @dataclass

@@ -11,6 +11,7 @@ from osteon.lab.report.claim import claim_section
 from osteon.lab.report.data_card import data_section
 from osteon.lab.report.document import Report, Text
 from osteon.lab.report.failures import failure_section
+from osteon.lab.report.found import found_section
 from osteon.lab.report.learning import network_section, training_section
 from osteon.lab.report.markdown import markdown
 from osteon.lab.report.material import Material, read_material, warnings
@@ -66,6 +67,7 @@ def _report(m: Material, figures: Path) -> Report:
         evaluation_section(m, figures),
         calibration_section(m, figures),
         subgroup_section(m),
+        found_section(m, figures),
         failure_section(m, figures),
         card_section(m),
         claim_section(m),

@@ -1,4 +1,4 @@
-"""The failures that are shown: the most confident first, counted, with their films."""
+"""The films that are shown: those found, evenly by confidence; the failures, the most confident first, counted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from PIL import Image
 
 from made_run import made_run
 from osteon.card import Decision
-from osteon.lab.report.document import Gap, Picture, Section, Table
-from osteon.lab.report.failures import WORST, failure_section
+from osteon.lab.report import found
+from osteon.lab.report.document import Gap, Picture, Section, Table, Text
+from osteon.lab.report.failures import failure_section
+from osteon.lab.report.found import found_section
 from osteon.lab.report.material import Material
+from osteon.lab.report.pictured import MOST
 from osteon.lab.report.reliability import calibration_section
 
 
@@ -33,7 +37,7 @@ def pictures(section: Section) -> list[Picture]:
 def test_missed_films_are_shown_the_surest_first(tmp_path: Path) -> None:
     section = failures(tmp_path, threshold=1.0)
     shown = pictures(section)
-    assert len(shown) == WORST
+    assert len(shown) == 12
     assert all(picture.title.endswith("missed") for picture in shown)
     said = [float(picture.caption.split("Probability ")[1].split(":")[0]) for picture in shown]
     assert said == sorted(said)
@@ -46,10 +50,24 @@ def test_missed_films_are_shown_the_surest_first(tmp_path: Path) -> None:
 
 def test_false_alarms_are_shown(tmp_path: Path) -> None:
     section = failures(tmp_path, threshold=0.0)
-    assert [p.title for p in pictures(section)] == [f"{n}: false alarm" for n in range(1, WORST + 1)]
+    assert [p.title for p in pictures(section)] == [f"{n}: false alarm" for n in range(1, MOST + 1)]
     [confusion, by_type] = [block for block in section.blocks if isinstance(block, Table)]
     assert list(confusion.rows) == [("abnormal films", "12", "12", "0"), ("normal films", "24", "24", "0")]
     assert [row[0] for row in by_type.rows] == ["hand", "wrist"]
+
+
+def test_what_was_found_is_shown_evenly_from_the_surest_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(found, "MOST", 5)
+    section = found_section(material(tmp_path, threshold=0.0), tmp_path / "out" / "figures")
+    assert [picture.title for picture in pictures(section)] == ["1: found", "4: found", "7: found", "9: found", "12: found"]
+    [words] = [block.words for block in section.blocks if isinstance(block, Text)]
+    assert words.startswith("5 of the 12 abnormal films that were called abnormal, evenly from the surest")
+    assert "of these 5 with a marked finding the strongest evidence lies inside" in words
+
+
+def test_nothing_found_is_said(tmp_path: Path) -> None:
+    section = found_section(material(tmp_path, threshold=1.0), tmp_path / "out" / "figures")
+    assert [block.words for block in section.blocks if isinstance(block, Gap)] == ["Not one abnormal film was called abnormal."]
 
 
 def test_a_picture_is_the_film_and_its_overlay_with_the_box_on_the_left(tmp_path: Path) -> None:
@@ -77,11 +95,12 @@ def test_films_that_are_gone(tmp_path: Path) -> None:
     section = failure_section(told, tmp_path / "out" / "figures")
     assert pictures(section) == []
     gone = [block for block in section.blocks if isinstance(block, Gap) and "not where the index says" in block.words]
-    assert len(gone) == WORST
+    assert len(gone) == 12
 
 
 def test_without_predictions_the_sections_say_so(tmp_path: Path) -> None:
     told = material(tmp_path)
     bare = replace(told, measured=replace(told.measured, predictions=None))
-    for section in (failure_section(bare, tmp_path / "out" / "figures"), calibration_section(bare, tmp_path / "out" / "figures")):
+    figures = tmp_path / "out" / "figures"
+    for section in (found_section(bare, figures), failure_section(bare, figures), calibration_section(bare, figures)):
         assert "no predictions.parquet" in " ".join(block.words for block in section.blocks if isinstance(block, Gap))
