@@ -118,6 +118,19 @@ def signalled(line: str, number: signal.Signals, command: list[object]) -> tuple
     return process.returncode, said
 
 
+def test_the_same_command_twice_at_once_shares_the_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
+    command = ("cross-validate", with_folds(tmp_path), "-o", tmp_path / "cv", *settings("epochs=1"), *OFFLINE)
+    said = []
+    for process in [started(*command), started(*command)]:
+        out, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error
+        said.append((out, {line for line in error.splitlines() if line.endswith(("): train", "): score"))}))
+    (one, first), (two, second) = said
+    assert first | second == {f"fold {n} ({n + 1} of 2): {stage}" for n in (0, 1) for stage in ("train", "score")} and not first & second
+    assert "2 folds, films" in one and one == two
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -334,6 +334,11 @@ def test_a_plan_of_which_no_training_has_begun_gives_way(tmp_path: Path) -> None
     here.begin(other, tmp_path / "index.parquet", "two")
     asked = here.asked()
     assert asked is not None and (asked.plan, asked.command) == (other, "two") and not here.fold(1).exists()
+    lock = hold(here.fold(1) / "lock")
+    assert lock is not None
+    with lock, pytest.raises(UsageError, match="with another epochs: 3"):  # another process is about to begin one
+        here.begin(plan, tmp_path / "index.parquet", "three")
+    assert here.asked() == asked
 
 
 def test_a_folder_of_something_else_is_refused_and_left_as_it_is(made: Made, tmp_path: Path) -> None:
@@ -349,10 +354,32 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(made: Made, tmp
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "plan.json").write_text("{")
     refused(tmp_path / "broken", "no record of a cross-validation")
-    held = hold(tmp_path / "out" / "lock")
-    assert held is not None
-    with held:
-        refused(tmp_path / "out", "another process works")
+
+
+# Several processes
+
+
+def test_a_fold_that_another_process_makes_is_left_to_it_and_waited_for(made: Made, whole: CrossValidation) -> None:
+    def stop(step: Step) -> None:
+        if step.stage == "export":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made.run("two", stop, only=(1,))
+    lock, told = hold(made.at("two").fold(0) / "lock"), []
+    assert lock is not None
+
+    def watch(step: Step) -> None:
+        told.append((step.fold, step.stage))
+        if step.stage == "wait":  # the other one was killed before it had made anything
+            assert made.at("two").scored(1).exists()
+            lock.close()
+
+    made.run("two", watch)
+    assert list(dict.fromkeys(told))[-1] == (0, "measure")
+    assert [fold for fold, _ in dict.fromkeys((fold, stage == "wait") for fold, stage in told)] == [1, 0, 0]
+    for fold in FOLDS:
+        assert same_bits(weights(made.at("two").run(fold).folder), weights(whole.run(fold).folder))
 
 
 def test_an_index_without_folds_that_can_be_trusted_is_refused(made: Made, tmp_path: Path) -> None:

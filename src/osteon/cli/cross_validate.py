@@ -47,7 +47,11 @@ def cross_validate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
-    """Train on all folds but one and score that one, for each fold: what a recipe is worth, on every film, without choosing on any."""
+    """Train on all folds but one and score that one, for each fold: what a recipe is worth, on every film, without choosing on any.
+
+    The same command in a second terminal takes the folds that the first is
+    not making.
+    """
     from osteon.lab.crossvalidation.first_weights import recipe_for
     from osteon.lab.crossvalidation.stages import Request, cross_validate
 
@@ -89,7 +93,8 @@ def _steps() -> Iterator[Watch]:
 
         def show(step: Step) -> None:
             nonlocal shown, passes, left
-            title = "all folds: measure" if step.stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {step.stage}"
+            stage = "wait for the process that makes it" if step.stage == "wait" else step.stage
+            title = "all folds: measure" if stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {stage}"
             left = left if step.left is None else f"{_clock(step.left)} left in all"
             if title != shown:
                 shown, passes = title, len(step.history)

@@ -26,14 +26,18 @@ def hold(path: Path, wait: bool = True) -> IO[str] | None:
     return file
 
 
-def alone(folder: Path) -> IO[str]:
+def alone(folder: Path, wait: bool = False) -> IO[str]:
     """Hold a folder, made where it is not there, for this process.
+
+    Args:
+        folder: The folder; its file `lock` is what is locked.
+        wait: Wait for another process that holds it; else that is an error.
 
     Raises:
         UsageError: another process holds it, or it cannot be written.
     """
     try:
-        lock = hold(folder / "lock", wait=False)
+        lock = hold(folder / "lock", wait)
     except OSError as fault:
         raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
     if lock is None:

@@ -4,6 +4,7 @@ plan.json                   what was asked
 fold-0/index.parquet        all films; split `held` is the fold, split `learn` the other folds
 fold-0/run/                 the training, as `osteon train` makes it
 fold-0/model.onnx           its last pass
+fold-0/lock                 held by the process that makes this fold
 fold-0/predictions.parquet  the held films, scored by it
 predictions.parquet         the held films of all folds, split `fold-0`, `fold-1`, ...: an evaluation's folder
 evaluation.json, *.png      all of them measured together
@@ -21,12 +22,14 @@ import msgspec
 from osteon import __version__
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import EVALUATION, PREDICTIONS, write_json
+from osteon.lab.lock import hold
 from osteon.lab.stages import read_record
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit
 
 PLAN, RESULT = "plan.json", "cross-validation.json"
 LEARN, HELD = "learn", "held"
+LOCK = "lock"
 
 
 class CrossValidationPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +92,11 @@ class CrossValidation:
         """Take up the plan, or go on with it; a plan of which no training has begun gives way to another.
 
         Raises:
-            UsageError: the folder holds something else, or trainings of another plan, or it cannot be written.
+            UsageError: the folder holds something else, or trainings of another plan, begun or about to begin, or it cannot be written.
         """
         before = self.asked()
         if before is not None and (changed := _difference(before.plan, plan)):
-            if any(self.run(number).record_file.exists() for number in before.plan.folds):
+            if any(self._taken(number) for number in before.plan.folds):
                 raise UsageError(
                     f"{self.folder} holds a cross-validation with {changed}. Give the same command, or name another folder with -o."
                 )
@@ -102,6 +105,15 @@ class CrossValidation:
             before = None
         if before is None:
             write_json(Asked(plan=plan, index=str(index.resolve()), command=command, code_commit=code_commit()), self.asked_file)
+
+    def _taken(self, number: int) -> bool:
+        """Return whether a fold has a training, or another process is about to begin one."""
+        if self.run(number).record_file.exists():
+            return True
+        lock = hold(self.fold(number) / LOCK, wait=False) if self.fold(number).exists() else None
+        if lock:
+            lock.close()
+        return self.fold(number).exists() and lock is None
 
 
 def _difference(before: CrossValidationPlan, now: CrossValidationPlan) -> str:

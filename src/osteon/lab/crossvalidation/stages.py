@@ -1,6 +1,7 @@
 """Each fold: index, training, model file, predictions of the held films; then all folds together.
 
 Stopped or killed at any moment, the same call goes on: a training from its checkpoint, all else from the first file that is not there.
+Several processes may make the same call at once: each takes a fold that no other is making, and all come to the same result.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.crossvalidation.first_weights import first_weights
-from osteon.lab.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
+from osteon.lab.crossvalidation.folder import HELD, LEARN, LOCK, CrossValidation, CrossValidationPlan
 from osteon.lab.crossvalidation.result import CrossValidated, together
 from osteon.lab.index import Report, fingerprint, read_index, write_index
-from osteon.lab.lock import alone
+from osteon.lab.lock import alone, hold
 from osteon.lab.scoring import score_index, write_predictions
 from osteon.lab.splits import refuse_crossing
 from osteon.lab.training.export import Export, export_run
@@ -59,9 +60,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """How far it is: `fold`, the `place`-th of `count`, is in stage "prepare", "train", "export", "score" or "measure".
+    """How far it is: `fold`, the `place`-th of `count`, is in stage "prepare", "train", "export", "score", "wait" or "measure".
 
-    `left` is the time until all are trained, in seconds, None while nothing tells.
+    "wait" is for another process that makes the fold. `left` is the time until all are trained, in seconds, None while nothing tells.
     """
 
     fold: int
@@ -82,7 +83,7 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
     """Make the folds that are not there yet, and measure all that are.
 
     Raises:
-        UsageError: no folds, another plan than the folder's, first weights that know held films, or another process works in the folder.
+        UsageError: no folds, another plan than the folder's, or first weights that know held films.
         LeakySplit: a patient, or a duplicate, stands in two folds.
         OsteonError: as training, export and scoring do.
         Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
@@ -104,16 +105,29 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
     new = [number for number in chosen if not here.run(number).record_file.exists()]
     # All of them first: a fold that cannot be started is told before hours are spent on those before it.
     starts = {number: first_weights(request.recipe.init, number, films.filter(fold=number)) for number in new}
-    with alone(folder):
-        here.begin(plan, request.index, request.command)
-        for place, number in enumerate(chosen, start=1):
-            step = Step(fold=number, place=place, count=len(chosen))
-            _write_index(here, number, films, request.index)
-            others = [other for other in chosen if other != number]
-            _train(here, request, starts.get(number), step, _timed(here, others, watch))
-            _export(here, plan, step, watch)
-            _score(here, request.command, step, watch)
-        watch(replace(step, stage="measure"))
+
+    def begin() -> None:
+        with alone(folder, wait=True):
+            here.begin(plan, request.index, request.command)
+
+    begin()
+    left = dict.fromkeys(chosen)
+    for wait in (False, True):  # what other processes make is waited for at the end, and made here if they did not come to it
+        for number in tuple(left):
+            step = Step(fold=number, place=chosen.index(number) + 1, count=len(chosen))
+            if wait:
+                watch(replace(step, stage="wait"))
+            if lock := hold(here.fold(number) / LOCK, wait):
+                with lock:
+                    begin()  # again: until now another call with another plan could take the folder
+                    _write_index(here, number, films, request.index)
+                    others = [other for other in chosen if other != number]
+                    _train(here, request, starts.get(number), step, _timed(here, others, watch))
+                    _export(here, plan, step, watch)
+                    _score(here, request.command, step, watch)
+                del left[number]
+    watch(replace(step, stage="measure"))
+    with alone(folder, wait=True):
         return together(here, plan, films, request.by, request.command)
 
 
@@ -125,8 +139,9 @@ def _write_index(here: CrossValidation, number: int, films: pl.DataFrame, source
 
 
 def _train(here: CrossValidation, request: Request, start: str | None, step: Step, watch: Watch) -> None:
-    """Train on the other folds, from `start`, or go on where it is None; what an earlier training of this fold led to is removed."""
+    """Train on the other folds, from `start`, or go on where there is a training; what an earlier one led to is removed."""
     run = here.run(step.fold)
+    begun = run.record_file.exists()
 
     def told(progress: Progress) -> None:
         stage = "prepare" if progress.stage == "prepare" else "train"
@@ -134,13 +149,14 @@ def _train(here: CrossValidation, request: Request, start: str | None, step: Ste
         now = replace(step, stage=stage, done=progress.done, total=progress.total, left=left)
         watch(replace(now, films_per_second=progress.films_per_second, history=progress.history))
 
-    if start is None and has_ended(run.folder):
+    if begun and has_ended(run.folder):
         return
     for later in (here.model(step.fold), here.scored(step.fold)):
         later.unlink(missing_ok=True)
-    if start is None:
+    if begun:
         resume_training(run.folder, request.device, request.offline, told)
     else:
+        assert start is not None  # a training is only ever added between the call's begin and now
         recipe = msgspec.structs.replace(request.recipe, init=start)
         asked = TrainingRequest(recipe, here.index(step.fold), LEARN, "", request.budget, request.save_every, request.offline)
         start_training(asked, run.folder, request.device, told)
