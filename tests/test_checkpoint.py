@@ -45,19 +45,20 @@ def test_a_full_disk_leaves_the_last_one(tmp_path: Path) -> None:
     save(CONTENT, path)
 
 
-def test_a_folder_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="No such file or directory"):
-        save(CONTENT, tmp_path / "gone" / "checkpoint.pt")
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="File exists"):
+        save(CONTENT, tmp_path / "file" / "checkpoint.pt")
 
 
 def test_a_half_written_file_is_never_taken_for_one(tmp_path: Path) -> None:
     # As a process killed in the middle leaves it.
     path = tmp_path / "checkpoint.pt"
     save({"position": 1}, path)
-    path.with_suffix(".part").write_bytes(b"half")
+    path.with_name("checkpoint.part.pt").write_bytes(b"half")
     assert load(path) == {"position": 1}
     save({"position": 2}, path)
-    assert load(path) == {"position": 2} and not path.with_suffix(".part").exists()
+    assert load(path) == {"position": 2} and [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_every_cut_is_noticed(tmp_path: Path) -> None:

@@ -170,4 +170,4 @@ def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path:
     assert_frame_equal(predictions_of(whole.folder).films, predictions_of(other.folder).films)
     one, two = (msgspec.json.decode(here.result.read_bytes(), type=CrossValidated) for here in (whole, other))
     assert one.metrics == two.metrics and [f.figures for f in one.folds] == [f.figures for f in two.folds]
-    assert not [file for file in other.folder.rglob("*") if ".part." in file.name]
+    assert not [file for file in other.folder.rglob("*") if ".part" in file.name]

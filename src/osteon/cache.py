@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
+
+from osteon.whole import whole
 
 MOST_ENTRIES = 8
 """The oldest beyond these are deleted: each model file, runtime and processor makes one."""
@@ -48,22 +49,11 @@ def write_entry(key: str, content: bytes) -> None:
     if folder is None:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / key, hashlib.sha256(content).digest() + content)
+        with whole(folder / key, shared=True) as part:
+            part.write_bytes(hashlib.sha256(content).digest() + content)
         _prune(folder)
     except OSError:
         return
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _prune(folder: Path) -> None:

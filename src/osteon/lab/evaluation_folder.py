@@ -20,6 +20,7 @@ from osteon.lab.model_file import file_sha256, with_card
 from osteon.lab.scoring import Predictions, of_split, read_predictions
 from osteon.lab.subgroups import with_classes
 from osteon.model import load_model
+from osteon.whole import whole
 
 PREDICTIONS, EVALUATION, COMPARISON, CALIBRATION = "predictions.parquet", "evaluation.json", "comparison.json", "calibration.json"
 SHOWN = 24
@@ -193,10 +194,8 @@ def write_json(record: msgspec.Struct, path: Path) -> None:
         UsageError: the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-        part.replace(path)
+        with whole(path) as part:
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     except OSError as fault:
         raise UsageError(f"{path}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
 

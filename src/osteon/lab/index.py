@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,6 +18,7 @@ from osteon import __version__
 from osteon.errors import BadManifest, UsageError
 from osteon.lab.layouts import Finding
 from osteon.lab.layouts.tree import BOXES
+from osteon.whole import whole
 
 COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "path": pl.String,
@@ -223,14 +222,10 @@ def _write(table: pl.DataFrame, path: Path) -> None:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        part.replace(path)
+        with whole(path, shared=True) as part:
+            write(part)
     except (OSError, pl.exceptions.PolarsError) as fault:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise UsageError(f"{path}: cannot be written ({_line(fault)}). Free some space, or name another file.") from fault
 
 

@@ -23,6 +23,7 @@ from osteon.errors import FilmError, UnreadableFilm
 from osteon.film import read_film
 from osteon.lab.duplicates import thumbnail
 from osteon.raster import raster_format, raster_size
+from osteon.whole import whole
 
 Progress = Callable[[int, int], None]
 
@@ -188,10 +189,8 @@ def _remember(memory: Path | None, known: pl.DataFrame, rows: list[tuple[object,
     if memory is None:
         return known
     try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(f".{os.getpid()}.part")
-        known.write_parquet(part, compression="zstd")
-        part.replace(memory)
+        with whole(memory, shared=True) as part:
+            known.write_parquet(part, compression="zstd")
     except OSError:
         return known
     return known

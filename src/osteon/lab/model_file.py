@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -14,6 +12,7 @@ from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
 from osteon.model import find_model, load_model
 from osteon.precision import METADATA, Choice, Ranges
+from osteon.whole import whole
 
 
 def model_path(reference: str | None) -> Path:
@@ -124,20 +123,9 @@ def file_sha256(path: Path) -> str:
 
 
 def _write(content: bytes, out: Path, precision: Choice = "auto") -> None:
-    part: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, suffix=".part.onnx")
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        load_model(part, precision)
-        part.replace(out)
+        with whole(out, durable=True) as part:
+            part.write_bytes(content)
+            load_model(part, precision)
     except OSError as fault:
         raise ModelFileError(f"{out}: the model file cannot be written ({fault.strerror}). What stood there is unchanged.") from fault
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)

@@ -1,13 +1,14 @@
-"""What the lab's pages share: templates, pictures inside the page, so that it needs no network, and files that are whole or absent."""
+"""What the lab's pages share: templates, and pictures inside the page, so that it needs no network."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
+
+from osteon.whole import whole
 
 
 def environment() -> Environment:
@@ -31,10 +32,5 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
+    with whole(path) as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

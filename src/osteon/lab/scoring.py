@@ -8,8 +8,6 @@ again. It is written as Parquet with its `Origin` in the file's metadata. A tabl
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +26,7 @@ from osteon.lab.index import fingerprint, read_index
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.store import open_store
 from osteon.model import OUTPUTS, Model, load_model
+from osteon.whole import whole
 
 Progress = Callable[[int, int], None]
 
@@ -170,14 +169,8 @@ def _refused(films: pl.DataFrame, reasons: dict[str, str]) -> pl.DataFrame:
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write the table as Parquet with its origin; the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        predictions.films.write_parquet(name, metadata={"osteon": msgspec.json.encode(predictions.origin).decode()})
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with whole(path) as part:
+        predictions.films.write_parquet(part, metadata={"osteon": msgspec.json.encode(predictions.origin).decode()})
 
 
 def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictions:

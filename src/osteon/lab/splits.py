@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import polars as pl
 
 from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
 from osteon.lab.layouts import Finding
+from osteon.whole import whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,14 +104,10 @@ def write_folds(films: pl.DataFrame, file: Path) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    part = file.with_name(file.name + ".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        films.select("path", "fold").sort("path").write_csv(part)
-        part.replace(file)
+        with whole(file) as part:
+            films.select("path", "fold").sort("path").write_csv(part)
     except OSError as fault:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise UsageError(f"{file}: cannot be written ({fault.strerror}). Name another file.") from fault
 
 

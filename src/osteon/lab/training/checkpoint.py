@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 import warnings
 from pathlib import Path
@@ -12,25 +10,19 @@ from typing import Any
 import torch
 
 from osteon.errors import CheckpointError
+from osteon.whole import whole
 
 
 def save(content: dict[str, Any], path: Path) -> None:
-    """Write a file atomically: beside it, flushed to the disk, then renamed over it.
+    """Write a file whole, or not at all, so that a power failure leaves one or the other.
 
     Raises:
         CheckpointError: it cannot be written (a full disk, say); the file that was there before is untouched.
     """
-    beside = path.with_suffix(".part")
     try:
-        with beside.open("wb") as file:
+        with whole(path, durable=True) as part, part.open("wb") as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _flush_folder(path.parent)
     except (OSError, RuntimeError) as fault:  # torch reports a failed write as RuntimeError
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: cannot be written ({_reason(fault)}). The last one is kept: make room and go on with --resume."
         ) from fault
@@ -58,11 +50,3 @@ def _reason(fault: BaseException) -> str:
             return cause.strerror
         cause = cause.__context__
     return str(fault).splitlines()[0]
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import logging
 import warnings
@@ -22,6 +21,7 @@ from osteon.lab.training import checkpoint
 from osteon.lab.training.agreement import check_model
 from osteon.lab.training.network import Detector, Ensemble
 from osteon.lab.training.run import RunFolder, RunRecord, kept
+from osteon.whole import whole
 
 OPSET = 18
 
@@ -73,17 +73,12 @@ def export_run(export: Export) -> Exported:
     detectors = [d for run, record in zip(runs, records, strict=True) for d in _best(run, record, export.members)]
     network = detectors[0] if len(detectors) == 1 else Ensemble(detectors).eval()
     card = _card(records, network, export)
-    beside = export.out.with_name(f"{export.out.stem}.part.onnx")
     try:
-        export.out.parent.mkdir(parents=True, exist_ok=True)
-        write_model(network, card, beside)
-        difference = check_model(network, beside)
-        beside.replace(export.out)
+        with whole(export.out) as part:
+            write_model(network, card, part)
+            difference = check_model(network, part)
     except OSError as fault:
         raise CheckpointError(f"{export.out}: cannot be written ({fault.strerror}). Make room, or name another place with -o.") from fault
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
     return Exported(card, difference)
 
 

@@ -9,8 +9,6 @@ tensorboard/      curves
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from msgspec import Struct
 from osteon import __version__
 from osteon.errors import CheckpointError, UsageError
 from osteon.lab.training.recipe import Recipe
+from osteon.whole import whole
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -133,16 +132,10 @@ class RunFolder:
         return self.best / f"pass-{epoch:03d}.pt"
 
     def _write(self, path: Path, content: bytes) -> None:
-        beside = path.with_suffix(".part")
         try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+            with whole(path, durable=True) as part:
+                part.write_bytes(content)
         except OSError as fault:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
             raise CheckpointError(f"{path}: cannot be written ({fault.strerror}). Make room and go on with --resume.") from fault
 
 

@@ -10,7 +10,6 @@ import os
 import pickle
 import re
 import shutil
-import tempfile
 from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +24,7 @@ from osteon.lab.training.densenet import DenseNet
 from osteon.lab.training.densenet import Variant as DenseNetVariant
 from osteon.lab.training.efficientnet_lite import EfficientNetLite
 from osteon.lab.training.efficientnet_lite import Variant as LiteVariant
+from osteon.whole import whole
 
 Backbone = EfficientNetLite | DenseNet
 """A film to features by stride: `backbone(x)`, `channels`, `mean`, `std`, `freeze(blocks)`."""
@@ -189,19 +189,11 @@ def _published(file: str, offline: bool, address: str) -> tuple[Path, str]:
 
 
 def _download(url: str, path: Path, expected: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - the address is ours or the caller's
+    with whole(path, durable=True, shared=True) as part:
+        with part.open("wb") as file, urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - the address is ours or the caller's
             shutil.copyfileobj(answer, file, 1 << 20)
-            file.flush()
-            os.fsync(file.fileno())
         if not sha256_of(part).startswith(expected):
             raise OSError("what came has another SHA-256 than its name says")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _named_hash(file: str) -> str:

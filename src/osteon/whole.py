@@ -1,0 +1,43 @@
+"""Files that are whole, or as they were, whenever a process is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def whole(path: Path, durable: bool = False, shared: bool = False) -> Iterator[Path]:
+    """Give a file beside `path` to write, and put it there once the block has ended well; else `path` stays as it was.
+
+    Args:
+        path: Where the content shall stand; its folder is made.
+        durable: Come back only when the disk has it, for what must outlast a power failure.
+        shared: Other processes may write the same path at the same time; the last one stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One name for all, so that what a killed process left is overwritten by the next; the ending stays, since readers go by it.
+    part = path.with_name(f"{path.stem}{f'.{os.getpid()}' if shared else ''}.part{path.suffix}")
+    try:
+        yield part
+        if durable:
+            _flush(part)
+        part.replace(path)
+        if durable:
+            _flush(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
