@@ -13,9 +13,9 @@ import pytest
 from made_model import made_card, make_model
 from osteon.card import Calibration, Decision, Frame, Pooling
 from osteon.errors import ModelFileError
-from osteon.lab import model_file
 from osteon.lab.model_file import file_sha256, model_path, with_card
 from osteon.model import load_model
+from tiny_training import full_disk
 
 
 @pytest.fixture
@@ -71,15 +71,10 @@ def test_a_place_that_cannot_be_written_is_refused(made: Path, tmp_path: Path) -
         with_card(made, load_model(made).card, tmp_path / "file" / "model.onnx")
 
 
-def test_a_full_disk_leaves_the_old_file(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = made.read_bytes()
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(model_file.os, "fsync", full)
-    with pytest.raises(ModelFileError, match=r"No space left on device.*unchanged"):
-        with_card(made, load_model(made).card, made)
+def test_a_full_disk_leaves_the_old_file(made: Path) -> None:
+    before, card = made.read_bytes(), load_model(made).card
+    with full_disk(len(before) // 2), pytest.raises(ModelFileError, match=r"File too large.*unchanged"):
+        with_card(made, card, made)
     assert made.read_bytes() == before
     assert [path.name for path in made.parent.iterdir()] == ["model.onnx"]
 
