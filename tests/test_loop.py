@@ -132,9 +132,10 @@ def test_films_that_grow_and_are_joined_come_to_the_same_bits(made: Made) -> Non
     assert same_bits(weights(made.folder / "varied and killed"), weights(once.run.folder))
 
 
-def test_films_grow_with_the_training_and_are_selected_whole(made: Made) -> None:
-    recipe, sides, selected = tiny("growth=0.5", "epochs=3"), [], []
-    training = made.training("growing", recipe)
+@pytest.mark.parametrize("less", ["growth", "window"])
+def test_films_are_small_at_first_and_selected_whole(made: Made, less: str) -> None:
+    recipe, sides, selected = tiny(f"{less}=0.5", "epochs=3"), [], []
+    training = made.training(f"small by {less}", recipe)
 
     def note(network: nn.Module, given: tuple[Tensor, ...]) -> None:
         (sides if network.training else selected).append(given[0].shape[-1])

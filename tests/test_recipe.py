@@ -72,12 +72,13 @@ def test_a_recipe_without_changes_is_itself(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_came_later_is_off_and_a_record_from_before_is_read(name: str) -> None:
     later = RECIPES[name]
-    assert (
-        later.growth == later.augmentation.cut == later.augmentation.mixup == later.augmentation.blur == later.augmentation.collimate == 0
-    )
+    new = ("growth", "window"), ("cut", "mixup", "blur", "collimate")
+    assert all(getattr(later, setting) == 0 for setting in new[0])
+    assert all(getattr(later.augmentation, setting) == 0 for setting in new[1])
     written = msgspec.to_builtins(later)
-    del written["growth"]
-    for setting in ("cut", "mixup", "blur", "collimate"):
+    for setting in new[0]:
+        del written[setting]
+    for setting in new[1]:
         del written["augmentation"][setting]
     assert msgspec.convert(written, Recipe) == later
 
@@ -112,7 +113,8 @@ def test_changes_leave_the_recipes_as_they_are() -> None:
         "frame.size.x=3", "epochs.size=3", "network=resnet50", "head=max", "batch=0", "learning_rate=0", "learning_rate=nan", "dropout=2",
         "augmentation.scale=1", "augmentation.flip=-1", "warmup=1", "ema=1", "seed=-1", "keep=0", "evidence_stride=4", "name=mine",
         "departures=none", "pooling.kind=max",
-        "growth=1", "growth=-0.1", "augmentation.cut=2", "augmentation.mixup=-1", "augmentation.blur=nan", "augmentation.collimate=1.1",
+        "growth=1", "growth=-0.1", "window=1", "window=-0.1",
+        "augmentation.cut=2", "augmentation.mixup=-1", "augmentation.blur=nan", "augmentation.collimate=1.1",
     ],
 )  # fmt: skip
 def test_a_change_that_does_not_fit_is_refused(change: str) -> None:

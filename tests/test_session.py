@@ -195,6 +195,15 @@ def test_several_splits_are_learned_from_as_if_they_were_one(folder: Path, tmp_p
     assert same_bits(weights(tmp_path / "again"), weights(tmp_path / "one"))
 
 
+def test_windows_need_boxes_to_learn_from(folder: Path, tmp_path: Path, request_: TrainingRequest) -> None:
+    recipe = msgspec.structs.replace(request_.recipe, window=0.5)
+    start_training(replace(request_, recipe=recipe), tmp_path / "boxed")
+    index = copied(folder / "index.parquet", tmp_path / "index.parquet", pl.lit(None, pl.List(pl.List(pl.Float32))).alias("boxes"))
+    with pytest.raises(UsageError, match=r"window: no abnormal film has a box.*--set window=0"):
+        start_training(replace(request_, recipe=recipe, index=index), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("learn", ["all", "tune", "train, tune"])
 def test_a_split_that_is_learned_from_is_not_selected_on(request_: TrainingRequest, tmp_path: Path, learn: str) -> None:
     with pytest.raises(UsageError, match="split 'tune' is both learned from and selected on"):

@@ -28,11 +28,14 @@ from osteon.lab.training.variation import (
     film_side,
     lesson,
     mixed,
+    seen,
     shares,
     sharpened,
     shrunk,
     vary,
     warps,
+    window_side,
+    windows,
 )  # fmt: skip
 
 CPU = torch.device("cpu")
@@ -117,11 +120,9 @@ def test_what_is_off_draws_nothing_and_changes_nothing(store: FilmStore) -> None
 
 
 @pytest.mark.parametrize("a", [EVERYTHING, Augmentation(cut=1), Augmentation(mixup=1), Augmentation(collimate=1), Augmentation(blur=1)])
-@pytest.mark.parametrize("growth", [0.0, 0.5])
-def test_a_lesson_depends_on_its_draw_alone_and_not_on_how_many_processes_share_it(
-    store: FilmStore, a: Augmentation, growth: float
-) -> None:
-    recipe = small(a, growth=growth)
+@pytest.mark.parametrize("less", ["nothing", "growth", "window"])
+def test_a_lesson_depends_on_its_draw_alone_and_not_on_how_many_processes_share_it(store: FilmStore, a: Augmentation, less: str) -> None:
+    recipe = small(a, **({} if less == "nothing" else {less: 0.5}))
     whole = parts(taught(store, recipe, 3, fraction=0.2))
     assert all(torch.equal(one, same) for one, same in zip(whole, parts(taught(store, recipe, 3, fraction=0.2)), strict=True))
     assert not all(torch.equal(one, other) for one, other in zip(whole, parts(taught(store, recipe, 4, fraction=0.2)), strict=True))
@@ -199,6 +200,91 @@ def test_boxes_follow_a_growing_film() -> None:
         bright = vary(shrunk(image, 32), theta, a, numbers) / 255
         inside = evidence_targets(batch, theta, (32, 32)) > 0
         assert inside[bright > 0.9].all() and not inside[bright < 0.05].any()
+
+
+# Windows
+
+
+SHARE = 0.4
+TURNED = Augmentation(rotation=180, scale=0.3, shift=0.1, flip=0.5, flip_vertical=0.5)
+
+
+def through(theta: Tensor, point: tuple[float, float]) -> tuple[float, float]:
+    """Where a warp (2, 3) takes a point of its output."""
+    x, y = (theta.double() @ torch.tensor([*point, 1.0], dtype=torch.float64)).tolist()
+    return x, y
+
+
+def undone(theta: Tensor, point: tuple[float, float]) -> tuple[float, float]:
+    """Which point of its output a warp takes there."""
+    return tuple(torch.linalg.solve(theta[:, :2].double(), torch.tensor(point).double() - theta[:, 2].double()).tolist())
+
+
+def test_a_window_lies_in_the_frame_at_the_frame_s_resolution() -> None:
+    batch, numbers = made_batch(0), draw(1, 200)
+    theta = warps(TURNED, numbers)
+    narrow = windows(batch, theta, SHARE, numbers)
+    torch.testing.assert_close(narrow[:, :, :2], theta[:, :, :2] * SHARE)
+    for whole, part in zip(theta, narrow, strict=True):
+        for corner in ((-1.0, -1.0), (1.0, 1.0)):
+            assert max(map(abs, undone(whole, through(part, corner)))) <= 1 + 1e-5
+
+
+def test_windows_lie_mostly_over_a_finding_and_each_finding_has_its_turn() -> None:
+    batch, numbers = made_batch(0, n=MANY, normal=0), draw(1, MANY)
+    theta = warps(NOTHING, numbers)
+    shown = seen(batch, windows(batch, theta, SHARE, numbers))
+    there = (batch.boxes[..., 2] > batch.boxes[..., 0]).sum(1)
+    one, two = (shown.label[batch.boxed & (there == n)] for n in (1, 2))
+    assert 0.75 < one.mean() < 0.9 and 0.75 < two.mean() < 0.95
+    alone = shown.boxes[batch.boxed & (there == 2)].abs().sum(2) > 0
+    assert abs(float((alone[:, 0] & ~alone[:, 1]).float().mean() - (alone[:, 1] & ~alone[:, 0]).float().mean())) < 0.05
+
+
+def test_other_windows_lie_over_what_is_not_black() -> None:
+    image = torch.zeros(200, SIDE, SIDE, dtype=torch.uint8)
+    image[:, :, 40:48] = 200
+    batch = Batch(image, torch.zeros(200), torch.ones(200), torch.zeros(200, 1, 4), torch.ones(200, dtype=torch.bool))
+    numbers = draw(2, 200)
+    theta = windows(batch, warps(NOTHING, numbers), SHARE, numbers)
+    assert (vary(image, theta, NOTHING, numbers, 26).amax((1, 2)) > 150).all()
+    assert theta[:, 1, 2].std() > 0.2
+
+
+def test_what_is_seen_against_a_reference_loop() -> None:
+    batch, numbers = made_batch(3), draw(4, 200)
+    theta = windows(batch, warps(TURNED, numbers), SHARE, numbers)
+    shown = seen(batch, theta)
+    for i in range(200):
+        kept = []
+        for left, top, right, bottom in batch.boxes[i].tolist():
+            x, y = undone(theta[i], ((left + right) / 2, (top + bottom) / 2))
+            kept.append(right > left and abs(x) <= 1 and abs(y) <= 1)
+        placed = bool(batch.boxed[i]) or not batch.label[i]
+        assert shown.boxes[i].tolist() == [box if k else [0] * 4 for box, k in zip(batch.boxes[i].tolist(), kept, strict=True)]
+        assert shown.label[i] == (float(batch.label[i] * any(kept)) if placed else batch.label[i])
+        assert shown.weight[i] == (batch.weight[i] if placed else 0)
+    assert shown.image is batch.image and shown.boxed is batch.boxed
+
+
+def test_boxes_follow_a_window() -> None:
+    image = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
+    image[:, 20:40, 12:36] = 255
+    batch = Batch(image, torch.ones(1), torch.ones(1), torch.tensor([[[12, 20, 36, 40]]]) / SIDE * 2 - 1, torch.ones(1, dtype=torch.bool))
+    for seed in range(20):
+        numbers = draw(seed, 1)
+        theta = windows(batch, warps(TURNED, numbers), 0.5, numbers)
+        bright = vary(image, theta, TURNED, numbers, 32) / 255
+        inside = evidence_targets(batch, theta, (32, 32)) > 0
+        assert bright.shape == (1, 32, 32) and inside[bright > 0.9].all() and not inside[bright < 0.05].any()
+
+
+def test_the_last_third_sees_whole_films(store: FilmStore) -> None:
+    recipe = small(TURNED, window=0.5)
+    assert [taught(store, recipe, 0, fraction=f).image.shape[-1] for f in (0.0, 0.6, 0.7, 1.0)] == [32, 32, SIDE, SIDE]
+    assert window_side(msgspec.structs.replace(OSTEON, window=0.5), 0) == 192 and window_side(OSTEON, 0) == 384
+    late, plain = taught(store, recipe, 0), taught(store, small(TURNED), 0)
+    assert torch.equal(late.image, plain.image)
 
 
 # Films cut and joined

@@ -64,6 +64,7 @@ def augmentation_in_words(recipe: Recipe) -> str:
         f"joined with another film's side with probability {a.cut:g}": a.cut,
         f"mixed with another film with probability {a.mixup:g}": a.mixup,
         f"growing from {recipe.growth:.0%} of the side": recipe.growth,
+        f"at first seen through a window of {recipe.window:.0%} of the side": recipe.window,
     }
     return ", ".join(word for word, used in words.items() if used) or "none"
 

@@ -55,7 +55,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     weight of a cell inside a box. `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving
     average (0: none). `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first
     blocks that stay as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the
-    last third of the training sees (0: whole from the start).
+    last third of the training sees (0: whole from the start). `window` is the share of the frame's side that the first
+    two thirds see of a film, at its whole resolution and mostly over a finding (0: whole films from the start); it needs boxes.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     pooling: Pooling
     augmentation: Augmentation
     growth: BelowOne = 0.0
+    window: BelowOne = 0.0
     evidence_stride: Literal[8, 16, 32] = 32
     init: str = "imagenet"
     freeze: Annotated[int, Meta(ge=0)] = 0

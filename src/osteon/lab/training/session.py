@@ -139,11 +139,14 @@ def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[Traini
     learning = learned(films, plan.train)
     if plan.select and plan.select in learning["split"]:
         raise UsageError(f"split {plan.select!r} is both learned from and selected on. Name another split with --select, or none.")
-    learn = _store(learning, recipe, watch)
+    store = _store(learning, recipe, watch)
+    learn = TrainingFilms(store, recipe, store.films)
+    if recipe.window and not (learn.boxed & (learn.label > 0)).any():
+        raise UsageError("window: no abnormal film has a box, so a part of a film has no label. Train with --set window=0, or index boxes.")
     if not plan.select:
-        return TrainingFilms(learn, recipe, learn.films), None, learn.refused
+        return learn, None, store.refused
     held = _store(learned(films, plan.select), recipe, watch)
-    return TrainingFilms(learn, recipe, learn.films), TrainingFilms(held, recipe, learn.films), learn.refused | held.refused
+    return learn, TrainingFilms(held, recipe, store.films), store.refused | held.refused
 
 
 def _store(films: pl.DataFrame, recipe: Recipe, watch: Watch) -> FilmStore:

@@ -24,6 +24,8 @@ BORDER = 0.25  # of the film's width or height, at most
 WHITE = 200  # of 255: the darkest of the near-white borders
 SIDE_STEP = 32  # pixels by which films grow: the coarsest stride
 GROWN = 2 / 3  # of the training is done when films have their whole side
+OVER_A_FINDING = 0.75  # of the windows of abnormal films
+REACH = 0.7  # how far from the window's middle a finding's may lie; the edge is at 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,7 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         device: Where the step is computed.
     """
     a, batch, other, share = recipe.augmentation, data.take(films[draw.mine]).to(device), None, None
+    whole, side = recipe.frame.size, window_side(recipe, fraction)
     if a.cut or a.mixup:
         partners = data.take(films[draw.partners()]).to(device)
         chance = draw.uniform(1)[0]
@@ -68,6 +71,10 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         batch = collimate(batch, a.collimate, draw)
     image = batch.image if other is None or share is None else mixed(batch.image, other.image, share)
     theta = warps(a, draw).to(device)
+    if side < whole:
+        theta = windows(batch, theta, side / whole, draw)
+        batch, other = seen(batch, theta), None if other is None else seen(other, theta)
+        return Lesson(vary(image, theta, a, draw, side), theta, batch, other, share)
     return Lesson(vary(shrunk(image, film_side(recipe, fraction)), theta, a, draw), theta, batch, other, share)
 
 
@@ -82,6 +89,44 @@ def film_side(recipe: Recipe, fraction: float) -> int:
     if not recipe.growth or fraction >= GROWN or first >= whole:
         return whole
     return first + SIDE_STEP * int(fraction / GROWN * math.ceil((whole - first) / SIDE_STEP))
+
+
+def window_side(recipe: Recipe, fraction: float) -> int:
+    """Return the side in pixels of the window through which a step sees its films: the frame's where it sees them whole."""
+    whole = recipe.frame.size
+    return whole if not recipe.window or fraction >= GROWN else max(round(recipe.window * whole / SIDE_STEP), 1) * SIDE_STEP
+
+
+def windows(batch: Batch, theta: Tensor, share: float, draw: Draw) -> Tensor:
+    """Narrow warps (n, 2, 3) to a window of `share` of the side, at the same resolution, wholly within the frame.
+
+    In an abnormal film whose place is known it mostly lies over a finding, somewhere in it; else anywhere over the part of the frame that
+    is not black.
+    """
+    over, which, *rest = draw.uniform(6).to(theta.device)
+    along, jitter = torch.stack(rest[:2], 1), torch.stack(rest[2:], 1) * 2 - 1
+    there = (batch.boxes[..., 2] > batch.boxes[..., 0]) & (batch.label > 0)[:, None]
+    chosen = (there.cumsum(1) > (which * there.sum(1)).floor()[:, None]).int().argmax(1)  # one of the boxes, each as likely
+    box = batch.boxes[torch.arange(len(chosen), device=chosen.device), chosen]
+    found = (over < OVER_A_FINDING) & there.any(1)
+    low, high = (torch.stack(edge, 1) for edge in zip(*(_lit(batch, axis) for axis in (0, 1)), strict=True))
+    point = torch.where(found[:, None], (box[:, :2] + box[:, 2:]) / 2, torch.lerp(low, high, along))
+    centre = _undone(theta, point[:, None])[:, 0] + torch.where(found[:, None], jitter * REACH * share, 0)
+    centre = centre.clamp(share - 1, 1 - share)
+    return torch.cat([theta[:, :, :2] * share, theta @ torch.cat([centre, torch.ones_like(centre[:, :1])], 1)[:, :, None]], 2)
+
+
+def seen(batch: Batch, theta: Tensor) -> Batch:
+    """Return what films (n) are within their windows: abnormal where the middle of a box of an abnormal film shows.
+
+    Boxes whose middle does not show are left out. An abnormal film whose place is unknown weighs nothing, since its window may show
+    nothing abnormal.
+    """
+    middle = _undone(theta, (batch.boxes[..., :2] + batch.boxes[..., 2:]) / 2)
+    shows = (batch.boxes[..., 2] > batch.boxes[..., 0]) & (middle.abs() <= 1).all(-1)
+    placed = _placed(batch)
+    label = torch.where(placed, batch.label * shows.any(1), batch.label)
+    return replace(batch, label=label, weight=batch.weight * placed, boxes=batch.boxes * shows[..., None])
 
 
 def shrunk(image: Tensor, side: int) -> Tensor:
@@ -164,11 +209,11 @@ def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
     return torch.cat([linear, shift[:, :, None]], 2)
 
 
-def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw) -> Tensor:
-    """Warp films (n, S, S), 0 to 255, by `theta` and change their grey values; returns float32, 0 to 255."""
-    if augmentation == Augmentation():  # the warp that changes nothing would still round
+def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, side: int = 0) -> Tensor:
+    """Warp films (n, S, S), 0 to 255, by `theta` to a smaller side or theirs, and change their grey values; returns float32, 0 to 255."""
+    n, side = len(image), side or image.shape[-1]
+    if augmentation == Augmentation() and side == image.shape[-1]:  # the warp that changes nothing would still round
         return image.float()
-    n, side = len(image), image.shape[-1]
     grid = F.affine_grid(theta, [n, 1, side, side], align_corners=False)
     grey = F.grid_sample(image[:, None].float() / 255, grid, align_corners=False)[:, 0]
     a = augmentation
@@ -211,6 +256,20 @@ def _blurred(films: Tensor) -> Tensor:
 def _placed(batch: Batch) -> Tensor:
     """Return of which films (n,) it is known where their findings are."""
     return batch.boxed | (batch.label == 0)
+
+
+def _undone(theta: Tensor, points: Tensor) -> Tensor:
+    """Return which output points (n, k, 2) the warps (n, 2, 3) carry to these input points."""
+    a, b, c, d = theta[:, None, :, :2].flatten(2).unbind(2)
+    x, y = (points - theta[:, None, :, 2]).unbind(2)
+    return torch.stack([d * x - b * y, a * y - c * x], 2) / (a * d - b * c)[..., None]
+
+
+def _lit(batch: Batch, axis: int) -> tuple[Tensor, Tensor]:
+    """Return where the film begins and ends along an axis (n,), in [-1, 1]: the part of the frame that is not black."""
+    side, lit = batch.image.shape[-1], batch.image.amax(1 + axis) > 0
+    first, last = lit.int().argmax(1), side - lit.flip(1).int().argmax(1)
+    return first / side * 2 - 1, last / side * 2 - 1
 
 
 def _covered(batch: Batch, axis: int, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
