@@ -18,9 +18,12 @@ from osteon.lab.bench.machine import describe_machine
 from osteon.lab.bench.record import Bench, figure
 from osteon.lab.bench.timing import Spread
 from osteon.lab.training.efficientnet_lite import EfficientNetLite
+from osteon.lab.training.network import Detector
+from osteon.lab.training.recipe import recipe
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import contestants
+import gpu
 import page
 import soak
 from rows import Report, Row, row
@@ -163,3 +166,36 @@ def test_a_row_is_found_by_section_network_and_name(report: Report) -> None:
     assert report.row("network", "packaged", "osteon") == next(r for r in report.rows if r.network == LITE and r.section == "network")
     assert isinstance(report.row("network", PAPER, "osteon, INT8"), Row)
     assert report.row("index", "", "osteon") is None
+
+
+class TestGpu:
+    @pytest.mark.parametrize("way", [gpu.WAYS[0], gpu.WAYS[1], gpu.WAYS[4]], ids=lambda way: way.name)
+    def test_a_way_learns(self, way: gpu.Way) -> None:
+        peaks = gpu.Peaks(float32=0.1, bfloat16=0.1, memory=10)
+        row = gpu.measured(way, "lite0", (2, 64), peaks, (torch.device("cpu"), 2, 1e-3))
+        assert row.films_per_second is not None and row.films_per_second.n == 2, row.fault
+        assert row.limit > 0 and "lite0 64" in row.in_words()
+
+    def test_a_way_that_fails_is_a_finding(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("out of memory\nmore")
+
+        monkeypatch.setattr(gpu, "made_step", broken)
+        row = gpu.measured(gpu.WAYS[0], "lite0", (2, 64), gpu.Peaks(float32=1, bfloat16=1, memory=1), (torch.device("cpu"), 1, 0.0))
+        assert row.films_per_second is None and row.in_words().endswith("RuntimeError: out of memory")
+
+    @pytest.mark.parametrize("network", gpu.NETWORKS)
+    def test_the_script_s_network_is_ours(self, network: str) -> None:
+        detector = Detector(recipe("osteon", [*gpu.PLAIN, f"network={network}", "frame.size=64"])).eval()
+        films = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8)
+        with torch.no_grad():
+            [told] = gpu.Script(detector, torch.contiguous_format)(films)
+            torch.testing.assert_close(told + detector.head.bias, detector(films)[0], atol=1e-4, rtol=1e-4)
+
+    def test_what_moves_is_counted_for_one_film(self) -> None:
+        settings = recipe("osteon", [*gpu.PLAIN, "frame.size=64"])
+        stem = 3 * 65 * 65 + 32 * 32 * 32  # padded as TensorFlow does
+        assert gpu.moved_numbers(settings) > 3 * stem
+        assert gpu.moved_numbers(settings) == pytest.approx(
+            gpu.moved_numbers(recipe("osteon", [*gpu.PLAIN, "frame.size=128"])) / 4, rel=0.05
+        )

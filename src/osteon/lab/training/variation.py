@@ -1,4 +1,4 @@
-"""A batch as a step learns from it: joined with other films, collimated, smaller at first, warped, its grey values changed.
+"""A batch as a step learns from it: joined with other films, collimated, smaller or in part at first, warped, its grey values changed.
 
 Films are joined and collimated in the store's frame, before the warp: there boxes still stand upright, so that whether a line or a border
 meets a finding is a comparison of numbers, and both films of a joined one are warped alike.
