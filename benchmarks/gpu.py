@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gc
 import platform
 import tempfile
@@ -143,7 +144,7 @@ def measured(way: Way, network: str, shape: tuple[int, int], peaks: Peaks, effor
     """Return a way's row; `shape` is films and their side, `effort` the device, rounds, and seconds of each."""
     (batch, side), (device, rounds, seconds) = shape, effort
     settings = recipe("osteon", [*PLAIN, f"network={network}", f"frame.size={side}", f"precision={PRECISIONS[way.bfloat16]}"])
-    row = Row(network=network, side=side, batch=batch, way=way.name, limit=allowed(settings, peaks))
+    row = Row(network=network, side=side, batch=batch, way=way.name, limit=allowed(network, side, PRECISIONS[way.bfloat16], peaks))
     _empty(device)
     try:
         step = made_step(way, settings, batch, device)
@@ -198,15 +199,23 @@ class Script(nn.Module):
         return (functional.linear(features.mean((2, 3)), weight.reshape(1, -1))[:, 0],)
 
 
-def allowed(settings: Recipe, peaks: Peaks) -> float:
+def allowed(network: str, side: int, precision: str, peaks: Peaks) -> float:
     """Return the films a second that arithmetic and memory allow, the slower of the two.
 
     Memory: what each convolution and norm reads and writes, once forward and twice backward, at the size of the precision.
     """
-    small = settings.precision == "bfloat16"
-    arithmetic = step_operations(settings) / (1e12 * (peaks.bfloat16 if small else peaks.float32))
-    moved = 3 * (2 if small else 4) * moved_numbers(settings) / (1e9 * peaks.memory)
+    operations, numbers = work(network, side)
+    small = precision == "bfloat16"
+    arithmetic = operations / (1e12 * (peaks.bfloat16 if small else peaks.float32))
+    moved = 3 * (2 if small else 4) * numbers / (1e9 * peaks.memory)
     return 1 / max(arithmetic, moved)
+
+
+@functools.cache
+def work(network: str, side: int) -> tuple[int, int]:
+    """Return a film's operations and moved numbers, counted once for all ways: the counting runs on the processor."""
+    settings = recipe("osteon", [*PLAIN, f"network={network}", f"frame.size={side}"])
+    return step_operations(settings), moved_numbers(settings)
 
 
 def moved_numbers(settings: Recipe) -> int:

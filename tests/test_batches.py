@@ -153,7 +153,7 @@ def test_a_warped_box_covers_the_pixels_that_a_warped_bright_box_covers(seed: in
     image[:, y:bottom, x:right] = 255
     numbers = draw(seed, 1)
     theta = warps(a, numbers)
-    bright = vary(image, theta, a, numbers) / 255
+    bright = vary(image, theta, a, numbers, image.shape[-1]) / 255
     inside = evidence_targets(boxed_batch(image, [[x, y, right, bottom]]), theta, (SIDE, SIDE)) > 0
     # Linear interpolation is above 1/2 only within the box, and below 1/4 only outside of it (1/4 at its corners).
     assert inside[bright > 0.501].all()

@@ -112,7 +112,7 @@ def test_what_is_off_draws_nothing_and_changes_nothing(store: FilmStore) -> None
     recipe = small(OSTEON.augmentation)
     films, numbers = TrainingFilms(store, recipe, store.films).take(np.array([3, 1, 4, 0, 5, 9, 2, 6])), draw(7, 8)
     theta = warps(recipe.augmentation, numbers)
-    image = vary(films.image, theta, recipe.augmentation, numbers)
+    image = vary(films.image, theta, recipe.augmentation, numbers, SIDE)
     shown = taught(store, recipe, 7, fraction=0.1)
     assert torch.equal(shown.image, image) and torch.equal(shown.theta, theta)
     assert shown.other is None and shown.share is None
@@ -197,7 +197,7 @@ def test_boxes_follow_a_growing_film() -> None:
     for seed in range(20):
         numbers = draw(seed, 1)
         theta = warps(a, numbers)
-        bright = vary(shrunk(image, 32), theta, a, numbers) / 255
+        bright = vary(shrunk(image, 32), theta, a, numbers, 32) / 255
         inside = evidence_targets(batch, theta, (32, 32)) > 0
         assert inside[bright > 0.9].all() and not inside[bright < 0.05].any()
 
@@ -282,7 +282,7 @@ def test_boxes_follow_a_window() -> None:
 def test_the_last_third_sees_whole_films(store: FilmStore) -> None:
     recipe = small(TURNED, window=0.5)
     assert [taught(store, recipe, 0, fraction=f).image.shape[-1] for f in (0.0, 0.6, 0.7, 1.0)] == [32, 32, SIDE, SIDE]
-    assert window_side(msgspec.structs.replace(OSTEON, window=0.5), 0) == 192 and window_side(OSTEON, 0) == 384
+    assert window_side(msgspec.structs.replace(OSTEON, window=0.5), 0, 384) == 192 and window_side(OSTEON, 0, 384) == 384
     late, plain = taught(store, recipe, 0), taught(store, small(TURNED), 0)
     assert torch.equal(late.image, plain.image)
 
@@ -454,7 +454,7 @@ def test_no_augmentation_changes_nothing() -> None:
     numbers = draw(0, 3)
     theta = warps(NOTHING, numbers)
     assert torch.equal(theta, torch.eye(2, 3).expand(3, 2, 3))
-    out = vary(image, theta, NOTHING, numbers)
+    out = vary(image, theta, NOTHING, numbers, image.shape[-1])
     assert out.dtype == torch.float32 and torch.equal(out, image.float())
 
 
@@ -482,7 +482,7 @@ def test_films_are_mirrored_as_often_as_asked(a: Augmentation, column: int) -> N
 
 def one(theta: list[list[float]], image: Tensor) -> Tensor:
     """The film warped, with grey values as they are; rotation says only that there is a warp."""
-    return vary(image, torch.tensor([theta], dtype=torch.float32), Augmentation(rotation=1), draw(0, 1))
+    return vary(image, torch.tensor([theta], dtype=torch.float32), Augmentation(rotation=1), draw(0, 1), image.shape[-1])
 
 
 def test_a_mirrored_film_is_mirrored_exactly() -> None:
@@ -515,7 +515,7 @@ def test_grey_values_change_by_the_documented_formula(a: Augmentation) -> None:
     numbers = draw(4, 300)
     theta = warps(a, numbers)
     at = numbers.generator.get_state()
-    out = vary(ramp, theta, a, numbers).reshape(300, 256) / 255
+    out = vary(ramp, theta, a, numbers, ramp.shape[-1]).reshape(300, 256) / 255
     numbers.generator.set_state(at)
     gamma, contrast, brightness = (
         torch.exp(numbers.signed() * a.gamma),
@@ -533,7 +533,7 @@ def test_some_films_lose_a_rectangle_of_at_most_a_quarter_of_the_side() -> None:
     image = torch.full((MANY, 32, 32), 200, dtype=torch.uint8)
     numbers = draw(5, MANY)
     a = Augmentation(erase=0.4)
-    gone = vary(image, warps(a, numbers), a, numbers) == 0
+    gone = vary(image, warps(a, numbers), a, numbers, image.shape[-1]) == 0
     assert 0.3 < gone.any(2).any(1).float().mean() < 0.4  # some drawn rectangles cover no pixel's centre
     assert 6 <= gone.any(1).sum(1).max() <= 8 and 6 <= gone.any(2).sum(1).max() <= 8
     rows, columns = gone.any(2), gone.any(1)

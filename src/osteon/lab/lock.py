@@ -8,6 +8,9 @@ from typing import IO
 
 from osteon.errors import UsageError
 
+LOCK = "lock"
+"""Name of the file that is locked in a folder."""
+
 
 def hold(path: Path, wait: bool = True) -> IO[str] | None:
     """Lock a file until what is returned is closed, or its process ends; made where it is not there.
@@ -30,14 +33,14 @@ def alone(folder: Path, wait: bool = False) -> IO[str]:
     """Hold a folder, made where it is not there, for this process.
 
     Args:
-        folder: The folder; its file `lock` is what is locked.
+        folder: The folder; its file `LOCK` is what is locked.
         wait: Wait for another process that holds it; else that is an error.
 
     Raises:
         UsageError: another process holds it, or it cannot be written.
     """
     try:
-        lock = hold(folder / "lock", wait)
+        lock = hold(folder / LOCK, wait)
     except OSError as fault:
         raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
     if lock is None:

@@ -11,6 +11,7 @@ import msgspec
 
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import write_json
+from osteon.lab.lock import LOCK
 
 Watch = Callable[[str, int, int, str], None]
 """Told of the stage, how much of it is done, of how much, and a note."""
@@ -52,7 +53,7 @@ def read_record(file: Path, kind: type[R], what: str) -> R | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except FileNotFoundError:
-        if file.parent.is_dir() and any(path.name != "lock" for path in file.parent.iterdir()):
+        if file.parent.is_dir() and any(path.name != LOCK for path in file.parent.iterdir()):
             raise UsageError(f"{file.parent} holds something that is no {what}. Name another folder with -o.") from None
         return None
     except (OSError, msgspec.MsgspecError) as fault:

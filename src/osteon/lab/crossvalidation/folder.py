@@ -22,14 +22,13 @@ import msgspec
 from osteon import __version__
 from osteon.errors import UsageError
 from osteon.lab.evaluation_folder import EVALUATION, PREDICTIONS, write_json
-from osteon.lab.lock import hold
+from osteon.lab.lock import LOCK, hold
 from osteon.lab.stages import read_record
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit
 
 PLAN, RESULT = "plan.json", "cross-validation.json"
 LEARN, HELD = "learn", "held"
-LOCK = "lock"
 
 
 class CrossValidationPlan(msgspec.Struct, frozen=True, kw_only=True):

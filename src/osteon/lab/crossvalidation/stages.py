@@ -16,10 +16,10 @@ import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.crossvalidation.first_weights import first_weights
-from osteon.lab.crossvalidation.folder import HELD, LEARN, LOCK, CrossValidation, CrossValidationPlan
+from osteon.lab.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
 from osteon.lab.crossvalidation.result import CrossValidated, together
 from osteon.lab.index import Report, fingerprint, read_index, write_index
-from osteon.lab.lock import alone, hold
+from osteon.lab.lock import LOCK, alone, hold
 from osteon.lab.scoring import score_index, write_predictions
 from osteon.lab.splits import refuse_crossing
 from osteon.lab.training.export import Export, export_run

@@ -59,7 +59,6 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         device: Where the step is computed.
     """
     a, batch, other, share = recipe.augmentation, data.take(films[draw.mine]).to(device), None, None
-    whole, side = recipe.frame.size, window_side(recipe, fraction)
     if a.cut or a.mixup:
         partners = data.take(films[draw.partners()]).to(device)
         chance = draw.uniform(1)[0]
@@ -71,11 +70,12 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         batch = collimate(batch, a.collimate, draw)
     image = batch.image if other is None or share is None else mixed(batch.image, other.image, share)
     theta = warps(a, draw).to(device)
+    whole = film_side(recipe, fraction)
+    side = window_side(recipe, fraction, whole)
     if side < whole:
         theta = windows(batch, theta, side / whole, draw)
         batch, other = seen(batch, theta), None if other is None else seen(other, theta)
-        return Lesson(vary(image, theta, a, draw, side), theta, batch, other, share)
-    return Lesson(vary(shrunk(image, film_side(recipe, fraction)), theta, a, draw), theta, batch, other, share)
+    return Lesson(vary(shrunk(image, whole), theta, a, draw, side), theta, batch, other, share)
 
 
 def film_side(recipe: Recipe, fraction: float) -> int:
@@ -91,9 +91,8 @@ def film_side(recipe: Recipe, fraction: float) -> int:
     return first + SIDE_STEP * int(fraction / GROWN * math.ceil((whole - first) / SIDE_STEP))
 
 
-def window_side(recipe: Recipe, fraction: float) -> int:
-    """Return the side in pixels of the window through which a step sees its films: the frame's where it sees them whole."""
-    whole = recipe.frame.size
+def window_side(recipe: Recipe, fraction: float, whole: int) -> int:
+    """Return the side in pixels of the window through which a step sees its films, which have the side `whole`, as it has at the end."""
     return whole if not recipe.window or fraction >= GROWN else max(round(recipe.window * whole / SIDE_STEP), 1) * SIDE_STEP
 
 
@@ -109,7 +108,8 @@ def windows(batch: Batch, theta: Tensor, share: float, draw: Draw) -> Tensor:
     chosen = (there.cumsum(1) > (which * there.sum(1)).floor()[:, None]).int().argmax(1)  # one of the boxes, each as likely
     box = batch.boxes[torch.arange(len(chosen), device=chosen.device), chosen]
     found = (over < OVER_A_FINDING) & there.any(1)
-    low, high = (torch.stack(edge, 1) for edge in zip(*(_lit(batch, axis) for axis in (0, 1)), strict=True))
+    edges = zip(*(_lit(batch, axis) for axis in (0, 1)), strict=True)
+    low, high = (torch.stack(edge, 1) / batch.image.shape[-1] * 2 - 1 for edge in edges)
     point = torch.where(found[:, None], (box[:, :2] + box[:, 2:]) / 2, torch.lerp(low, high, along))
     centre = _undone(theta, point[:, None])[:, 0] + torch.where(found[:, None], jitter * REACH * share, 0)
     centre = centre.clamp(share - 1, 1 - share)
@@ -209,12 +209,11 @@ def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
     return torch.cat([linear, shift[:, :, None]], 2)
 
 
-def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, side: int = 0) -> Tensor:
-    """Warp films (n, S, S), 0 to 255, by `theta` to a smaller side or theirs, and change their grey values; returns float32, 0 to 255."""
-    n, side = len(image), side or image.shape[-1]
+def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, side: int) -> Tensor:
+    """Warp films (n, S, S), 0 to 255, by `theta` and change their grey values; returns float32 (n, side, side), 0 to 255."""
     if augmentation == Augmentation() and side == image.shape[-1]:  # the warp that changes nothing would still round
         return image.float()
-    grid = F.affine_grid(theta, [n, 1, side, side], align_corners=False)
+    grid = F.affine_grid(theta, [len(image), 1, side, side], align_corners=False)
     grey = F.grid_sample(image[:, None].float() / 255, grid, align_corners=False)[:, 0]
     a = augmentation
     changes = torch.stack([torch.exp(draw.signed() * a.gamma), 1 + draw.signed() * a.contrast, draw.signed() * a.brightness])
@@ -266,18 +265,16 @@ def _undone(theta: Tensor, points: Tensor) -> Tensor:
 
 
 def _lit(batch: Batch, axis: int) -> tuple[Tensor, Tensor]:
-    """Return where the film begins and ends along an axis (n,), in [-1, 1]: the part of the frame that is not black."""
-    side, lit = batch.image.shape[-1], batch.image.amax(1 + axis) > 0
-    first, last = lit.int().argmax(1), side - lit.flip(1).int().argmax(1)
-    return first / side * 2 - 1, last / side * 2 - 1
+    """Return at which pixels the film begins and ends along an axis (n,): the part of the frame that is not black."""
+    lit = batch.image.amax(1 + axis) > 0
+    return lit.int().argmax(1), lit.shape[1] - lit.flip(1).int().argmax(1)
 
 
 def _covered(batch: Batch, axis: int, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     """Return which columns (axis 0) or rows (axis 1) hold film, and which are left open, both (n, S)."""
     side = batch.image.shape[-1]
     centres = torch.arange(side, device=before.device) + 0.5
-    lit = batch.image.amax(1 + axis) > 0
-    first, last = lit.int().argmax(1), side - lit.flip(1).int().argmax(1)
+    first, last = _lit(batch, axis)
     there = batch.boxes[..., 2] > batch.boxes[..., 0]
     low, high = ((batch.boxes[..., axis + i] + 1) / 2 * side for i in (0, 2))
     left = torch.minimum(first + before * (last - first), torch.where(there, low, side).amin(1))

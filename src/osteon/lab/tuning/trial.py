@@ -21,7 +21,7 @@ import optuna
 from optuna.trial import TrialState
 
 from osteon.errors import DivergedTraining, UsageError
-from osteon.lab.lock import hold
+from osteon.lab.lock import LOCK, hold
 from osteon.lab.training.loop import Position, ended
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Pass, RunFolder, ranked
@@ -75,11 +75,11 @@ class Tuning:
 
 def next_trial(study: optuna.Study, tuning: Tuning) -> tuple[optuna.Trial, IO[str]] | None:
     """Return a killed trial to go on with, or a new one, and its lock; None where there are enough or the time is over."""
-    guard = hold(tuning.out / "lock")
+    guard = hold(tuning.out / LOCK)
     assert guard is not None
     with guard:
         for killed in _unfinished(study, tuning):
-            if lock := hold(tuning.folder(killed.number) / "lock", wait=False):
+            if lock := hold(tuning.folder(killed.number) / LOCK, wait=False):
                 # Optuna has no public way to go on with a running trial; this is how it makes one of its number.
                 return optuna.Trial(study, killed._trial_id), lock
         trials = study.get_trials(deepcopy=False)
@@ -92,7 +92,7 @@ def next_trial(study: optuna.Study, tuning: Tuning) -> tuple[optuna.Trial, IO[st
         if not began and not any(t.state == TrialState.WAITING for t in trials):
             study.enqueue_trial(own_values(tuning.plan.space, recipe(tuning.plan.recipe, tuning.plan.fixed)))
         trial = study.ask(distributions(tuning.plan.space))
-        lock = hold(tuning.folder(trial.number) / "lock")
+        lock = hold(tuning.folder(trial.number) / LOCK)
         assert lock is not None
         trial.set_user_attr(BEGAN, str(tuning.out.resolve()))
         return trial, lock
