@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,9 +30,9 @@ def _blocks(m: Material, figures: Path) -> Iterator[Block]:
         yield Gap("Not one abnormal film was called abnormal.")
         return
     # Evenly from the surest to the one that barely passed: the surest alone would flatter the model.
-    chosen = right[np.unique(np.linspace(0, len(right) - 1, MOST).round().astype(int)).tolist()].to_dicts()
-    yield Text(f"{_words(len(chosen), len(right))}{_inside(chosen)} {BESIDE}", m.origins.report)
-    yield from pictures(m, [Shown(row, row["number"], "found") for row in chosen], figures)
+    chosen = right[np.unique(np.linspace(0, len(right) - 1, MOST).round().astype(int)).tolist()]
+    yield Text(f"{_words(len(chosen), len(right))}{_inside(right, chosen)} {BESIDE}", m.origins.report)
+    yield from pictures(m, [Shown(row, row["number"], "found") for row in chosen.to_dicts()], figures)
 
 
 def _words(shown: int, right: int) -> str:
@@ -42,8 +41,17 @@ def _words(shown: int, right: int) -> str:
     return f"{shown} of the {right} abnormal films that were called abnormal, evenly from the surest to the least sure."
 
 
-def _inside(chosen: list[dict[str, Any]]) -> str:
-    """Return how many of the shown films have their strongest evidence in a box; the localisation table says it of all."""
-    marked = [row for row in chosen if row["boxes"] and row.get("peak_x") is not None]
-    inside = sum(in_boxes(row["peak_x"], row["peak_y"], row["boxes"]) for row in marked)
-    return f" In {inside} of these {len(marked)} with a marked finding the strongest evidence lies inside." if marked else ""
+def _inside(right: pl.DataFrame, chosen: pl.DataFrame) -> str:
+    """Return in how many films the strongest evidence lies in a box: of all, since those shown are few, and of these."""
+    all_marked, all_inside = _marked(right)
+    if not all_marked:
+        return ""
+    marked, inside = _marked(chosen)
+    shown = "" if len(chosen) == len(right) else f"; of those shown in {inside} of {marked}"
+    return f" In {all_inside} of the {all_marked} with a marked finding the strongest evidence lies inside{shown}."
+
+
+def _marked(films: pl.DataFrame) -> tuple[int, int]:
+    """Return how many films have a marked finding and a peak, and how many of these peaks lie inside."""
+    rows = [row for row in films.select("boxes", "peak_x", "peak_y").iter_rows() if row[0] and row[1] is not None]
+    return len(rows), sum(in_boxes(x, y, boxes) for boxes, x, y in rows)
