@@ -111,10 +111,10 @@ def _index(demo: Demo, watch: Watch) -> tuple[str, ...]:
 
 def _train(demo: Demo, plan: DemoPlan, watch: Watch) -> tuple[str, ...]:
     def told(progress: Progress) -> None:
-        # The budget, not the pass, says how far it is.
-        left = f"{progress.left:.0f} s left, " if progress.stage == "train" else ""
-        pace = f", {progress.films_per_second:.0f} films/s" if progress.films_per_second else ""
-        watch("train", progress.done, progress.total, f"pass {progress.epoch + 1} ({progress.stage}): {left}loss {progress.loss:.3f}{pace}")
+        note = f"pass {progress.epoch + 1} ({progress.stage})"
+        if progress.stage == "train":  # the budget, not the pass, says how far it is
+            note += f": {progress.left:.0f} s left, loss {progress.loss:.3f}, {progress.films_per_second:.0f} films/s"
+        watch("train", progress.done, progress.total, note)
 
     if (demo.run / "recipe.json").is_file():
         if not has_ended(demo.run):
