@@ -76,7 +76,7 @@ def test_a_training_starts_from_another(run: Path, folder: Path) -> None:
         (("network=lite2",), r"has another network than the recipe\. Take over what it has: --set network=lite0$"),
         (("head=mean",), r"another head than .*--set head=pyramid$"),
         (
-            ("evidence_stride=8", "pooling.kind=mean"),
+            ("evidence_stride=32", "pooling.kind=mean"),
             r"another evidence_stride, pooling.kind than .*--set evidence_stride=16 --set pooling.kind=logsumexp$",
         ),
     ],
@@ -163,6 +163,20 @@ def test_a_recipe_keeps_what_a_person_says() -> None:
     assert recipe_from("osteon", [f"init={REFERENCE}"]).learning_rate == OSTEON.learning_rate / SLOWER
 
 
+def test_evidence_is_refined_and_nothing_else_changes() -> None:
+    coarse, fine = (recipe_from("osteon", [*SETTINGS, f"init={REFERENCE}", *more]) for more in ((), ("evidence_stride=8",)))
+    assert (fine.evidence_stride, coarse.evidence_stride) == (8, 16) and "evidence_stride: 16 -> 8" in fine.departures
+    image = torch.randint(0, 256, (2, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    answers = []
+    for chosen in (coarse, fine):
+        detector = Detector(chosen)
+        load_first(detector, chosen)
+        with torch.no_grad():
+            answers.append(detector.eval()(image))
+    torch.testing.assert_close(answers[1][0], answers[0][0])
+    torch.testing.assert_close(answers[1][1], answers[0][1].repeat_interleave(2, 1).repeat_interleave(2, 2))
+
+
 def test_a_recipe_from_a_training_fits_it(run: Path) -> None:
     chosen = recipe_from("paper", [f"init={run}"])
     learned = RunFolder(run).record().recipe
@@ -180,7 +194,7 @@ def test_a_recipe_from_a_backbone_alone_is_as_it_was(init: str) -> None:
     assert recipe_from("paper", [f"init={init}"]) == recipe("paper", [f"init={init}"])
 
 
-@pytest.mark.parametrize("change", ["network=lite2", "head=mean", "evidence_stride=8", "pooling.kind=mean", "pooling.sharpness=3"])
+@pytest.mark.parametrize("change", ["network=lite2", "head=mean", "evidence_stride=32", "pooling.kind=mean", "pooling.sharpness=3"])
 def test_a_contradiction_is_refused(change: str) -> None:
     key, _, value = change.partition("=")
     with pytest.raises(UsageError, match=rf"--set {key}={value}.*: in {REFERENCE} it is "):

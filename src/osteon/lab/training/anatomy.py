@@ -236,8 +236,15 @@ def _pyramid_head(head: PyramidHead, trace: _Trace, backbone: list[Stage]) -> It
         yield replace(trace.stage([lateral], name, "pyramid", does), reads=(source,) if stride == 32 else (reads, source))
         reads = name
     yield trace.stage([head.smooth], "smoothing", "pyramid", "3 x 3 convolution")
+    reads = "smoothing"
+    if head.fine is not None:
+        taken = trace.inputs[head.fine.lateral]
+        source = next(stage.name for stage in reversed(backbone) if stage.outputs == taken)
+        finer = trace.stage([head.fine], "refinement, stride 8", "pyramid", "what finer maps add to each cell")
+        yield replace(finer, reads=(reads, source))
+        reads = "refinement, stride 8"
     cells = trace.stage([head.cell, head.whole], "evidence", "evidence", "one value a cell, and one for the whole film added to all")
-    yield replace(cells, outputs=trace.evidence, pieces=(1,), layers=1, frozen=0, reads=("smoothing", backbone[-1].name))
+    yield replace(cells, outputs=trace.evidence, pieces=(1,), layers=1, frozen=0, reads=(reads, backbone[-1].name))
 
 
 def _logit(recipe: Recipe, trace: _Trace) -> Stage:

@@ -1,7 +1,8 @@
 """What a training starts from: first weights of the backbone alone, or a whole model, head included, that has learned before.
 
 A whole model is the folder of another training or a model file. Its weights have meaning with its network, head and pooling alone, so
-`recipe_from` takes these over, and a recipe that says otherwise is refused.
+`recipe_from` takes these over, and a recipe that says otherwise is refused. One thing may be had anew: evidence at stride 8, which is a
+refinement of a pyramid's at stride 16 and changes nothing until it learns.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from osteon.model import PACKAGED, find_model, load_model
 
 BACKBONE_ALONE = ("imagenet", "random")
 """What may stand in `init` beside files, folders and whole models."""
+
+REFINED = 8
+"""The stride of evidence that a model with twice that stride can be given anew."""
 
 SLOWER = 4
 """How many times smaller the learning rate is when a whole model goes on learning."""
@@ -75,7 +79,7 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     if whole is None:
         return plain
     given = {change.partition("=")[0] for change in changes}
-    if wrong := [key for key in _apart(plain, whole.settings) if key in given]:
+    if wrong := [key for key in _contradicted(plain, whole.settings) if key in given]:
         raise UsageError(
             f"--set {wrong[0]}={_setting(plain, wrong[0])}: in {whole.name} it is {whole.settings[wrong[0]]}, and its weights have meaning "
             "with that alone. Leave the setting out, or start from something else with --init."
@@ -83,7 +87,8 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     rate = plain.learning_rate if "learning_rate" in given else plain.learning_rate / SLOWER
     free = {f"frame.{key}": value for key, value in msgspec.structs.asdict(whole.frame).items()}
     free |= {"learning_rate": rate, "head_learning_rate": rate}
-    wanted = whole.settings | {key: value for key, value in free.items() if key not in given}
+    kept = {key: value for key, value in whole.settings.items() if key not in given}  # what is given agrees, or refines
+    wanted = kept | {key: value for key, value in free.items() if key not in given}
     own = [change for change in changes if not change.startswith("init=")]
     return recipe(name, [*own, f"init={whole.name}", *(f"{key}={wanted[key]}" for key in _apart(plain, wanted))])
 
@@ -105,10 +110,15 @@ def load_first(detector: Detector, recipe: Recipe, offline: bool = False) -> Fir
     whole = find_whole(recipe.init)
     if whole is None:
         return First(load_first_weights(detector.backbone, recipe.network, recipe.init, offline))
-    if wrong := _apart(recipe, whole.settings):
+    if wrong := _contradicted(recipe, whole.settings):
         right = " ".join(f"--set {key}={whole.settings[key]}" for key in wrong)
         raise UsageError(f"{whole.name} has another {', '.join(wrong)} than the recipe. Take over what it has: {right}")
-    return _load_run(detector, whole) if whole.place.is_dir() else _load_file(detector, whole)
+    if not _apart(recipe, whole.settings):
+        return _load_whole(detector, whole)
+    coarse = Detector(msgspec.structs.replace(recipe, evidence_stride=whole.settings["evidence_stride"]))
+    first = _load_whole(coarse, whole)
+    detector.load_state_dict(detector.state_dict() | coarse.state_dict())
+    return first
 
 
 def find_whole(init: str) -> Whole | None:
@@ -142,6 +152,10 @@ def _read(file: Path) -> tuple[Card, onnx.GraphProto]:
     if card.network not in BACKBONES:
         raise UsageError(f"{file}: its card names the network {card.network!r}, and only {', '.join(BACKBONES)} can go on learning.")
     return card, onnx.load_model(str(file)).graph
+
+
+def _load_whole(detector: Detector, whole: Whole) -> First:
+    return _load_run(detector, whole) if whole.place.is_dir() else _load_file(detector, whole)
 
 
 def _load_file(detector: Detector, whole: Whole) -> First:
@@ -179,6 +193,12 @@ def _best_pass(folder: Path) -> tuple[Path, Recipe]:
 def _pooled(pooling: Pooling) -> dict[str, Any]:
     sharpness = {} if pooling.kind == "mean" else {"pooling.sharpness": pooling.sharpness}
     return {"pooling.kind": pooling.kind, **sharpness}
+
+
+def _contradicted(recipe: Recipe, settings: dict[str, Any]) -> list[str]:
+    """Return which of a model's settings a recipe gainsays; evidence at stride 8 refines a pyramid's at stride 16."""
+    refined = recipe.evidence_stride == REFINED and settings.get("evidence_stride") == 2 * REFINED
+    return [key for key in _apart(recipe, settings) if not (refined and key == "evidence_stride")]
 
 
 def _apart(recipe: Recipe, settings: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.weights import Backbone, build_backbone
 
 PYRAMID_CHANNELS = 128
+FINE_CHANNELS = 32
 RARE = -4.0  # first log-odds of an evidence cell: almost no cell lies inside a finding
 
 
@@ -52,15 +53,44 @@ class MeanHead(nn.Module):
         return self.linear.bias[0]
 
 
+class Refinement(nn.Module):
+    """Evidence at half the stride: each cell enlarged to four, and what finer features add to each of these.
+
+    Whether there is a finding is known from the coarse cell; where in it, from features of half its stride. So few channels do: the work is
+    a fiftieth of Lite0's, a pyramid at stride 8 would cost a fifth. At first nothing is added: a network with a refinement answers as
+    it did without.
+    """
+
+    def __init__(self, fine_channels: int, coarse_channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.Conv2d(fine_channels, FINE_CHANNELS, 1)
+        self.coarse = nn.Conv2d(coarse_channels, FINE_CHANNELS, 1)
+        self.smooth = nn.Conv2d(FINE_CHANNELS, FINE_CHANNELS, 3, padding=1)
+        self.cell = nn.Conv2d(FINE_CHANNELS, 1, 1)
+        nn.init.zeros_(self.cell.weight)
+        nn.init.zeros_(self.cell.bias)  # type: ignore[arg-type]
+
+    def forward(self, fine: Tensor, coarse: Tensor, cells: Tensor) -> Tensor:
+        """Return cells (n, 1, 2h, 2w) from fine features (n, f, 2h, 2w), coarse ones (n, c, h, w) and their cells (n, 1, h, w)."""
+        side = fine.shape[-2:]
+        merged = self.lateral(fine) + F.interpolate(self.coarse(coarse), size=side, mode="nearest")
+        added: Tensor = self.cell(F.relu(self.smooth(F.relu(merged))))
+        return F.interpolate(cells, size=side, mode="nearest") + added
+
+
 class PyramidHead(nn.Module):
-    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell; beside it a linear unit on the whole film."""
+    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell; beside it a linear unit on the whole film.
+
+    The pyramid goes down to stride 16; evidence at stride 8 is its refinement.
+    """
 
     def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
         super().__init__()
-        self.strides = [stride for stride in (32, 16, 8) if stride >= recipe.evidence_stride]
+        self.strides = [stride for stride in (32, 16) if stride >= recipe.evidence_stride]
         self.lateral = nn.ModuleDict({str(s): nn.Conv2d(backbone.channels[s], PYRAMID_CHANNELS, 1) for s in self.strides})
         self.smooth = nn.Conv2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, padding=1)
         self.cell = nn.Conv2d(PYRAMID_CHANNELS, 1, 1)
+        self.fine = Refinement(backbone.channels[8], PYRAMID_CHANNELS) if recipe.evidence_stride == 8 else None
         self.dropout = nn.Dropout(recipe.dropout)
         self.whole = nn.Linear(backbone.channels[32], 1)
         nn.init.constant_(self.cell.bias, RARE)  # type: ignore[arg-type]
@@ -72,9 +102,12 @@ class PyramidHead(nn.Module):
         for stride in self.strides[1:]:
             fine = self.lateral[str(stride)](features[stride])
             merged = fine + F.interpolate(merged, size=fine.shape[-2:], mode="nearest")
-        cells = self.cell(F.relu(self.smooth(F.relu(merged))))[:, 0]
+        smooth = F.relu(self.smooth(F.relu(merged)))
+        cells = self.cell(smooth)
+        if self.fine is not None:
+            cells = self.fine(features[8], smooth, cells)
         whole = self.whole(self.dropout(features[32].mean((2, 3))))
-        return cells + whole[:, :, None], cells
+        return cells[:, 0] + whole[:, :, None], cells[:, 0]
 
     @property
     def bias(self) -> Tensor:

@@ -32,8 +32,10 @@ Layer = tuple[str, list[Tensor]]
 
 def head_of(graph: onnx.GraphProto) -> dict[str, object]:
     """Return which head a network has, as settings of a recipe; the exporter keeps the names of layers that no norm follows."""
+    names = [weight.name for weight in graph.initializer]
     prefix = "head.lateral."
-    strides = [int(w.name.removeprefix(prefix).split(".")[0]) for w in graph.initializer if w.name.startswith(prefix)]
+    strides = [int(name.removeprefix(prefix).split(".")[0]) for name in names if name.startswith(prefix)]
+    strides += [8 for name in names if name.startswith("head.fine.")]
     return {"head": "pyramid", "evidence_stride": min(strides)} if strides else {"head": "mean"}
 
 
