@@ -1,4 +1,4 @@
-"""How often the strongest evidence lies in a box: as the middle of the highest cell, and as a centroid around it (docs/experiments.md).
+"""How often the strongest evidence lies in a box: as the middle of the highest cell, and as osteon's centroid (docs/experiments.md).
 
     python scripts/peaks.py MODEL INDEX [SPLIT]
 
@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from osteon.film import place, prepare, read_film
+from osteon.explanation import peak
+from osteon.film import Placement, place, prepare, read_film
 from osteon.lab.index import read_index
-from osteon.lab.localisation import in_boxes, peak
+from osteon.lab.localisation import in_boxes
 from osteon.model import load_model
 
 
@@ -25,12 +26,12 @@ def main(file: str, index: str, split: str = "held") -> None:
     model = load_model(file)
     films = read_index(Path(index)).filter(split=split, label=1).filter(pl.col("boxes").list.len() > 0)
     size, sides, near = model.card.frame.size, [], []
-    hits: dict[str, list[bool]] = {"middle of the highest cell": [], "centroid of exp(evidence) over 3 x 3 cells": []}
+    hits: dict[str, list[bool]] = {"middle of the highest cell": [], "centroid around it": []}
     for row in films.iter_rows(named=True):
         film, boxes = read_film(Path(row["root"], row["path"])), row["boxes"]
         _, maps = model.run(prepare(film, model.card.frame)[None])
         placement = place(film, model.card.frame)
-        points = peak(maps[0], placement, size), placement.to_film(*centroid(maps[0], size))
+        points = middle(maps[0], placement, size), peak(maps[0], placement, size)[:2]
         for found, (x, y) in zip(hits.values(), points, strict=True):
             found.append(in_boxes(x, y, boxes))
         sides += [width for _, _, width, _ in boxes]
@@ -41,13 +42,11 @@ def main(file: str, index: str, split: str = "held") -> None:
     print(f"middle of the highest cell: within 2 % of the film's longer side of a box in {np.mean(near):.3f}")
 
 
-def centroid(evidence: NDArray[np.float32], size: int) -> tuple[float, float]:
-    """Return the point (x, y) of the frame around which the strongest evidence lies."""
+def middle(evidence: NDArray[np.float32], placement: Placement, size: int) -> tuple[float, float]:
+    """Return the middle (x, y) of the highest cell in film pixels."""
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    rows, columns = (slice(max(int(at) - 1, 0), int(at) + 2) for at in (row, column))
-    weight = np.exp(evidence[rows, columns].astype(np.float64) - float(evidence.max()))
-    y, x = (np.mgrid[rows, columns] + 0.5) * size / evidence.shape[0]
-    return float((weight * x).sum() / weight.sum()), float((weight * y).sum() / weight.sum())
+    step = size / evidence.shape[0]
+    return placement.to_film((float(column) + 0.5) * step, (float(row) + 0.5) * step)
 
 
 def away(x: float, y: float, boxes: list[list[float]]) -> float:

@@ -130,17 +130,45 @@ def test_heat_stands_where_the_evidence_is(brightness: Model, box: tuple[int, in
     inside[y : y + h, x : x + w] = True
     assert full[inside].mean() > 0.5
     assert full[~inside].mean() < 0.05
-    px, py, value = peak(prediction.evidence, prediction.placement, card.frame)
+    px, py, value = peak(prediction.evidence, prediction.placement, card.frame.size)
     assert x <= px <= x + w
     assert y <= py <= y + h
     assert value == prediction.evidence.max()
 
 
-def test_a_peak_in_the_padding_is_brought_into_the_film() -> None:
-    film, frame = film_of(np.zeros((100, 50))), Frame(size=64)
-    evidence = np.zeros((4, 4), np.float32)
-    evidence[2, 0] = 5
-    assert peak(evidence, place(film, frame), frame)[0] == 0
+WHOLE = Placement(left=0, top=0, width=64, height=64, scale_x=1, scale_y=1, offset_x=0, offset_y=0)
+# A film of 128 x 64 in the middle of the square: cells of rows 0, 1, 6 and 7 of 8 are padding.
+WIDE = Placement(left=0, top=0, width=128, height=64, scale_x=0.5, scale_y=0.5, offset_x=0, offset_y=16)
+
+
+def one_cell(row: int, column: int, value: float = 30.0) -> np.ndarray:
+    """A map (8, 8) of which one cell has all the weight."""
+    evidence = np.full((8, 8), -30, np.float32)
+    evidence[row, column] = value
+    return evidence
+
+
+def test_a_cell_that_stands_alone_peaks_in_its_middle_in_film_pixels() -> None:
+    assert peak(one_cell(2, 5), WHOLE, 64) == pytest.approx((44, 20, 30))
+    assert peak(one_cell(2, 5), WIDE, 64) == pytest.approx((88, 8, 30))
+
+
+def test_the_cells_around_draw_the_peak_by_their_evidence() -> None:
+    evidence = one_cell(2, 5)
+    evidence[2, 6] = 30 + np.log(0.5)  # half the weight, a cell of 8 pixels to the right
+    evidence[2, 7] = 29  # not beside it
+    assert peak(evidence, WHOLE, 64) == pytest.approx((44 + 8 / 3, 20, 30))
+
+
+def test_padding_holds_no_peak_and_draws_none() -> None:
+    evidence = one_cell(2, 1)
+    evidence[:2] = 99
+    assert peak(evidence, WIDE, 64) == peak(one_cell(2, 1), WIDE, 64)
+
+
+def test_a_cell_that_the_films_edge_cuts_peaks_on_the_film() -> None:
+    narrow = Placement(left=0, top=0, width=20, height=64, scale_x=1, scale_y=1, offset_x=22, offset_y=0)
+    assert peak(one_cell(4, 2), narrow, 64)[:2] == pytest.approx((1, 36))  # the cell spans 16 to 24 of the frame, the film begins at 22
 
 
 def test_a_normal_film_stays_grey(brightness: Model) -> None:

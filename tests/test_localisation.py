@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from osteon.film import Placement
 from osteon.lab import localisation
-from osteon.lab.localisation import COLUMNS, in_boxes, locate, peak, union_area
+from osteon.lab.localisation import COLUMNS, in_boxes, locate, union_area
 
 SIZE = 64
 WHOLE = Placement(left=0, top=0, width=64, height=64, scale_x=1, scale_y=1, offset_x=0, offset_y=0)
@@ -21,23 +21,6 @@ def one_cell(row: int, column: int, value: float = 3.0) -> np.ndarray:
     evidence = np.full((8, 8), -1, np.float32)
     evidence[row, column] = value
     return evidence
-
-
-def test_the_peak_is_the_middle_of_its_cell_in_film_pixels() -> None:
-    assert peak(one_cell(2, 5), WHOLE, SIZE) == (44, 20)
-    assert peak(one_cell(2, 5), WIDE, SIZE) == (88, 8)
-
-
-def test_padding_holds_no_peak() -> None:
-    evidence = one_cell(3, 1)
-    evidence[0, 0] = 99
-    assert peak(evidence, WIDE, SIZE) == peak(one_cell(3, 1), WIDE, SIZE)
-
-
-def test_a_cell_that_the_films_edge_cuts_peaks_on_the_film() -> None:
-    narrow = Placement(left=0, top=0, width=20, height=64, scale_x=1, scale_y=1, offset_x=22, offset_y=0)
-    x, y = peak(one_cell(4, 2), narrow, SIZE)  # the cell spans 16 to 24 of the frame, the film begins at 22
-    assert (x, y) == (1, 36)
 
 
 def test_a_map_on_its_box_is_perfect() -> None:

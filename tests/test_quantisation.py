@@ -17,6 +17,7 @@ from made_model import make_model
 from made_network import make_network
 from osteon.card import INT8_LIMITS, Card
 from osteon.errors import MeasurementError, ModelFileError, UsageError
+from osteon.explanation import peak
 from osteon.lab import localisation
 from osteon.lab import quantisation as module
 from osteon.lab.index import read_index
@@ -109,8 +110,8 @@ def test_a_cost_is_counted_film_by_film(quantised: tuple[Path, Card], store: Fil
     cost = Held("tune", store, card, before).cost(after)
 
     def pointed(answers: Answers) -> list[bool]:
-        peaks = [localisation.peak(e, p, 64) for e, p in zip(answers.evidence, store.placements, strict=True)]
-        return [bool(b) and localisation.in_boxes(*peak, b) for peak, b in zip(peaks, boxes, strict=True)]
+        peaks = [peak(e, p, 64)[:2] for e, p in zip(answers.evidence, store.placements, strict=True)]
+        return [bool(b) and localisation.in_boxes(*point, b) for point, b in zip(peaks, boxes, strict=True)]
 
     threshold = [card.probability(float(logit)) >= card.decision.threshold for logit in before.logit]
     assert cost.changed == sum(a != b for a, b in zip(threshold, threshold[::-1], strict=True))

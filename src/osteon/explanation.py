@@ -86,13 +86,42 @@ def spread(cells: NDArray[np.float64], placement: Placement, frame: Frame, shape
     return (full * seen_y[:, None] * seen_x).astype(np.float32)
 
 
-def peak(evidence: NDArray[np.float32], placement: Placement, frame: Frame) -> tuple[float, float, float]:
-    """Return where the strongest cell of a map (h, w) has its middle, x and y in film pixels, and its evidence in logit units."""
-    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
-    height, width = evidence.shape
+def peak(evidence: NDArray[np.float32], placement: Placement, size: int) -> tuple[float, float, float]:
+    """Return the point at which a map is strongest, x and y in film pixels, and its highest cell in logit units.
+
+    The point is the centroid of exp(evidence) over the highest cell that lies on the film and those around it: a finding seldom lies in the
+    middle of a cell. Cells count by the middle of their part that lies on the film.
+
+    Args:
+        evidence: (h, w) over the whole frame.
+        placement: Where the film stands in the frame.
+        size: The frame's side S.
+    """
+    down, across = cells_on_film(evidence.shape, placement, size)
+    row, column = np.unravel_index(int(evidence[down.start : down.stop, across.start : across.stop].argmax()), (len(down), len(across)))
+    rows, columns = (along[max(int(at) - 1, 0) : int(at) + 2] for along, at in ((down, row), (across, column)))
+    around = evidence[rows.start : rows.stop, columns.start : columns.stop].astype(np.float64)
+    weight = np.exp(around - around.max())
+    x = [_middle(cell, size / evidence.shape[1], placement.offset_x, placement.width * placement.scale_x) for cell in columns]
+    y = [_middle(cell, size / evidence.shape[0], placement.offset_y, placement.height * placement.scale_y) for cell in rows]
+    there = placement.to_film(float(weight.sum(0) @ x / weight.sum()), float(weight.sum(1) @ y / weight.sum()))
+    return *there, float(around.max())
+
+
+def cells_on_film(shape: tuple[int, ...], placement: Placement, size: int) -> tuple[range, range]:
+    """Return the rows and columns of a map (h, w) over the frame of side `size` that the film covers, in part or whole."""
     p = placement
-    x, y = p.to_film((float(column) + 0.5) * frame.size / width, (float(row) + 0.5) * frame.size / height)
-    return min(max(x, p.left), p.left + p.width), min(max(y, p.top), p.top + p.height), float(evidence[row, column])
+    return _cells(shape[0], p.offset_y, p.height * p.scale_y, size), _cells(shape[1], p.offset_x, p.width * p.scale_x, size)
+
+
+def _cells(cells: int, offset: float, length: float, size: int) -> range:
+    step = size / cells
+    first, last = int((offset + 1e-6) // step), math.ceil((offset + length - 1e-6) / step)
+    return range(max(first, 0), min(max(last, first + 1), cells))
+
+
+def _middle(cell: int, step: float, offset: float, length: float) -> float:
+    return (max(cell * step, offset) + min((cell + 1) * step, offset + length)) / 2
 
 
 def overlay(film: Film, prediction: FilmPrediction, card: Card) -> NDArray[np.uint8]:

@@ -118,7 +118,7 @@ def _answer(source: Source, model: Model, *, guard: bool) -> tuple[Answer, Film 
         return Answer(source, read), None
     film, placement = read
     told = model.predict_film(film, placement, guard=guard)
-    strongest = None if told.evidence is None else peak(told.evidence, placement, model.card.frame)
+    strongest = None if told.evidence is None else peak(told.evidence, placement, model.card.frame.size)
     return Answer(source, told, film.study, strongest), film
 
 

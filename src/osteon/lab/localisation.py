@@ -3,7 +3,8 @@
 Three figures for a film with finding boxes, each beside the same map moved: to the middle of the film, and to everywhere (the mean over all
 cyclic shifts). What a map gains over its moved copies is what it knows of the place.
 
-- pointing: the point of highest evidence lies in a box, edges included (pointing game of Zhang et al., IJCV 126, 2018, no tolerance).
+- pointing: the point of strongest evidence (`explanation.peak`) lies in a box, edges included (pointing game of Zhang et al., IJCV 126,
+  2018, no tolerance).
 - inside: share of the positive evidence that lies in boxes.
 - iou: intersection over union of the boxes and the cells of at least half the highest positive evidence.
 
@@ -19,6 +20,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from osteon.explanation import cells_on_film, peak
 from osteon.film import Placement
 from osteon.lab.metrics import Bools, Floats
 
@@ -31,22 +33,6 @@ _FINE = 8  # points along a cell's side at which box or no box is asked
 Boxes = Sequence[Sequence[float]]
 
 
-def peak(evidence: NDArray[np.float32], placement: Placement, size: int) -> tuple[float, float]:
-    """Return the point (x, y) of highest evidence in film pixels: the middle of the cell's part that lies on the film.
-
-    Args:
-        evidence: (h, w) over the whole frame.
-        placement: where the film stands in the frame.
-        size: the frame's side S.
-    """
-    down, across = _on_film(evidence.shape[0], placement, size, "y"), _on_film(evidence.shape[1], placement, size, "x")
-    on_film = evidence[down.start : down.stop, across.start : across.stop]
-    row, column = np.unravel_index(int(on_film.argmax()), on_film.shape)
-    x = _middle(across.start + int(column), size / evidence.shape[1], placement.offset_x, placement.width * placement.scale_x)
-    y = _middle(down.start + int(row), size / evidence.shape[0], placement.offset_y, placement.height * placement.scale_y)
-    return placement.to_film(x, y)
-
-
 def locate(evidence: NDArray[np.float32], placement: Placement, size: int, boxes: Boxes) -> dict[str, float]:
     """Return the figures of one film by `COLUMNS`, each in [0, 1].
 
@@ -56,12 +42,12 @@ def locate(evidence: NDArray[np.float32], placement: Placement, size: int, boxes
         size: the frame's side S.
         boxes: x, y, width, height in film pixels, at least one.
     """
-    down, across = _on_film(evidence.shape[0], placement, size, "y"), _on_film(evidence.shape[1], placement, size, "x")
+    down, across = cells_on_film(evidence.shape, placement, size)
     heat = np.maximum(evidence[down.start : down.stop, across.start : across.stop].astype(np.float64), 0)
     covered = _covered(evidence.shape, placement, size, boxes)[down.start : down.stop, across.start : across.stop]
     cell = size * size / evidence.size
     boxed = max(union_area(boxes) * placement.scale_x * placement.scale_y / cell, float(covered.sum()))
-    x, y = peak(evidence, placement, size)
+    x, y, _ = peak(evidence, placement, size)
     middle = placement.left + placement.width / 2, placement.top + placement.height / 2
     return {
         "pointing": float(in_boxes(x, y, boxes)),
@@ -97,20 +83,6 @@ def union_area(boxes: Boxes) -> float:
     return float(
         sum((x1 - x0) * (y1 - y0) for x0, x1 in pairwise(xs) for y0, y1 in pairwise(ys) if in_boxes((x0 + x1) / 2, (y0 + y1) / 2, boxes))
     )
-
-
-def _on_film(cells: int, placement: Placement, size: int, axis: str) -> range:
-    """Return the cells that the film covers, in part or whole, along one axis."""
-    offset, length = placement.offset_x, placement.width * placement.scale_x
-    if axis == "y":
-        offset, length = placement.offset_y, placement.height * placement.scale_y
-    step = size / cells
-    first, last = int((offset + 1e-6) // step), int(np.ceil((offset + length - 1e-6) / step))
-    return range(max(first, 0), min(max(last, first + 1), cells))
-
-
-def _middle(cell: int, step: float, offset: float, length: float) -> float:
-    return (max(cell * step, offset) + min((cell + 1) * step, offset + length)) / 2
 
 
 def _covered(shape: tuple[int, ...], placement: Placement, size: int, boxes: Boxes) -> Floats:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from osteon.card import INT8_LIMITS, Card, Int8, Int8Cost
 from osteon.errors import MeasurementError, UsageError
+from osteon.explanation import peak
 from osteon.lab import calibration, localisation
 from osteon.lab.index import read_index
 from osteon.lab.metrics import ranking
@@ -139,7 +140,7 @@ class Held:
         boxes = self.store.films["boxes"].to_list()
         size = self.card.frame.size
         inside = (
-            bool(given) and localisation.in_boxes(*localisation.peak(cells, place, size), given)
+            bool(given) and localisation.in_boxes(*peak(cells, place, size)[:2], given)
             for cells, place, given in zip(answers.evidence, self.store.placements, boxes, strict=True)
         )
         return np.fromiter(inside, bool, len(self.store))

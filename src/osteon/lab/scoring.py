@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import osteon
 from osteon.card import Card
 from osteon.errors import EmptyDataset, MeasurementError
+from osteon.explanation import peak
 from osteon.film import Placement
 from osteon.lab import localisation
 from osteon.lab.index import fingerprint, read_index
@@ -154,7 +155,7 @@ def score(model: Model, films: pl.DataFrame, progress: Progress | None = None, s
 
 
 def _where(evidence: NDArray[np.float32], placement: Placement, size: int, boxes: list[list[float]] | None) -> dict[str, float]:
-    x, y = localisation.peak(evidence, placement, size)
+    x, y, _ = peak(evidence, placement, size)
     return {"peak_x": x, "peak_y": y, **(localisation.locate(evidence, placement, size, boxes) if boxes else {})}
 
 
