@@ -151,21 +151,22 @@ def chosen(shifts: dict[str, float], store: FilmStore, card: Card, **works: floa
 def test_the_fewest_layers_that_cost_too_much_stay_in_float32(quantised: tuple[Path, Card], store: FilmStore) -> None:
     card = quantised[1]
     assert chosen({"a": 0.001, "b": 0.002}, store, card) == ["a", "b"]
-    assert chosen({"a": 0.001, "b": 0.5, "c": 0.002, "d": 0.3, "e": 0.004}, store, card) == ["a", "c", "e"]
+    assert chosen({"a": 0.001, "b": 0.5, "c": 0.0012, "d": 0.3, "e": 0.0005}, store, card) == ["a", "c", "e"]
     assert chosen({"a": 0.5, "b": 0.001}, store, card) == ["b"]
-    assert chosen({"a": 0.02, "b": 0.02}, store, card, a=9) == ["a"]
-    assert chosen({"a": 0.02, "b": 0.02}, store, card, b=9) == ["b"]
+    assert chosen({"a": 0.0018, "b": 0.0018}, store, card, a=9) == ["a"]
+    assert chosen({"a": 0.0018, "b": 0.0018}, store, card, b=9) == ["b"]
     with pytest.raises(MeasurementError, match="no layer can compute in 8 bits within the limits on split 'tune'"):
         chosen({"a": 0.5, "b": 0.3}, store, card)
 
 
-def test_decisions_by_chance_are_the_mean_over_all_errors(quantised: tuple[Path, Card], store: FilmStore) -> None:
+def test_decisions_by_chance_are_the_mean_over_all_errors_and_thresholds_near_by(quantised: tuple[Path, Card], store: FilmStore) -> None:
     card = quantised[1]
-    before = Answers(np.array([-0.3, 0.1, 0.2], np.float32), np.zeros((3, 1, 1), np.float32))
-    after = Answers(before.logit + np.array([0.4, 0.0, -0.15], np.float32), before.evidence)
+    before = Answers(np.array([-5, 0, 5], np.float32), np.zeros((3, 1, 1), np.float32))
+    after = Answers(before.logit + np.array([0, 0, 0.11], np.float32), before.evidence)
     held = Held("tune", store, card, before)
     assert held.changed_by_chance(before) == 0
-    assert held.changed_by_chance(after) == pytest.approx(2 / 9)  # -0.3 + 0.4 rises, 0.1 - 0.15 falls
+    # The middle film would rise over 4 of 21 thresholds, if it had the last one's error: 0.025, 0.05, 0.075 and 0.1.
+    assert held.changed_by_chance(after) == pytest.approx(1 / 9 * 4 / 21)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from osteon.lab.verification import figures as figures_module
 from osteon.lab.verification.check import Check, between, check
 from osteon.lab.verification.figures import figure_checks, plan_of, rounding
 from osteon.lab.verification.verify import Request, Verification, verify
-from osteon.model import load_model
+from osteon.model import load_model, packaged_models
 
 SPLITS = {"train": 66, "tune": 66, "valid": 66}
 
@@ -293,7 +293,7 @@ class TestCommand:
     def test_an_unknown_model_names_those_that_there_are(self, osteon: Typed) -> None:
         status, _, error = osteon("verify", "fracture@9.9.9")
         assert status == 65
-        assert "there is no model fracture@9.9.9; the package brings fracture@0.1.0" in error
+        assert f"there is no model fracture@9.9.9; the package brings {', '.join(packaged_models())}" in error
 
 
 def test_measured_travels_in_the_card(ready: Ready) -> None:
