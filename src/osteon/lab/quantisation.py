@@ -119,11 +119,8 @@ class Held:
         beside two of them, which any error moves; other films lie where they will.
         """
         errors = eight.logit.astype(np.float64) - self.float32.logit
-        shares = []
-        for away in np.linspace(-NEAR, NEAR, 21):
-            films = self.float32.logit + away
-            shares.append((self._above(films[:, None] + errors) != self._above(films)[:, None]).mean())
-        return float(np.mean(shares))
+        near = (self.float32.logit + away for away in np.linspace(-NEAR, NEAR, 21))
+        return float(np.mean([(self._above(films[:, None] + errors) != self._above(films)[:, None]).mean() for films in near]))
 
     @cached_property
     def _label(self) -> NDArray[np.float64]:
