@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
+from made_maps import SIZE, WHOLE, one_cell
 from made_model import made_card, make_model
 from osteon.card import Calibration, Card, Decision, Frame, Pooling
 from osteon.explanation import STRONGEST, colours, heat, overlay, peak, scale, spread, write_overlay
@@ -136,39 +137,36 @@ def test_heat_stands_where_the_evidence_is(brightness: Model, box: tuple[int, in
     assert value == prediction.evidence.max()
 
 
-WHOLE = Placement(left=0, top=0, width=64, height=64, scale_x=1, scale_y=1, offset_x=0, offset_y=0)
 # A film of 128 x 64 in the middle of the square: cells of rows 0, 1, 6 and 7 of 8 are padding.
 WIDE = Placement(left=0, top=0, width=128, height=64, scale_x=0.5, scale_y=0.5, offset_x=0, offset_y=16)
 
 
-def one_cell(row: int, column: int, value: float = 30.0) -> np.ndarray:
-    """A map (8, 8) of which one cell has all the weight."""
-    evidence = np.full((8, 8), -30, np.float32)
-    evidence[row, column] = value
-    return evidence
+def alone(row: int, column: int) -> np.ndarray:
+    """A map of which one cell has all the weight."""
+    return one_cell(row, column, 30, -30)
 
 
 def test_a_cell_that_stands_alone_peaks_in_its_middle_in_film_pixels() -> None:
-    assert peak(one_cell(2, 5), WHOLE, 64) == pytest.approx((44, 20, 30))
-    assert peak(one_cell(2, 5), WIDE, 64) == pytest.approx((88, 8, 30))
+    assert peak(alone(2, 5), WHOLE, SIZE) == pytest.approx((44, 20, 30))
+    assert peak(alone(2, 5), WIDE, SIZE) == pytest.approx((88, 8, 30))
 
 
 def test_the_cells_around_draw_the_peak_by_their_evidence() -> None:
-    evidence = one_cell(2, 5)
+    evidence = alone(2, 5)
     evidence[2, 6] = 30 + np.log(0.5)  # half the weight, a cell of 8 pixels to the right
     evidence[2, 7] = 29  # not beside it
-    assert peak(evidence, WHOLE, 64) == pytest.approx((44 + 8 / 3, 20, 30))
+    assert peak(evidence, WHOLE, SIZE) == pytest.approx((44 + 8 / 3, 20, 30))
 
 
 def test_padding_holds_no_peak_and_draws_none() -> None:
-    evidence = one_cell(2, 1)
+    evidence = alone(2, 1)
     evidence[:2] = 99
-    assert peak(evidence, WIDE, 64) == peak(one_cell(2, 1), WIDE, 64)
+    assert peak(evidence, WIDE, SIZE) == peak(alone(2, 1), WIDE, SIZE)
 
 
 def test_a_cell_that_the_films_edge_cuts_peaks_on_the_film() -> None:
     narrow = Placement(left=0, top=0, width=20, height=64, scale_x=1, scale_y=1, offset_x=22, offset_y=0)
-    assert peak(one_cell(4, 2), narrow, 64)[:2] == pytest.approx((1, 36))  # the cell spans 16 to 24 of the frame, the film begins at 22
+    assert peak(alone(4, 2), narrow, SIZE)[:2] == pytest.approx((1, 36))  # the cell spans 16 to 24 of the frame, the film begins at 22
 
 
 def test_a_normal_film_stays_grey(brightness: Model) -> None:

@@ -163,8 +163,10 @@ def test_a_recipe_keeps_what_a_person_says() -> None:
     assert recipe_from("osteon", [f"init={REFERENCE}"]).learning_rate == OSTEON.learning_rate / SLOWER
 
 
-def test_evidence_is_refined_and_nothing_else_changes() -> None:
-    coarse, fine = (recipe_from("osteon", [*SETTINGS, f"init={REFERENCE}", *more]) for more in ((), ("evidence_stride=8",)))
+@pytest.mark.parametrize("kind", ["file", "training"])
+def test_evidence_is_refined_and_nothing_else_changes(kind: str, run: Path) -> None:
+    init = f"init={REFERENCE if kind == 'file' else run}"
+    coarse, fine = (recipe_from("osteon", [*SETTINGS, init, *more]) for more in ((), ("evidence_stride=8",)))
     assert (fine.evidence_stride, coarse.evidence_stride) == (8, 16) and "evidence_stride: 16 -> 8" in fine.departures
     image = torch.randint(0, 256, (2, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     answers = []

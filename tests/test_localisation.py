@@ -7,20 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from made_maps import SIZE, WHOLE, one_cell
 from osteon.film import Placement
 from osteon.lab import localisation
 from osteon.lab.localisation import COLUMNS, in_boxes, locate, union_area
-
-SIZE = 64
-WHOLE = Placement(left=0, top=0, width=64, height=64, scale_x=1, scale_y=1, offset_x=0, offset_y=0)
-# A film of 128 x 64 in the middle of the square: cells of rows 0, 1, 6 and 7 of 8 are padding.
-WIDE = Placement(left=0, top=0, width=128, height=64, scale_x=0.5, scale_y=0.5, offset_x=0, offset_y=16)
-
-
-def one_cell(row: int, column: int, value: float = 3.0) -> np.ndarray:
-    evidence = np.full((8, 8), -1, np.float32)
-    evidence[row, column] = value
-    return evidence
 
 
 def test_a_map_on_its_box_is_perfect() -> None:

@@ -44,10 +44,10 @@ LEAST_FILMS = 30
 """To calibrate on, and to measure the cost on."""
 
 HEADROOM = 0.5
-"""Of what may change, the share that may change by chance on the films that the layers are chosen on: on others it is more."""
+"""Of the decisions that may change, how many may by chance on the films that the layers are chosen on: on other films it is more."""
 
 NEAR = 0.25
-"""Logits around the threshold from which is told how many films lie near it."""
+"""Logits on either side of the threshold over which `changed_by_chance` is averaged."""
 
 PER_VALUE = 12
 """How many multiplications take the time of reading or writing one value, on a CPU."""

@@ -19,7 +19,7 @@ from osteon.card import Card, Frame, Pooling
 from osteon.errors import CheckpointError, MissingWeights, ModelFileError, UsageError
 from osteon.lab.training import checkpoint
 from osteon.lab.training.agreement import check_model
-from osteon.lab.training.network import Detector
+from osteon.lab.training.network import REFINED, Detector
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.unfolding import fill, head_of
@@ -28,9 +28,6 @@ from osteon.model import PACKAGED, find_model, load_model
 
 BACKBONE_ALONE = ("imagenet", "random")
 """What may stand in `init` beside files, folders and whole models."""
-
-REFINED = 8
-"""The stride of evidence that a model with twice that stride can be given anew."""
 
 SLOWER = 4
 """How many times smaller the learning rate is when a whole model goes on learning."""

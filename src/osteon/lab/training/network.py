@@ -19,6 +19,9 @@ from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.weights import Backbone, build_backbone
 
 PYRAMID_CHANNELS = 128
+REFINED = 8
+"""The stride of the evidence that is a refinement of a pyramid's at twice that."""
+
 FINE_CHANNELS = 32
 RARE = -4.0  # first log-odds of an evidence cell: almost no cell lies inside a finding
 
@@ -90,7 +93,7 @@ class PyramidHead(nn.Module):
         self.lateral = nn.ModuleDict({str(s): nn.Conv2d(backbone.channels[s], PYRAMID_CHANNELS, 1) for s in self.strides})
         self.smooth = nn.Conv2d(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 3, padding=1)
         self.cell = nn.Conv2d(PYRAMID_CHANNELS, 1, 1)
-        self.fine = Refinement(backbone.channels[8], PYRAMID_CHANNELS) if recipe.evidence_stride == 8 else None
+        self.fine = Refinement(backbone.channels[REFINED], PYRAMID_CHANNELS) if recipe.evidence_stride == REFINED else None
         self.dropout = nn.Dropout(recipe.dropout)
         self.whole = nn.Linear(backbone.channels[32], 1)
         nn.init.constant_(self.cell.bias, RARE)  # type: ignore[arg-type]
@@ -105,7 +108,7 @@ class PyramidHead(nn.Module):
         smooth = F.relu(self.smooth(F.relu(merged)))
         cells = self.cell(smooth)
         if self.fine is not None:
-            cells = self.fine(features[8], smooth, cells)
+            cells = self.fine(features[REFINED], smooth, cells)
         whole = self.whole(self.dropout(features[32].mean((2, 3))))
         return cells[:, 0] + whole[:, :, None], cells[:, 0]
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from osteon.card import Pooling
 from osteon.errors import ModelFileError
 from osteon.lab.training.batches import TrainingFilms
-from osteon.lab.training.network import Detector
+from osteon.lab.training.network import REFINED, Detector
 
 GUARD = "guard/"
 """How the names of the nodes begin that say whether a film is in scope; they are no part of the network."""
@@ -35,8 +35,8 @@ def head_of(graph: onnx.GraphProto) -> dict[str, object]:
     names = [weight.name for weight in graph.initializer]
     prefix = "head.lateral."
     strides = [int(name.removeprefix(prefix).split(".")[0]) for name in names if name.startswith(prefix)]
-    strides += [8 for name in names if name.startswith("head.fine.")]
-    return {"head": "pyramid", "evidence_stride": min(strides)} if strides else {"head": "mean"}
+    refined = any(name.startswith("head.fine.") for name in names)
+    return {"head": "pyramid", "evidence_stride": REFINED if refined else min(strides)} if strides else {"head": "mean"}
 
 
 def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[str, ...]:
