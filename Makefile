@@ -1,7 +1,7 @@
 # GNU make 3.81 or later, Python 3.11 or later. `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-core lint format bench soak clean
+.PHONY: help demo test test-long test-core lint format bench soak model clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -39,6 +39,9 @@ bench: $(VENV)/dev.stamp .venv-bench/peers.stamp  ## osteon against its peers, i
 
 soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, very many films -> bench-out/soak.json, for the next bench
 	$(RUN)/python benchmarks/soak.py -o bench-out/soak.json
+
+model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the history -> the shelf: make model NAME=fracture@0.1.0
+	$(RUN)/python scripts/earlier_model.py $(NAME)
 
 clean:  ## removes environments, caches and the demo
 	rm -rf .venv .venv-core .venv-bench bench-out demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

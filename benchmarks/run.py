@@ -38,9 +38,10 @@ from osteon.lab.ranges import round_network
 from osteon.lab.training.export import write_model
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import recipe
-from osteon.model import load_model, packaged_models
+from osteon.model import load_model
 from osteon.network import open_network
 from osteon.precision import folded
+from osteon.shelf import packaged_models
 from rows import Report, Row, Section, row
 
 SECTIONS: tuple[Section, ...] = ("network", "start", "folder", "loader", "training", "index")

@@ -17,15 +17,17 @@ from made_model import made_card, make_model
 from osteon.errors import MissingWeights, ModelFileError, UsageError
 from osteon.lab.model_file import file_sha256, with_card
 from osteon.lab.training import checkpoint
+from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.first_model import SLOWER, find_whole, load_first, recipe_from
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe, recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
-from osteon.model import find_model, load_model, packaged_models
+from osteon.model import load_model
+from osteon.shelf import find_model, packaged_models
 from tiny_training import SETTINGS, own_stores, same_bits, tiny, weights
 
-REFERENCE = "fracture@0.1.0"
+REFERENCE = next(reversed(packaged_models()))
 FILE = Path(str(find_model(REFERENCE)))
 
 
@@ -149,9 +151,15 @@ def test_another_file_in_its_place_is_not_taken_for_it(tuned: Path, tmp_path: Pa
 
 def test_a_recipe_takes_over_what_belongs_to_the_weights() -> None:
     paper = recipe_from("paper", [f"init={REFERENCE}"])
-    assert (paper.network, paper.head, paper.evidence_stride, paper.pooling) == ("lite0", "pyramid", 16, OSTEON.pooling)
+    assert (paper.network, paper.head, paper.evidence_stride, paper.pooling) == ("lite0", "pyramid", 8, OSTEON.pooling)
     assert paper.frame == OSTEON.frame and paper.init == REFERENCE
-    said = ("network: densenet169 -> lite0", "head: mean -> pyramid", "frame.size: 320 -> 384", "learning_rate: 0.0001 -> 2.5e-05")
+    said = (
+        "network: densenet169 -> lite0",
+        "head: mean -> pyramid",
+        "frame.size: 320 -> 384",
+        "evidence_stride: 32 -> 8",
+        "learning_rate: 0.0001 -> 2.5e-05",
+    )
     assert set(said) < set(paper.departures)
 
 
@@ -164,8 +172,10 @@ def test_a_recipe_keeps_what_a_person_says() -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "training"])
-def test_evidence_is_refined_and_nothing_else_changes(kind: str, run: Path) -> None:
-    init = f"init={REFERENCE if kind == 'file' else run}"
+def test_evidence_is_refined_and_nothing_else_changes(kind: str, run: Path, tmp_path: Path) -> None:
+    if kind == "file":
+        export_run(Export(run, tmp_path / "coarse.onnx"))
+    init = f"init={tmp_path / 'coarse.onnx' if kind == 'file' else run}"
     coarse, fine = (recipe_from("osteon", [*SETTINGS, init, *more]) for more in ((), ("evidence_stride=8",)))
     assert (fine.evidence_stride, coarse.evidence_stride) == (8, 16) and "evidence_stride: 16 -> 8" in fine.departures
     image = torch.randint(0, 256, (2, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -20,7 +20,7 @@ from osteon import model as model_module
 from osteon.card import Pooling
 from osteon.errors import ModelFileError, UsageError
 from osteon.film import prepare
-from osteon.model import Model, load_model, packaged_models
+from osteon.model import Model, load_model
 from osteon.prediction import pool_evidence
 
 NAMED = {
@@ -163,36 +163,6 @@ def test_the_packaged_model_side_by_side_gives_the_same_bits() -> None:
     films = np.random.default_rng(0).integers(0, 256, (2, *2 * [load_model().card.frame.size]), dtype=np.uint8)
     for alone, beside in zip(load_model().run(films), load_model(side_by_side=True).run(films), strict=True):
         np.testing.assert_array_equal(alone, beside)
-
-
-class TestPackaged:
-    @pytest.fixture
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(model_module.resources, "files", lambda _: tmp_path)
-        return tmp_path
-
-    def test_the_newest_is_the_default_and_the_others_have_names(self, folder: Path) -> None:
-        for version in ("0.9.0", "0.10.0", "0.2.0", "0.10.0rc1"):
-            make_model(folder / f"osteon-{version}.onnx", made_card(name="osteon", version=version))
-        (folder / "__init__.py").touch()
-        assert list(packaged_models()) == ["osteon@0.2.0", "osteon@0.9.0", "osteon@0.10.0rc1", "osteon@0.10.0"]
-        assert load_model().card.version == "0.10.0"
-        assert load_model("osteon@0.2.0").card.version == "0.2.0"
-        with pytest.raises(ModelFileError, match=r"no model osteon@3; the package brings osteon@0\.2\.0, "):
-            load_model("osteon@3")
-
-    def test_each_file_is_called_as_its_card_says(self) -> None:
-        models = packaged_models()
-        assert models
-        assert [load_model(reference).card.reference for reference in models] == list(models)
-        assert load_model().card.reference == list(models)[-1]
-
-    def test_a_package_without_a_model_says_so(self, folder: Path) -> None:
-        with pytest.raises(ModelFileError, match="brings no model"):
-            load_model()
-
-    def test_a_path_with_an_at_sign_is_a_path(self, folder: Path) -> None:
-        assert load_model(str(make_model(folder / "of@me" / "m.onnx"))).card.name == "made"
 
 
 INTERRUPTED = """

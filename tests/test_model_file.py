@@ -86,12 +86,12 @@ def test_the_sha256_is_of_the_bytes(made: Path) -> None:
 
 
 def test_a_reference_is_a_path_or_a_packaged_model(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osteon.model.packaged_models", lambda: {"a@1.0": made, "a@1.1": made.with_name("newer.onnx")})
+    monkeypatch.setattr("osteon.shelf.packaged_models", lambda: {"a@1.0": made, "a@1.1": made.with_name("newer.onnx")})
     assert model_path(str(made)) == made
     assert model_path("a@1.0") == made
     assert model_path(None).name == "newer.onnx"
     with pytest.raises(ModelFileError, match=r"there is no model a@2\.0; the package brings a@1\.0, a@1\.1"):
         model_path("a@2.0")
-    monkeypatch.setattr("osteon.model.packaged_models", dict)
+    monkeypatch.setattr("osteon.shelf.packaged_models", dict)
     with pytest.raises(ModelFileError, match="brings no model"):
         model_path(None)

@@ -13,7 +13,8 @@ from command_line import Typed
 from made_index import made_films
 from osteon.lab.comparison import Comparison
 from osteon.lab.training.run import RunFolder
-from osteon.model import load_model, packaged_models
+from osteon.model import load_model
+from osteon.shelf import packaged_models
 
 TINY = ("frame.size=64", "frame.crop=none", "batch=8", "freeze=16", "epochs=2")
 

@@ -24,12 +24,13 @@ from osteon.lab.training.export import write_model
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.unfolding import MEASURED_FILMS, fill, give_norms, head_of
-from osteon.model import find_model, load_model
+from osteon.model import load_model
+from osteon.shelf import find_model
 from tiny_training import one_thread
 
-PACKAGED = Path(str(find_model("fracture@0.1.0")))
+PACKAGED = Path(str(find_model()))
 CARD = load_model(PACKAGED, "float32").card
-FITTING = recipe("osteon")
+FITTING = recipe("osteon", ["evidence_stride=8"])
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def filled(graph: onnx.GraphProto, recipe: Recipe = FITTING, pooling: Pooling = 
 
 
 def test_the_packaged_model_answers_in_torch_as_its_file_does(graph: onnx.GraphProto) -> None:
-    assert head_of(graph) == {"head": "pyramid", "evidence_stride": 16}
+    assert head_of(graph) == {"head": "pyramid", "evidence_stride": 8}
     detector, folded = filled(graph)
     assert len(folded) == sum(isinstance(m, nn.BatchNorm2d) for m in detector.modules()) == 49
     assert check_model(detector, PACKAGED) < TOLERANCE / 10
@@ -114,7 +115,7 @@ def with_made_weights(graph: onnx.GraphProto) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (without_last_convolution, r"head\.cell\.weight is \(1, 128, 1, 1\) in the network and \(1, 1280\) in the file"),
+        (without_last_convolution, r"head\.fine\.cell\.weight is \(1, 32, 1, 1\) in the network and \(1, 1280\) in the file"),
         (with_one_more, "there is a Gemm layer more than the network has"),
         (with_another_shape, r"head\.smooth\.weight is \(128, 128, 3, 3\) in the network and \(128, 128, 1, 1\) in the file"),
         (with_made_weights, r"the weights head\.smooth\.weight of node_conv2d_51 are no constants"),

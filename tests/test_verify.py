@@ -32,7 +32,8 @@ from osteon.lab.verification import figures as figures_module
 from osteon.lab.verification.check import Check, between, check
 from osteon.lab.verification.figures import figure_checks, plan_of, rounding
 from osteon.lab.verification.verify import Request, Verification, verify
-from osteon.model import load_model, packaged_models
+from osteon.model import load_model
+from osteon.shelf import packaged_models
 
 SPLITS = {"train": 66, "tune": 66, "valid": 66}
 

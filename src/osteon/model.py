@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import threading
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -26,10 +24,10 @@ from osteon.network import EXPORT_AGAIN, compile_network, engine, open_network, 
 from osteon.precision import in_precision
 from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, pool_evidence, study_prediction
 from osteon.scope import INVERTED, blank, novel, undeclared
+from osteon.shelf import find_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from importlib.resources.abc import Traversable
 
     import openvino
     from numpy.typing import NDArray
@@ -46,12 +44,6 @@ OUTPUTS = ("logit", "evidence", "novelty")
 # The first array that OpenVINO makes of a tensor sets something up under a lock of its own, waiting for the interpreter's; of two threads
 # that make their first at once, each may hold the one lock and wait for the other (OpenVINO 2026.4).
 _ONE_THREAD = threading.Lock()
-
-PACKAGED = "packaged"
-"""What people call the package's newest model."""
-
-_PACKAGED = re.compile(r"(?P<name>.+)-(?P<version>\d[0-9A-Za-z.]*)\.onnx")
-_REFERENCE = re.compile(r"[^/@]+@[^/@]*")  # what is no file's path is meant as `name@version`
 
 
 class Model:
@@ -154,7 +146,7 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
     """Open a model.
 
     Args:
-        path: A file, or `name@version` of one that the package brings; None means the package's newest.
+        path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`shelf.find_model`).
         precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little.
         side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
             on all cores. The answers are the same.
@@ -175,44 +167,6 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
     _probe(model, name)
     write_entry(key, _packed(model))
     return model
-
-
-def packaged_models() -> dict[str, Traversable]:
-    """Return the model files that the package brings by `name@version`, the newest last."""
-    found = [(m, file) for file in resources.files("osteon.models").iterdir() if (m := _PACKAGED.fullmatch(file.name))]
-    found.sort(key=lambda pair: (_age(pair[0]["version"]), pair[1].name))
-    return {f"{m['name']}@{m['version']}": file for m, file in found}
-
-
-def find_model(reference: str | Path | None = None) -> Path | Traversable:
-    """Return the file that a person means.
-
-    Args:
-        reference: A path, `name@version` of one that the package brings, or "packaged" or None for the package's newest.
-
-    Raises:
-        ModelFileError: the package brings no such model; the message names those that it brings.
-    """
-    if reference == PACKAGED:
-        reference = None
-    if reference is not None and not (_REFERENCE.fullmatch(str(reference)) and not Path(reference).exists()):
-        return Path(reference)
-    models = packaged_models()
-    if not models:
-        raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
-    if reference is None:
-        return models[next(reversed(models))]
-    if str(reference) not in models:
-        raise ModelFileError(f"there is no model {reference}; the package brings {', '.join(models)}.")
-    return models[str(reference)]
-
-
-def _age(version: str) -> tuple[tuple[int, ...], bool, list[int]]:
-    """Return what versions are ordered by: 0.9.0, then 0.10.0rc1, then 0.10.0."""
-    numbers = re.match(r"\d+(?:\.\d+)*", version)
-    release = numbers[0] if numbers else ""
-    further = version[len(release) :]
-    return tuple(int(n) for n in release.split(".") if n), not further, [int(n) for n in re.findall(r"\d+", further)]
 
 
 def _compiled(network: openvino.Model, card: Card, choice: Choice, name: str, side_by_side: bool) -> Model:

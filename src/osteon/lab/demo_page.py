@@ -24,7 +24,8 @@ from osteon.lab.pages import environment, picture_address, template_text, write_
 from osteon.lab.phantom.png import encode_png
 from osteon.lab.scoring import read_predictions
 from osteon.lab.training.run import Pass, RunFolder
-from osteon.model import Model, load_model, packaged_models
+from osteon.model import Model, load_model
+from osteon.shelf import packaged_models
 
 FIGURES = {
     "roc.png": "ROC curves: sensitivity against 1 - specificity, studies and films, with the studies' 95 % band",

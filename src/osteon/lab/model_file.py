@@ -10,16 +10,17 @@ import onnx
 
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
-from osteon.model import find_model, load_model
+from osteon.model import load_model
 from osteon.precision import METADATA, Choice, Ranges
+from osteon.shelf import find_model
 from osteon.whole import whole
 
 
 def model_path(reference: str | None) -> Path:
-    """Return the file of a model, as `osteon.model.find_model` does, as a path.
+    """Return the file of a model, as `osteon.shelf.find_model` does, as a path.
 
     Raises:
-        ModelFileError: the package brings no such model.
+        ModelFileError: there is no such model.
     """
     return Path(str(find_model(reference)))
 

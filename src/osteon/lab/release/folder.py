@@ -30,7 +30,7 @@ from osteon.lab.report.folder import HTML
 from osteon.lab.scope.guarding import GuardPlan
 from osteon.lab.stages import Staged, read_record
 from osteon.lab.training.run import RunFolder
-from osteon.model import PACKAGED, packaged_models
+from osteon.shelf import PACKAGED, VERSION, packaged_models
 
 LARGEST = 30.0
 """Megabytes (10^6 bytes) that a release may have, unless it is asked for more: it travels in the package and in the repository."""
@@ -189,7 +189,7 @@ def checked_name(name: str, version: str) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         raise UsageError(f"--name {name!r}: a model's name has small letters, digits and hyphens, such as fracture.")
-    if not re.fullmatch(r"\d+(\.\d+)*[0-9a-z.]*", version):
+    if not re.fullmatch(VERSION, version):
         raise UsageError(f"--version {version!r}: a version has numbers with points between, such as 0.2.0.")
 
 

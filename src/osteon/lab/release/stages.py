@@ -42,7 +42,7 @@ from osteon.lab.scope.guarding import guard_file
 from osteon.lab.scoring import score_films, write_predictions
 from osteon.lab.stages import Stage, Tell, Watch, run_stages
 from osteon.lab.training.export import Export, export_run
-from osteon.model import load_model, packaged_models
+from osteon.model import load_model
 
 STAGES = {
     "exported": "export the trainings as one file",
@@ -186,13 +186,7 @@ def _evaluated(file: Path, out: Path, films: pl.DataFrame, asked: tuple[Plan, st
 def _finish(here: Release, _: Tell) -> list[str]:
     card = write_figures(here.made, [read_evaluation(here.evaluation)], here.file)
     size = _fitting(here.file, here.plan)
-    return [f"{here.file.name}: {card.reference}, {size:.1f} MB, {len(card.metrics)} figures in its card", *_beside(size)]
-
-
-def _beside(size: float) -> list[str]:
-    """Return how much the package would bring with it beside the models that it has."""
-    others = sum(Path(str(file)).stat().st_size for file in packaged_models().values()) / 1e6
-    return [f"with the models that the package brings already, {others + size:.1f} MB together"] if others else []
+    return [f"{here.file.name}: {card.reference}, {size:.1f} MB, {len(card.metrics)} figures in its card"]
 
 
 def _compare(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:

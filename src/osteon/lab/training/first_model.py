@@ -24,7 +24,8 @@ from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.unfolding import fill, head_of
 from osteon.lab.training.weights import BACKBONES, load_first_weights, sha256_of
-from osteon.model import PACKAGED, find_model, load_model
+from osteon.model import load_model
+from osteon.shelf import PACKAGED, find_model
 
 BACKBONE_ALONE = ("imagenet", "random")
 """What may stand in `init` beside files, folders and whole models."""

@@ -7,6 +7,7 @@ Only protobuf is read (`onnx`): nothing in a model file can run.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -53,14 +54,15 @@ def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[
     Raises:
         ModelFileError: the graph is another network.
     """
-    layers, state, folded = _layers(graph), detector.state_dict(), []
+    layers, state, folded = deque(_layers(graph)), detector.state_dict(), []
     bias: Tensor | None = None
     for name, module in detector.named_modules():
         if isinstance(module, nn.BatchNorm2d):
-            if bias is None:
+            if bias is None and layers and layers[0][0] == "BatchNormalization":
                 _put(state, name, ("weight", "bias", "running_mean", "running_var"), _next(layers, "BatchNormalization"))
                 continue
-            one = torch.ones_like(bias)
+            one = torch.ones_like(module.bias)
+            bias = 0 * one if bias is None else bias  # the exporter leaves a bias of nothing but zeros out
             _put(state, name, ("weight", "bias", "running_mean", "running_var"), [one, bias, 0 * one, one - module.eps])
             folded.append(name)
             bias = None
@@ -70,8 +72,8 @@ def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[
                 weights = [weights[0].flatten(1), torch.tensor([pooling.bias])]
             _put(state, name, ("weight", "bias") if module.bias is not None else ("weight",), weights)
             bias = weights[1] if module.bias is None and len(weights) > 1 else None
-    if (left := next(layers, None)) is not None:
-        raise ModelFileError(f"there is a {left[0]} layer more than the network has")
+    if layers:
+        raise ModelFileError(f"there is a {layers[0][0]} layer more than the network has")
     detector.load_state_dict(state)
     return tuple(folded)
 
@@ -155,8 +157,8 @@ def _layers(graph: onnx.GraphProto) -> Iterator[Layer]:
             yield node.op_type, [torch.from_numpy(numpy_helper.to_array(constants[name]).copy()) for name in names]
 
 
-def _next(layers: Iterator[Layer], *kinds: str) -> list[Tensor]:
-    kind, weights = next(layers, ("end", []))
+def _next(layers: deque[Layer], *kinds: str) -> list[Tensor]:
+    kind, weights = layers.popleft() if layers else ("end", [])
     if kind not in kinds:
         raise ModelFileError(f"where the network has a {kinds[0]} layer, there is {kind}")
     return weights

@@ -1,0 +1,61 @@
+"""Take a model that was released earlier out of the repository's history and put it on the user's shelf.
+
+    python scripts/earlier_model.py fracture@0.1.0
+
+The repository holds the newest model alone; `src/osteon/models/released.sha256` names all that were released, and only what has the
+sum that stands there is put on the shelf. Afterwards `--model fracture@0.1.0` means it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from osteon.shelf import find_model, released, shelf
+from osteon.whole import whole
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = "src/osteon/models"
+
+
+def main(reference: str = "") -> None:
+    """Get one model, unless it is there already."""
+    name = reference.replace("@", "-") + ".onnx"
+    wanted = released().get(name)
+    if not wanted:
+        known = ", ".join(file.removesuffix(".onnx").replace("-", "@") for file in released())
+        sys.exit(f"earlier_model: {reference or 'no name'} was never released, only {known}. Name one: make model NAME=fracture@0.1.0")
+    folder = shelf()
+    if folder is None:
+        sys.exit("earlier_model: this user has no home. Name a folder for models in OSTEON_MODELS.")
+    content = from_history(ROOT, f"{MODELS}/{name}", wanted)
+    with whole(folder / name) as part:
+        part.write_bytes(content)
+    print(f"{reference} is {find_model(reference)}")
+
+
+def from_history(repository: Path, path: str, wanted: str) -> bytes:
+    """Return a file as some commit had it: the state with this SHA-256.
+
+    Raises:
+        SystemExit: no commit that this clone holds has it.
+    """
+    for commit in git(repository, "log", "--format=%H", "--diff-filter=AM", "--", path).decode().split():
+        content = git(repository, "show", f"{commit}:{path}")
+        if hashlib.sha256(content).hexdigest() == wanted:
+            return content
+    sys.exit(f"earlier_model: this clone's history does not hold {path}. Fetch the whole history: git fetch --unshallow")
+
+
+def git(repository: Path, *words: str) -> bytes:
+    """Return what git prints; stop with its own words where it fails."""
+    done = subprocess.run(["git", "-C", str(repository), *words], capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(f"earlier_model: git {words[0]} failed: {done.stderr.decode().strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,121 @@
+"""Which file a person means who names a model: a path, or `name@version` of a released one.
+
+The package brings the newest release alone. Earlier ones, and a hospital's own, stand on a shelf in the user's data folder, each as
+`NAME-VERSION.onnx`. What was released is known by its SHA-256 (`models/released.sha256`), so that a name means the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from osteon.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
+
+    AnyFile = TypeVar("AnyFile", bound=Traversable)
+
+PACKAGED = "packaged"
+"""What people call the package's newest model."""
+
+RELEASED = "released.sha256"
+"""What was released, as `sha256sum` writes it, beside the packaged model."""
+
+VERSION = r"\d+(?:\.\d+)*[0-9a-z]*"
+"""What a version looks like: 0.2.0, 0.3.0rc1."""
+
+_FILE = re.compile(rf"(?P<name>.+)-(?P<version>{VERSION})\.onnx")
+_REFERENCE = re.compile(r"[^/@]+@[^/@]*")  # what is no file's path is meant as `name@version`
+
+
+def find_model(reference: str | Path | None = None) -> Path | Traversable:
+    """Return the file that a person means.
+
+    Args:
+        reference: A path, `name@version` of a model in the package or on the shelf, or "packaged" or None for the package's newest.
+
+    Raises:
+        ModelFileError: there is no such model, and the message names those that there are; or the one on the shelf is not what was
+            released by that name.
+    """
+    if reference is None or reference == PACKAGED:
+        return _newest()
+    if not _REFERENCE.fullmatch(str(reference)) or Path(reference).exists():
+        return Path(reference)
+    packaged, shelved = packaged_models(), shelved_models()
+    if str(reference) in packaged:
+        return packaged[str(reference)]
+    if str(reference) not in shelved:
+        raise ModelFileError(_absent(str(reference), packaged, shelved))
+    _check_released(shelved[str(reference)])
+    return shelved[str(reference)]
+
+
+def packaged_models() -> dict[str, Traversable]:
+    """Return the model files that the package brings by `name@version`, the newest last."""
+    return _by_reference(resources.files("osteon.models").iterdir())
+
+
+def shelved_models() -> dict[str, Path]:
+    """Return the model files on the user's shelf by `name@version`, the newest last."""
+    folder = shelf()
+    try:
+        return _by_reference(folder.iterdir() if folder else [])
+    except OSError:  # there is no shelf, or nobody may look
+        return {}
+
+
+def shelf() -> Path | None:
+    """Return where earlier and own models stand: `OSTEON_MODELS`, else `osteon/models` in the user's data folder; None without a home."""
+    if told := os.environ.get("OSTEON_MODELS"):
+        return Path(told)
+    base = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "osteon" / "models"
+    except RuntimeError:  # no home
+        return None
+
+
+def released() -> dict[str, str]:
+    """Return the SHA-256 of every model that was released, in hexadecimal digits, by its file's name."""
+    lines = (resources.files("osteon.models") / RELEASED).read_text(encoding="ascii").splitlines()
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def _newest() -> Traversable:
+    models = packaged_models()
+    if not models:
+        raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
+    return models[next(reversed(models))]
+
+
+def _absent(reference: str, packaged: Iterable[str], shelved: Iterable[str]) -> str:
+    on_shelf = f", on the shelf {shelf()} are {', '.join(shelved)}" if shelved else ""
+    remedy = f". In a clone of osteon's repository `make model NAME={reference}` gets what was released earlier (docs/release.md)."
+    return f"there is no model {reference}; the package brings {', '.join(packaged) or 'none'}{on_shelf}{remedy}"
+
+
+def _check_released(file: Path) -> None:
+    wanted = released().get(file.name)
+    if wanted and hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
+        raise ModelFileError(f"{file}: this is not the {file.name} that was released (docs/release.md). Delete it and get it again.")
+
+
+def _by_reference(files: Iterable[AnyFile]) -> dict[str, AnyFile]:
+    found = [(m, file) for file in files if (m := _FILE.fullmatch(file.name))]
+    found.sort(key=lambda pair: (_age(pair[0]["version"]), pair[1].name))
+    return {f"{m['name']}@{m['version']}": file for m, file in found}
+
+
+def _age(version: str) -> tuple[tuple[int, ...], bool, list[int]]:
+    """Return what versions are ordered by: 0.9.0, then 0.10.0rc1, then 0.10.0."""
+    numbers = re.match(r"\d+(?:\.\d+)*", version)
+    release = numbers[0] if numbers else ""
+    further = version[len(release) :]
+    return tuple(int(n) for n in release.split(".") if n), not further, [int(n) for n in re.findall(r"\d+", further)]
