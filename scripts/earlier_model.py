@@ -26,7 +26,8 @@ def main(reference: str = "") -> None:
     wanted = released().get(name)
     if not wanted:
         known = ", ".join(file.removesuffix(".onnx").replace("-", "@") for file in released())
-        sys.exit(f"earlier_model: {reference or 'no name'} was never released, only {known}. Name one: make model NAME=fracture@0.1.0")
+        fault = f"{reference} was never released" if reference else "no model was named"
+        sys.exit(f"earlier_model: {fault}. Name one of these: {known}; as in make model NAME=fracture@0.1.0")
     folder = shelf()
     if folder is None:
         sys.exit("earlier_model: this user has no home. Name a folder for models in OSTEON_MODELS.")

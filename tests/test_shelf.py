@@ -128,8 +128,8 @@ class TestEarlier:
     @pytest.mark.parametrize(
         ("reference", "line"),
         [
-            ("osteon@7", "osteon@7 was never released, only osteon@0.1.0, osteon@0.0.9"),
-            ("", "no name was never released"),
+            ("osteon@7", "osteon@7 was never released. Name one of these: osteon@0.1.0, osteon@0.0.9;"),
+            ("", "no model was named"),
             ("osteon@0.0.9", "history does not hold src/osteon/models/osteon-0.0.9.onnx"),
         ],
     )

@@ -133,12 +133,12 @@ class EfficientNetLite(nn.Module):
         """Return the features before the 1280-channel head, by stride; channels as in `neck_channels`."""
         every = self._measuring()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            x = _relu6(_normed(self._conv_stem, self._bn0, x, every or self.frozen > 0))
+            x = _relu6(_normed(self._conv_stem, self._bn0, x, every or self._folds(0)))
         features: dict[int, Tensor] = {}
         for i, block in enumerate(self._blocks):
             fixed = i < self.frozen
             with torch.set_grad_enabled(torch.is_grad_enabled() and not fixed):
-                x = block(x, every or fixed)
+                x = block(x, every or self._folds(i))
             if i in self._ends:
                 features[self._ends[i]] = x
         return features
@@ -171,9 +171,13 @@ class EfficientNetLite(nn.Module):
             part.eval()
         return self
 
+    # An exporter folds norms itself, and traces the plain form.
+
     def _measuring(self) -> bool:
-        # Evaluation folds every norm; an exporter does that itself, and traces the plain form.
         return not self.training and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+    def _folds(self, block: int) -> bool:
+        return block < self.frozen and not torch.compiler.is_exporting()
 
     def _fixed(self) -> list[nn.Module]:
         return [self._conv_stem, self._bn0, *self._blocks[: self.frozen]] if self.frozen else []
