@@ -223,7 +223,10 @@ def test_the_card_of_two_trainings_names_both(exported: Callable[[str], Made]) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_path_and_no_source_line_of_the_machine_is_inside(exported: Callable[[str], Made], kind: str, folder: Path) -> None:
-    content = exported(kind).path.read_bytes()
+    model = onnx.load(str(exported(kind).path))
+    for weight in model.graph.initializer:
+        weight.ClearField("raw_data")  # among millions of random bytes stands any short word
+    content = model.SerializeToString()
     here = {str(Path(__file__).parents[1]), str(Path(torch.__file__).parents[1]), str(Path.home()), str(folder), os.path.sep + "work"}
     for stray in (*here, "site-packages", ".py", "torch.nn", "stack_trace", "Traceback"):
         assert stray.encode() not in content, stray
