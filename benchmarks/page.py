@@ -16,7 +16,8 @@ from rows import Report, Row, Section
 from soak import Soak
 from targets import targets
 
-BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
+FIGURES = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
+LONG_RUNS = "<!-- long runs: of the last `make soak` -->", "<!-- end of long runs -->"
 TITLES: dict[Section, str] = {
     "network": "One prepared film through the network",
     "start": "Process start to the answer for one film",
@@ -35,23 +36,31 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/performance.md"))
     given = parser.parse_args()
     report = msgspec.json.decode(given.report.read_bytes(), type=Report)
-    soak = msgspec.json.decode(given.soak.read_bytes(), type=Soak) if given.soak.exists() else None
-    given.out.write_text(placed(given.out.read_text(encoding="utf-8"), tables(report, soak)), encoding="utf-8")
+    page = placed(given.out.read_text(encoding="utf-8"), tables(report), FIGURES)
+    if given.soak.exists():
+        page = placed(page, long_runs(msgspec.json.decode(given.soak.read_bytes(), type=Soak)), LONG_RUNS)
+    given.out.write_text(page, encoding="utf-8")
     print(f"written: {given.out}")
 
 
-def placed(page: str, text: str) -> str:
-    """Return a page with the text between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+def placed(page: str, text: str, marks: tuple[str, str]) -> str:
+    """Return a page with the text between two marks."""
+    begin, end = marks
+    before, _, rest = page.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"the page has no place for figures: {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+        raise SystemExit(f"the page has no place for figures: {begin} ... {end}")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
 
 
-def tables(report: Report, soak: Soak | None) -> str:
-    """Return all tables as Markdown."""
-    return "\n".join([*_machine(report), *_targets(report), *_sections(report), *_own(report), *_soak(soak)])
+def tables(report: Report) -> str:
+    """Return the tables of a run as Markdown."""
+    return "\n".join([*_machine(report), *_targets(report), *_sections(report), *_own(report)])
+
+
+def long_runs(soak: Soak) -> str:
+    """Return what the long runs found as Markdown."""
+    return "\n".join(["### Long runs (`make soak`)", "", *(f"- {line}" for line in soak.in_words()), ""])
 
 
 def _machine(report: Report) -> Iterator[str]:
@@ -106,14 +115,6 @@ def _figure(f: Figure) -> str:
     ratio = "" if f.ratio is None else f"{f.ratio:.1f}"
     quartiles = f"{number(f.low)} to {number(f.high)}" if f.n > 1 else "one run"
     return f"| {f.part} | {f.name} | {number(f.median)} {f.unit} | {quartiles} | {limit} | {ratio} |"
-
-
-def _soak(soak: Soak | None) -> Iterator[str]:
-    if soak is None:
-        return
-    yield from ("### Long runs (`make soak`)", "")
-    yield from (f"- {line}" for line in soak.in_words())
-    yield ""
 
 
 def number(value: float) -> str:

@@ -74,28 +74,29 @@ class TestTargets:
 
 class TestPage:
     def test_tables_hold_every_row(self, report: Report) -> None:
-        text = page.tables(report, None)
+        text = page.tables(report)
         assert "| DenseNet-169, 320 | osteon, INT8 | 40 ms | 36 to 44 |  |" in text
         assert "| decode | PNG | 4 ms | 3.6 to 4.4 | 2: Pillow's decoder alone | 2.0 |" in text
         assert "8.0 GFLOP a film, at the limit float32 80.0 ms, int8 20.0 ms" in text
-        assert "Long runs" not in text
 
-    def test_a_soak_is_told(self, report: Report) -> None:
+    def test_a_soak_is_told(self) -> None:
         steady = soak.Steady(predictions=20_000, slope_kb=1.2, slope_error_kb=0.4, resident_mb=200, other_bits=0, batch_difference=0)
         hurt = soak.Broken(films=10_000, broken=100, lost=0, slowdown=0.01)
-        text = page.tables(report, soak.Soak(machine="m", steady=steady, hurt=hurt, many=100_000, many_mb=600))
+        text = page.long_runs(soak.Soak(machine="m", steady=steady, hurt=hurt, many=100_000, many_mb=600))
         assert "20,000 predictions in one process: memory 200 MB, slope after warm-up +1.2 kB (standard error 0.4) a thousand" in text
         assert "0 others lost, +1.0 % time" in text
 
     def test_only_what_stands_between_the_marks_changes(self) -> None:
-        before = f"# A\n\n{page.BEGIN}\nold\n{page.END}\n\nafter\n"
-        assert page.placed(before, "new\n") == f"# A\n\n{page.BEGIN}\n\nnew\n\n{page.END}\n\nafter\n"
+        begin, end = page.FIGURES
+        before = f"# A\n\n{begin}\nold\n{end}\n\nafter\n"
+        assert page.placed(before, "new\n", page.FIGURES) == f"# A\n\n{begin}\n\nnew\n\n{end}\n\nafter\n"
         with pytest.raises(SystemExit, match="no place for figures"):
-            page.placed("# A", "new")
+            page.placed("# A", "new", page.LONG_RUNS)
 
-    def test_the_page_has_its_place(self) -> None:
+    def test_the_page_has_its_places(self) -> None:
         text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-        assert text.index(page.BEGIN) < text.index(page.END)
+        places = [text.index(mark) for mark in (*page.FIGURES, *page.LONG_RUNS)]
+        assert places == sorted(places)
 
 
 class TestContestants:
