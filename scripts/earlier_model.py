@@ -52,7 +52,10 @@ def from_history(repository: Path, path: str, wanted: str) -> bytes:
 
 def git(repository: Path, *words: str) -> bytes:
     """Return what git prints; stop with its own words where it fails."""
-    done = subprocess.run(["git", "-C", str(repository), *words], capture_output=True, check=False)
+    try:
+        done = subprocess.run(["git", "-C", str(repository), *words], capture_output=True, check=False)
+    except FileNotFoundError:
+        sys.exit("earlier_model: git is not installed, and the earlier models stand in the repository's history.")
     if done.returncode:
         sys.exit(f"earlier_model: git {words[0]} failed: {done.stderr.decode().strip()}")
     return done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,7 @@ def raised() -> Path:
     raise RuntimeError("no home")
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 class TestEarlier:
     """`make model`, on a made repository whose history holds two releases."""
 
@@ -137,6 +139,13 @@ class TestEarlier:
         done = get(clone, reference, tmp_path / "shelf")
         assert done.returncode == 1 and line in done.stderr and "Traceback" not in done.stderr
         assert not (tmp_path / "shelf").exists()
+
+
+def test_without_git_it_says_so(tmp_path: Path) -> None:
+    environment = os.environ | {"PATH": str(tmp_path), "OSTEON_MODELS": str(tmp_path / "shelf")}
+    asked = [sys.executable, str(SCRIPT), "fracture@0.1.0"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1 and "git is not installed" in done.stderr and "Traceback" not in done.stderr
 
 
 def git(folder: Path, *words: str) -> None:
