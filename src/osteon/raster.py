@@ -216,7 +216,9 @@ def _deep(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:
 
 def _check_colour(image: Image.Image, name: str) -> None:
     """Refuse a colour picture; the noise of JPEG's colour channels, and a small coloured mark, are none."""
-    cells = np.asarray(image.reduce(max(1, min(image.size) // 128)), np.int16)
-    coloured = (cells.max(axis=2) - cells.min(axis=2) >= COLOUR_SPREAD).mean()
+    # Channel by channel: numpy takes ten times as long over an axis of three.
+    red, green, blue = np.moveaxis(np.asarray(image.reduce(max(1, min(image.size) // 128)), np.int16), 2, 0)
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    coloured = (spread >= COLOUR_SPREAD).mean()
     if coloured > COLOURED_CELLS:
         raise UnsupportedFilm(f"{name}: a colour picture ({coloured:.0%} of it), no radiograph. If it is one, export it in grey.")
