@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from osteon.errors import ModelFileError
 from osteon.shelf import find_model, released, shelf
 from osteon.whole import whole
 
@@ -22,19 +23,26 @@ MODELS = "src/osteon/models"
 
 def main(reference: str = "") -> None:
     """Get one model, unless it is there already."""
-    name = reference.replace("@", "-") + ".onnx"
-    wanted = released().get(name)
-    if not wanted:
-        known = ", ".join(file.removesuffix(".onnx").replace("-", "@") for file in released())
+    known = released()
+    if reference not in known:
         fault = f"{reference} was never released" if reference else "no model was named"
-        sys.exit(f"earlier_model: {fault}. Name one of these: {known}; as in make model NAME=fracture@0.1.0")
-    folder = shelf()
+        sys.exit(f"earlier_model: {fault}. Name one of these: {', '.join(known)}; as in make model NAME=fracture@0.1.0")
+    try:
+        found = find_model(reference)
+    except ModelFileError:  # not there, or not what was released
+        found = fetched(reference, known[reference])
+    print(f"{reference} is {found}")
+
+
+def fetched(reference: str, wanted: str) -> Path:
+    """Put a model onto the shelf and return its file there."""
+    folder, name = shelf(), f"{reference.replace('@', '-')}.onnx"
     if folder is None:
         sys.exit("earlier_model: this user has no home. Name a folder for models in OSTEON_MODELS.")
     content = from_history(ROOT, f"{MODELS}/{name}", wanted)
     with whole(folder / name) as part:
         part.write_bytes(content)
-    print(f"{reference} is {find_model(reference)}")
+    return folder / name
 
 
 def from_history(repository: Path, path: str, wanted: str) -> bytes:

@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from osteon.card import Card
 from osteon.film import Film, prepare, read_film
 from osteon.lab.crossvalidation.folder import CrossValidation
 from osteon.lab.evaluation_folder import PREDICTIONS
@@ -51,8 +50,7 @@ def main(way: str, cv: str, out: str) -> None:
     assert first.card
     films = others(first.films, Path(way)) if Path(way).is_dir() else looked_at(first.films, CrossValidation(Path(cv)), way)
     films = films.with_columns(logit=(pl.col("logit") + pl.col("second")) / 2).drop("second")
-    card: Card = first.card
-    films = films.with_columns(probability=pl.col("logit").map_elements(card.probability, return_dtype=pl.Float64))
+    films = films.with_columns(probability=pl.col("logit").map_elements(first.card.probability, return_dtype=pl.Float64))
     origin = msgspec.structs.replace(first.origin, model=f"{first.origin.model}, {way} too")
     Path(out).mkdir(parents=True, exist_ok=True)
     write_predictions(Predictions(films, origin), Path(out) / PREDICTIONS)

@@ -46,8 +46,8 @@ class TestPackaged:
         assert len(models) == 1  # the repository holds one released model at a time
         assert [load_model(reference).card.reference for reference in models] == list(models)
         assert load_model().card.reference == list(models)[-1]
-        for file in models.values():
-            assert hashlib.sha256(file.read_bytes()).hexdigest() == released()[file.name]
+        for reference, file in models.items():
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == released()[reference]
 
     def test_a_package_without_a_model_says_so(self, folder: Path) -> None:
         with pytest.raises(ModelFileError, match="brings no model"):
@@ -68,7 +68,7 @@ class TestShelf:
         assert list(shelved_models()) == ["mine@8.0.0", "mine@9.0.0"]
         assert load_model("mine@8.0.0").card.version == "8.0.0"
         assert find_model("packaged") == find_model() == packaged_models()[load_model().card.reference]
-        with pytest.raises(ModelFileError, match=r"no model mine@7; .*on the shelf .*models are mine@8\.0\.0, mine@9\.0\.0\. In a clone"):
+        with pytest.raises(ModelFileError, match=r"no model mine@7; .*on the shelf .*models are mine@8\.0\.0, mine@9\.0\.0\. What was"):
             find_model("mine@7")
 
     def test_the_package_goes_before_the_shelf(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ class TestShelf:
 
     def test_another_file_by_a_released_name_is_refused(self, folder: Path) -> None:
         placed(folder, "0.1.0", name="fracture")
-        with pytest.raises(ModelFileError, match=r"fracture-0\.1\.0\.onnx: this is not the .* that was released .* Delete it"):
+        with pytest.raises(ModelFileError, match=r"this is not the fracture@0\.1\.0 that was released\. Get it again: `make model"):
             load_model("fracture@0.1.0")
 
     def test_where_it_stands(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,10 +127,18 @@ class TestEarlier:
         assert done.stdout == f"osteon@0.1.0 is {tmp_path / 'shelf' / 'osteon-0.1.0.onnx'}\n"
         assert load_model(tmp_path / "shelf" / "osteon-0.1.0.onnx").card.reference == "osteon@0.1.0"
 
+    def test_what_is_there_stays_and_what_is_damaged_comes_anew(self, clone: Path, tmp_path: Path) -> None:
+        file = tmp_path / "shelf" / "osteon-0.1.0.onnx"
+        get(clone, "osteon@0.1.0", file.parent)
+        content, made = file.read_bytes(), file.stat().st_mtime_ns
+        assert get(clone, "osteon@0.1.0", file.parent).returncode == 0 and file.stat().st_mtime_ns == made
+        file.write_bytes(content[:-1])
+        assert get(clone, "osteon@0.1.0", file.parent).returncode == 0 and file.read_bytes() == content
+
     @pytest.mark.parametrize(
         ("reference", "line"),
         [
-            ("osteon@7", "osteon@7 was never released. Name one of these: osteon@0.1.0, osteon@0.0.9;"),
+            ("osteon@7", "osteon@7 was never released. Name one of these: osteon@0.0.9, osteon@0.1.0;"),
             ("", "no model was named"),
             ("osteon@0.0.9", "history does not hold src/osteon/models/osteon-0.0.9.onnx"),
         ],

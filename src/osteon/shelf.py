@@ -46,15 +46,18 @@ def find_model(reference: str | Path | None = None) -> Path | Traversable:
     """
     if reference is None or reference == PACKAGED:
         return _newest()
-    if not _REFERENCE.fullmatch(str(reference)) or Path(reference).exists():
+    name = str(reference)
+    if not _REFERENCE.fullmatch(name) or Path(reference).exists():
         return Path(reference)
     packaged, shelved = packaged_models(), shelved_models()
-    if str(reference) in packaged:
-        return packaged[str(reference)]
-    if str(reference) not in shelved:
-        raise ModelFileError(_absent(str(reference), packaged, shelved))
-    _check_released(shelved[str(reference)])
-    return shelved[str(reference)]
+    if name in packaged:
+        return packaged[name]
+    if name not in shelved:
+        raise ModelFileError(_absent(name, packaged, shelved))
+    file, wanted = shelved[name], released().get(name)
+    if wanted and hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
+        raise ModelFileError(f"{file}: this is not the {name} that was released. Get it again: {_get(name)}.")
+    return file
 
 
 def packaged_models() -> dict[str, Traversable]:
@@ -83,9 +86,10 @@ def shelf() -> Path | None:
 
 
 def released() -> dict[str, str]:
-    """Return the SHA-256 of every model that was released, in hexadecimal digits, by its file's name."""
+    """Return the SHA-256 of every model that was released, in hexadecimal digits, by `name@version`."""
     lines = (resources.files("osteon.models") / RELEASED).read_text(encoding="ascii").splitlines()
-    return {name: digest for digest, name in (line.split() for line in lines)}
+    digests = {name: digest for digest, name in (line.split() for line in lines)}
+    return {reference: digests[file.name] for reference, file in _by_reference(Path(name) for name in digests).items()}
 
 
 def _newest() -> Traversable:
@@ -97,14 +101,12 @@ def _newest() -> Traversable:
 
 def _absent(reference: str, packaged: Iterable[str], shelved: Iterable[str]) -> str:
     on_shelf = f", on the shelf {shelf()} are {', '.join(shelved)}" if shelved else ""
-    remedy = f". In a clone of osteon's repository `make model NAME={reference}` gets what was released earlier (docs/release.md)."
+    remedy = f". What was released earlier: {_get(reference)}."
     return f"there is no model {reference}; the package brings {', '.join(packaged) or 'none'}{on_shelf}{remedy}"
 
 
-def _check_released(file: Path) -> None:
-    wanted = released().get(file.name)
-    if wanted and hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
-        raise ModelFileError(f"{file}: this is not the {file.name} that was released (docs/release.md). Delete it and get it again.")
+def _get(reference: str) -> str:
+    return f"`make model NAME={reference}` in a clone of osteon's repository (docs/release.md)"
 
 
 def _by_reference(files: Iterable[AnyFile]) -> dict[str, AnyFile]:

@@ -157,7 +157,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     """Write a copy of a model file that also has an 8-bit form, with its cost in the card.
 
     Args:
-        model: A file, `name@version` of one that the package brings, or None for the package's newest.
+        model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
         index: With the splits that the plan names.
         out: The file to write; it may be the model itself.
         plan: What to calibrate and to measure on.

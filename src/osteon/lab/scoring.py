@@ -88,7 +88,7 @@ def score_index(model: str | None, index: Path, splits: Sequence[str], command: 
     """Run a model file on some splits of an index.
 
     Args:
-        model: A file, `name@version` of one that the package brings, or None for the package's newest.
+        model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
         index: As `osteon index` wrote it.
         splits: Names; "all" takes every film.
         command: What a reader would type to get the same, kept in the origin.

@@ -36,7 +36,7 @@ class Request:
     """What is to be verified, and from what.
 
     Attributes:
-        model: A file, `name@version` of one that the package brings, or None for the package's newest.
+        model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
         index: The index.
         splits: Splits of the card, each with what the index calls it; none: all of the card, by their own names.
         folds: File of fixed folds (`osteon split --write-folds`), which are splits `fold-0`, `fold-1`, ... of the index; None for none.
