@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
+from osteon import __version__
 from osteon.errors import MissingExtra, OsteonError
+
+STAGES = {
+    "Answers": ("predict", "card"),
+    "Data": ("index", "split", "explore", "phantom"),
+    "Training": ("train", "tune", "cross-validate", "export"),
+    "Model files": ("calibrate", "describe", "guard", "quantise"),
+    "Measuring": ("evaluate", "compare", "report", "verify", "bench"),
+    "From beginning to end": ("demo", "reproduce", "release"),
+}
+"""The sub-commands as help lists them: by what they are for, and in the order in which a person needs them."""
+
+
+class _Staged(TyperGroup):
+    """A command whose help goes by `STAGES`."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        stages = {name: stage for stage, names in STAGES.items() for name in names if name in self.commands}
+        for name, stage in stages.items():
+            self.commands[name].rich_help_panel = stage  # type: ignore[attr-defined]
+        return list(stages)
+
 
 app = typer.Typer(
     name="osteon",
-    help="Finds abnormality in radiographs of bones and joints.",
+    cls=_Staged,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -30,6 +54,19 @@ LAB_PACKAGES = (
     "optuna",
     "nncf",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"osteon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def osteon(
+    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Find abnormality in radiographs of bones and joints."""
 
 
 def main() -> None:
