@@ -17,6 +17,7 @@ from torch import Tensor
 
 from osteon.lab.training.batches import Batch, Draw, TrainingFilms
 from osteon.lab.training.recipe import Augmentation, Recipe
+from osteon.lab.training.texture import compressed, grainy, raised, sharpened
 
 ERASED_SIDE = 0.25  # of the film's side, at most
 CUT_REACH = 0.4  # how far from the middle a cut may be; the edges are at -1 and 1
@@ -201,6 +202,9 @@ def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
     """Draw affine warps (n, 2, 3) from output to input coordinates in [-1, 1], as `affine_grid` takes them."""
     a = augmentation
     angle = draw.signed() * math.radians(a.rotation)
+    if a.quarter:
+        turned, way = draw.uniform(2)
+        angle = angle + (turned < a.quarter) * torch.where(way < 0.5, math.pi / 2, -math.pi / 2)
     size = 1 + draw.signed() * a.scale
     mirror, upside = draw.sign(a.flip), draw.sign(a.flip_vertical)
     shift = (draw.uniform(2).T * 2 - 1) * 2 * a.shift
@@ -218,8 +222,15 @@ def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, s
     a = augmentation
     changes = torch.stack([torch.exp(draw.signed() * a.gamma), 1 + draw.signed() * a.contrast, draw.signed() * a.brightness])
     gamma, contrast, brightness = changes.to(image.device)[:, :, None, None]
+    # As an image comes about: the exposure's grain, the console's filters, the file's compression, and then how it is shown.
+    if a.grain:
+        grey = grainy(grey, a.grain, draw)
     if a.blur:
         grey = sharpened(grey, a.blur, draw)
+    if a.local:
+        grey = raised(grey, a.local, draw)
+    if a.compress:
+        grey = compressed(grey, a.compress, draw)
     if a.gamma:
         grey = grey**gamma
     if a.contrast or a.brightness:
@@ -227,29 +238,6 @@ def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, s
     if a.erase:
         grey = _erase(grey, a.erase, draw)
     return grey * 255
-
-
-def sharpened(grey: Tensor, probability: float, draw: Draw) -> Tensor:
-    """Blur or sharpen some films (n, S, S) in [0, 1]: `g + strength (g - blurred)`, strength in [-1, 1].
-
-    `blurred` is the binomial filter of five pixels each way, a Gaussian with a standard deviation of one pixel; a positive strength is
-    unsharp masking, as many systems apply it before a film is shown.
-    """
-    chance, strength = draw.uniform(2)
-    which = (chance < probability).nonzero()[:, 0]
-    if not len(which):
-        return grey
-    strength, there = (strength[which] * 2 - 1).to(grey.device)[:, None, None], which.to(grey.device)
-    films = grey[there]
-    return grey.index_copy(0, there, torch.lerp(_blurred(films), films, 1 + strength).clamp(0, 1))
-
-
-def _blurred(films: Tensor) -> Tensor:
-    wide = F.pad(films[:, None], (2, 2, 2, 2), mode="replicate")
-    for _ in range(4):  # [1 1] / 2 four times is [1 4 6 4 1] / 16
-        wide = (wide[..., 1:] + wide[..., :-1]) / 2
-        wide = (wide[..., 1:, :] + wide[..., :-1, :]) / 2
-    return wide[:, 0]
 
 
 def _placed(batch: Batch) -> Tensor:
