@@ -182,7 +182,16 @@ def test_a_varied_film_is_another_one_of_the_same_kind() -> None:
     assert all(copy.shape == film.shape and copy.dtype == np.uint8 and copy.max() > 0 for copy in copies)
     assert len({copy.tobytes() for copy in copies}) == 20
     np.testing.assert_array_equal(copies[3], varied(film, np.random.default_rng(3)))
-    assert not varied(np.zeros((64, 64), np.uint8), np.random.default_rng(0)).any()
+    assert not any(varied(np.zeros((64, 64), np.uint8), np.random.default_rng(i)).any() for i in range(20))
+
+
+def test_some_varied_films_are_grainy_and_no_padding_is() -> None:
+    film = np.zeros((64, 64), np.uint8)
+    film[:, 16:48] = np.linspace(60, 200, 32, dtype=np.uint8)
+    copies = [varied(film, np.random.default_rng(i)).astype(float) for i in range(100)]
+    assert all((copy == 0).mean() > 0.2 for copy in copies)
+    rough = np.array([np.abs(np.diff(copy[28:36, 24:40], 2, axis=1)).mean() for copy in copies])
+    assert 0.2 < (rough > 2).mean() < 0.45
 
 
 def limb(seed: int) -> NDArray[np.uint8]:

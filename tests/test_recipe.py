@@ -72,7 +72,7 @@ def test_a_recipe_without_changes_is_itself(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_came_later_is_off_and_a_record_from_before_is_read(name: str) -> None:
     later = RECIPES[name]
-    new = ("growth", "window"), ("cut", "mixup", "blur", "collimate")
+    new = ("growth", "window"), ("cut", "mixup", "blur", "local", "grain", "compress", "quarter", "collimate")
     assert all(getattr(later, setting) == 0 for setting in new[0])
     assert all(getattr(later.augmentation, setting) == 0 for setting in new[1])
     written = msgspec.to_builtins(later)

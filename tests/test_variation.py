@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import convolve1d
 from torch import Tensor
 
 from made_index import made_films
@@ -30,7 +29,6 @@ from osteon.lab.training.variation import (
     mixed,
     seen,
     shares,
-    sharpened,
     shrunk,
     vary,
     warps,
@@ -44,7 +42,7 @@ SIDE = 64
 NOTHING = Augmentation()
 EVERYTHING = Augmentation(
     rotation=30, scale=0.3, shift=0.1, flip=0.5, flip_vertical=0.5, contrast=0.3, brightness=0.2, gamma=0.3, erase=0.5,
-    blur=0.5, collimate=0.5, cut=0.4, mixup=0.4,
+    blur=0.5, local=0.5, grain=0.5, compress=0.5, quarter=0.5, collimate=0.5, cut=0.4, mixup=0.4,
 )  # fmt: skip
 
 
@@ -119,7 +117,7 @@ def test_what_is_off_draws_nothing_and_changes_nothing(store: FilmStore) -> None
     assert all(torch.equal(getattr(shown.batch, f.name), getattr(films, f.name)) for f in fields(films))
 
 
-@pytest.mark.parametrize("a", [EVERYTHING, Augmentation(cut=1), Augmentation(mixup=1), Augmentation(collimate=1), Augmentation(blur=1)])
+@pytest.mark.parametrize("a", [EVERYTHING, *(Augmentation(**{one: 1}) for one in ("cut", "mixup", "collimate", "blur", "grain"))])
 @pytest.mark.parametrize("less", ["nothing", "growth", "window"])
 def test_a_lesson_depends_on_its_draw_alone_and_not_on_how_many_processes_share_it(store: FilmStore, a: Augmentation, less: str) -> None:
     recipe = small(a, **({} if less == "nothing" else {less: 0.5}))
@@ -430,22 +428,6 @@ def test_collimators_are_black_or_near_white_as_often() -> None:
     assert abs(float(black.sum() / (black | white).sum()) - 0.5) < 0.05
 
 
-# Blurred and sharpened
-
-
-def test_sharpened_against_scipy() -> None:
-    grey = torch.rand(60, 24, 20, generator=torch.Generator().manual_seed(0))
-    numbers = draw(14, 60)
-    chance, strength = again(numbers).uniform(2).double().numpy()
-    made = sharpened(grey, 0.5, numbers)
-    kernel = np.array([1, 4, 6, 4, 1]) / 16
-    for film, out, drawn, s in zip(grey.double().numpy(), made.numpy(), chance, strength, strict=True):
-        blurred = convolve1d(convolve1d(film, kernel, axis=0, mode="nearest"), kernel, axis=1, mode="nearest")
-        expected = np.clip(film + (2 * s - 1) * (film - blurred), 0, 1) if drawn < 0.5 else film
-        np.testing.assert_allclose(out, expected, atol=1e-5)
-    assert sharpened(grey, 0.0, numbers) is grey
-
-
 # Warps
 
 
@@ -478,6 +460,13 @@ def test_films_are_mirrored_as_often_as_asked(a: Augmentation, column: int) -> N
     mirrored = theta[:, column, column] < 0
     assert (theta[:, 1 - column, 1 - column] == 1).all()
     assert abs(mirrored.float().mean() - 0.3) < 3 * math.sqrt(0.3 * 0.7 / MANY)
+
+
+def test_films_lie_on_either_side_as_often_as_asked() -> None:
+    theta = warps(Augmentation(quarter=0.3), draw(5, MANY)).double().numpy()
+    angle = np.rint(np.degrees(np.arctan2(theta[:, 1, 0], theta[:, 0, 0])))
+    counts = [(angle == way).mean() for way in (0, 90, -90)]
+    assert counts == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
 
 
 def one(theta: list[list[float]], image: Tensor) -> Tensor:

@@ -26,10 +26,10 @@ class Augmentation(Struct, frozen=True, kw_only=True):
     Geometry is one affine warp: rotation up to `rotation` degrees, size within 1 +- `scale`, shift up to `shift` of the side, mirrored
     with probability `flip`, upside down with `flip_vertical`. Grey values then: `(g ** gamma - 0.5) * contrast + 0.5 + brightness` with
     gamma in exp(+- `gamma`), contrast in 1 +- `contrast`, brightness in +- `brightness`; `erase` is the probability that a rectangle of
-    up to a quarter of the side is blanked, `blur` that a film is blurred or sharpened a little, `local` that its local contrast is raised,
-    `grain` that it is grainy, `compress` that it was compressed as JPEG, `quarter` that it lies on its side, `collimate` that its border is
-    covered as a collimator does. `cut` is the probability that a film's one side is another film's (CutMix by halves), `mixup` that another film
-    shines through it; a film that is cut is not mixed.
+    up to a quarter of the side is blanked, `blur` that a film is blurred or sharpened a little, `local` that its local contrast is
+    raised, `grain` that it is grainy, `compress` that it was compressed as JPEG, `quarter` that it lies on its side, `collimate` that its
+    border is covered as a collimator does. `cut` is the probability that a film's one side is another film's (CutMix by halves), `mixup`
+    that another film shines through it; a film that is cut is not mixed.
     """
 
     rotation: Annotated[float, Meta(ge=0, le=180)] = 0.0
