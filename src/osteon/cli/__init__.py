@@ -16,7 +16,7 @@ STAGES = {
     "Data": ("index", "split", "explore", "phantom"),
     "Training": ("train", "tune", "cross-validate", "export"),
     "Model files": ("calibrate", "describe", "guard", "quantise"),
-    "Measuring": ("evaluate", "compare", "report", "verify", "bench"),
+    "Measuring": ("evaluate", "compare", "stress", "report", "verify", "bench"),
     "From beginning to end": ("demo", "reproduce", "release"),
 }
 """The sub-commands as help lists them: by what they are for, and in the order in which a person needs them."""
@@ -101,6 +101,7 @@ def _add_commands(asked: list[str]) -> None:
             release,
             report,
             reproduce,
+            stress,
             train,
             tune,
             verify,

@@ -1,0 +1,52 @@
+"""Sub-command: stress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+from osteon.cli.evaluate import ModelOption, ResamplesOption, SeedOption, told_command
+
+if TYPE_CHECKING:
+    from osteon.lab.stress import Stress
+
+
+@app.command()
+def stress(
+    index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
+    model: ModelOption = None,
+    split: Annotated[str, typer.Option("--split", help="split to measure on; all: every film")] = "valid",
+    only: Annotated[list[str] | None, typer.Option("--only", help="a disturbance; may be given more than once. Default: all.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the result; a run that was stopped goes on there")] = Path("stress"),
+    resamples: ResamplesOption = 2000,
+    seed: SeedOption = 0,
+) -> None:
+    """Say how much of a model's figures is left when films are grainy, blurred, compressed, flatter, or lie on their side."""
+    from osteon.cli.progress import counting_bar, stopped
+    from osteon.lab.stress import Request
+    from osteon.lab.stress import stress as measure
+
+    request = Request(model, index, out, split, tuple(only or ()), resamples, seed, told_command())
+    with stopped(), counting_bar("read films") as progress:
+        result = measure(request, progress)
+    _show(result)
+    typer.echo(f"{out}: stress.md and stress.json")
+
+
+def _show(result: Stress) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from osteon.lab.stress import HEAD, cells
+
+    table = Table(
+        title=f"{result.model} on {result.split!r}, {result.rows[0].films:,} films", title_justify="left", box=None, pad_edge=False
+    )
+    for head in HEAD:
+        table.add_column(head, justify="left" if head == HEAD[0] else "right")
+    for row in result.rows:
+        table.add_row(*cells(row))
+    Console().print(table)

@@ -1,0 +1,82 @@
+"""A film as it might have come instead: another exposure, console, file or way of lying. What a model says should hardly change.
+
+Strengths are in the film's own pixels; a film larger than a model's frame is scaled down, and much of grain and blur with it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+Grey = NDArray[np.float32]
+"""(H, W) in [0, 1], bone bright."""
+
+Disturbance = Callable[[Grey, np.random.Generator], Grey]
+
+
+def _grain(deviation: float) -> Disturbance:
+    return lambda grey, draw: grey + draw.normal(0, deviation, grey.shape)
+
+
+def _blurred(sigma: float) -> Disturbance:
+    return lambda grey, _: gaussian_filter(grey, sigma)
+
+
+def _raised(sigma: float, strength: float) -> Disturbance:
+    """Add some of a film's difference to its blur: unsharp masking, and with a wide blur what CLAHE does."""
+    return lambda grey, _: grey + strength * (grey - gaussian_filter(grey, sigma))
+
+
+def _jpeg(quality: int) -> Disturbance:
+    def compress(grey: Grey, _: np.random.Generator) -> Grey:
+        file = io.BytesIO()
+        Image.fromarray(np.rint(grey * 255).astype(np.uint8)).save(file, "JPEG", quality=quality)
+        return np.asarray(Image.open(file), np.float32) / 255
+
+    return compress
+
+
+def _coarse(grey: Grey, _: np.random.Generator) -> Grey:
+    height, width = grey.shape
+    picture = Image.fromarray(grey)
+    small = picture.resize((max(width // 2, 1), max(height // 2, 1)), Image.Resampling.BILINEAR)
+    return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+
+
+DISTURBANCES: dict[str, Disturbance] = {
+    "mirrored": lambda grey, _: grey[:, ::-1],
+    "upside down": lambda grey, _: grey[::-1, ::-1],
+    "on its side": lambda grey, _: np.rot90(grey),
+    "grain of 2 greys in 256": _grain(2 / 255),
+    "grain of 4 greys": _grain(4 / 255),
+    "grain of 8 greys": _grain(8 / 255),
+    "blur of 1 pixel": _blurred(1),
+    "blur of 2 pixels": _blurred(2),
+    "half the resolution": _coarse,
+    "sharpened": _raised(2, 1.5),
+    "local contrast raised": _raised(16, 1.5),
+    "JPEG at quality 60": _jpeg(60),
+    "JPEG at quality 30": _jpeg(30),
+    "half the contrast": lambda grey, _: np.float32(0.25) + grey / 2,
+    "half as bright again": lambda grey, _: grey * np.float32(1.5),
+    "gamma 0.6": lambda grey, _: grey ** np.float32(0.6),
+    "gamma 1.6": lambda grey, _: grey ** np.float32(1.6),
+}
+"""By name; grain and blur are standard deviations."""
+
+
+def disturbed(grey: Grey, name: str, seed: int) -> Grey:
+    """Return a film's pixels disturbed; the same seed gives the same film.
+
+    Args:
+        grey: (H, W) in [0, 1].
+        name: A key of `DISTURBANCES`.
+        seed: Of what is random in it.
+    """
+    made = DISTURBANCES[name](grey, np.random.default_rng(seed))
+    return np.ascontiguousarray(np.clip(made, 0, 1), dtype=np.float32)
