@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from osteon.lab.scoring import Predictions
 
 ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one of the package's; default: its newest")
+    str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one by name; default: the package's")
 ]
 IndexOption = Annotated[Path | None, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")]
 PredictionsOption = Annotated[

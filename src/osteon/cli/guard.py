@@ -15,7 +15,7 @@ def guard(
     index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the guard")],
     model: Annotated[
-        str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one of the package's; default: its newest")
+        str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one by name; default: the package's")
     ] = None,
     split: Annotated[list[str] | None, typer.Option("--split", help="splits whose films are in scope; default: train and tune")] = None,
     measure: Annotated[str, typer.Option(help="split to count false refusals on; its films take no part in the fit")] = "valid",

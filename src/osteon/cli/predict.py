@@ -28,7 +28,7 @@ MANY = 24
 
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="FILE|NAME@VERSION", help="A model file, or one of the package's; default: its newest."),
+    typer.Option("--model", metavar="FILE|NAME@VERSION", help="A model file, or one by name; default: the package's."),
 ]
 
 

@@ -19,9 +19,7 @@ def report(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder of the report; by default RUN/report")] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE|NAME@VERSION", help="model file of this run, or one of the package's; by default its best pass is exported"
-        ),
+        typer.Option(metavar="FILE|NAME@VERSION", help="model file of this run, or one by name; by default its best pass is exported"),
     ] = None,
     evaluation: Annotated[
         Path | None, typer.Option(help="folder of an evaluation of that model; by default the split is evaluated")

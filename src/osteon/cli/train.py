@@ -83,7 +83,7 @@ def export(
 
 @app.command()
 def describe(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="model file, or name@version of one of the package's")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="model file, or name@version")],
     facts: Annotated[Path, typer.Argument(help="JSON with finding, licence, intended_use, limits, data (name, licence, source)")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
 ) -> None:
