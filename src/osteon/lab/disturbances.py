@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-Grey = NDArray[np.float32]
-"""(H, W) in [0, 1], bone bright."""
+Grey = NDArray[np.floating]
+"""(H, W) in [0, 1], bone bright; above and below where a disturbance has just been done."""
 
 Disturbance = Callable[[Grey, np.random.Generator], Grey]
 
@@ -52,25 +52,25 @@ DISTURBANCES: dict[str, Disturbance] = {
     "mirrored": lambda grey, _: grey[:, ::-1],
     "upside down": lambda grey, _: grey[::-1, ::-1],
     "on its side": lambda grey, _: np.rot90(grey),
-    "grain of 2 greys in 256": _grain(2 / 255),
+    "grain of 2 greys": _grain(2 / 255),
     "grain of 4 greys": _grain(4 / 255),
     "grain of 8 greys": _grain(8 / 255),
     "blur of 1 pixel": _blurred(1),
     "blur of 2 pixels": _blurred(2),
     "half the resolution": _coarse,
     "sharpened": _raised(2, 1.5),
-    "local contrast raised": _raised(16, 1.5),
+    "more local contrast": _raised(16, 1.5),
     "JPEG at quality 60": _jpeg(60),
     "JPEG at quality 30": _jpeg(30),
     "half the contrast": lambda grey, _: np.float32(0.25) + grey / 2,
-    "half as bright again": lambda grey, _: grey * np.float32(1.5),
+    "brighter by half": lambda grey, _: grey * np.float32(1.5),
     "gamma 0.6": lambda grey, _: grey ** np.float32(0.6),
     "gamma 1.6": lambda grey, _: grey ** np.float32(1.6),
 }
-"""By name; grain and blur are standard deviations."""
+"""By name; grain (of 256 greys) and blur are standard deviations."""
 
 
-def disturbed(grey: Grey, name: str, seed: int) -> Grey:
+def disturbed(grey: NDArray[np.float32], name: str, seed: int) -> NDArray[np.float32]:
     """Return a film's pixels disturbed; the same seed gives the same film.
 
     Args:

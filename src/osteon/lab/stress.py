@@ -32,7 +32,7 @@ from osteon.whole import whole
 STRESS, TABLE = "stress.json", "stress.md"
 PLAIN = "as they are"
 FIGURES = ("auroc", "sensitivity", "specificity")
-HEAD = ("films", "AUROC", "sensitivity", "specificity", "AUROC, difference", "decisions changed", "out of scope")
+HEAD = ("films", "AUROC", "difference", "sensitivity", "specificity", "decisions changed", "out of scope")
 """What `cells` are."""
 
 
@@ -199,11 +199,14 @@ def markdown(result: Stress) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Return a row as people read it: films, the three figures, AUROC's difference, decisions changed, films out of scope."""
-    values = [row.figures[name].value for name in FIGURES]
-    shown = ["" if value is None else f"{value:.3f}" for value in values]
-    scope = "" if row.out_of_scope is None else str(row.out_of_scope)
-    return row.name, *shown, *(("", "") if row.name == PLAIN else (_difference(row.figures["auroc"]), str(row.changed))), scope
+    """Return a row as people read it; of the films as they are, nothing has changed."""
+    area, *others = (row.figures[name].value for name in FIGURES)
+    apart, changed = ("", "") if row.name == PLAIN else (_difference(row.figures["auroc"]), str(row.changed))
+    return row.name, _shown(area), apart, *map(_shown, others), changed, "" if row.out_of_scope is None else str(row.out_of_scope)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _difference(change: Change) -> str:

@@ -52,7 +52,7 @@ def _textured(square: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[n
     shown, made = square > 0, square
     if grainy:
         deviation = math.exp(draw.uniform(*np.log(GRAIN)))
-        made = np.uint8(np.clip(made + draw.normal(0, 255 * deviation, made.shape), 0, 255))
+        made = np.clip(made + draw.normal(0, 255 * deviation, made.shape), 0, 255).astype(np.uint8)
     if filtered:
         raised = ImageFilter.UnsharpMask(draw.uniform(*REACH), int(draw.uniform(0, RAISED)), 0)
         made = np.asarray(Image.fromarray(made).filter(raised))

@@ -107,7 +107,8 @@ def _as_jpeg(film: Tensor, quality: float, start: tuple[int, int]) -> Tensor:
 def _steps(quality: float, device: torch.device) -> Tensor:
     """Return the table (8, 8) scaled to a quality, as the Independent JPEG Group's encoder does."""
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    return ((torch.tensor(_TABLE, dtype=torch.float32, device=device) * scale + 50) / 100).floor().clamp(1, 255)
+    steps = (torch.tensor(_TABLE, dtype=torch.float32, device=device) * scale + 50) / 100
+    return torch.clamp(torch.floor(steps), 1, 255)
 
 
 @functools.cache
