@@ -7,6 +7,7 @@ sees, was enough to spoil one (`docs/experiments.md`). All works on films as the
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -107,15 +108,15 @@ def _as_jpeg(film: Tensor, quality: float, start: tuple[int, int]) -> Tensor:
 def _steps(quality: float, device: torch.device) -> Tensor:
     """Return the table (8, 8) scaled to a quality, as the Independent JPEG Group's encoder does."""
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    steps = (torch.tensor(_TABLE, dtype=torch.float32, device=device) * scale + 50) / 100
-    return torch.clamp(torch.floor(steps), 1, 255)
+    table: Tensor = torch.tensor(_TABLE, dtype=torch.float32, device=device)
+    return ((table * scale + 50) / 100).floor().clamp(1, 255)
 
 
 @functools.cache
 def _cosines(device: torch.device) -> Tensor:
     """Return the orthonormal cosine transform of 8 numbers (8, 8), DCT-II."""
     order, place = torch.arange(_BLOCK, dtype=torch.float64)[:, None], torch.arange(_BLOCK, dtype=torch.float64)
-    cosines = torch.cos(torch.pi * (place + 0.5) * order / _BLOCK) * (2 / _BLOCK) ** 0.5
+    cosines = torch.cos(math.pi * (place + 0.5) * order / _BLOCK) * (2 / _BLOCK) ** 0.5
     cosines[0] /= 2**0.5
     return cosines.float().to(device)
 
