@@ -116,8 +116,8 @@ def _steps(quality: float, device: torch.device) -> Tensor:
 def _cosines(device: torch.device) -> Tensor:
     """Return the orthonormal cosine transform of 8 numbers (8, 8), DCT-II."""
     order, place = torch.arange(_BLOCK, dtype=torch.float64)[:, None], torch.arange(_BLOCK, dtype=torch.float64)
-    cosines = torch.cos(math.pi * (place + 0.5) * order / _BLOCK) * (2 / _BLOCK) ** 0.5
-    cosines[0] /= 2**0.5
+    cosines = torch.cos(math.pi * (place + 0.5) * order / _BLOCK) * math.sqrt(2 / _BLOCK)
+    cosines[0] /= math.sqrt(2)
     return cosines.float().to(device)
 
 
