@@ -19,7 +19,7 @@ def guard(
     ] = None,
     split: Annotated[list[str] | None, typer.Option("--split", help="splits whose films are in scope; default: train and tune")] = None,
     measure: Annotated[str, typer.Option(help="split to count false refusals on; its films take no part in the fit")] = "valid",
-    aim: Annotated[float, typer.Option(min=0.001, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
+    aim: Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
     part: Annotated[
         list[str] | None, typer.Option("--part", help="body part that a DICOM film may declare; default: the card's study types")
     ] = None,

@@ -50,7 +50,7 @@ def release(
     guard_on: Annotated[list[str] | None, typer.Option(help="splits whose films are in scope; default: train and tune")] = None,
     part: PartOption = None,
     foreign: ForeignOption = None,
-    aim: Annotated[float, typer.Option(min=0.001, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
+    aim: Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
     int8: Annotated[bool, typer.Option("--int8/--no-int8", help="whether it gets an 8-bit form")] = True,
     ranges_on: Annotated[str, typer.Option(help="split whose films give the ranges of the 8-bit numbers")] = "train",
     hold: Annotated[str, typer.Option(help="split on which the layers are chosen that stay in float32")] = "tune",
