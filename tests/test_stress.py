@@ -67,11 +67,13 @@ def test_as_a_person_types_it(osteon: Typed) -> None:
     (osteon.folder / "films/valid").joinpath("valid-patient0/image0.png").write_bytes(b"no film")
     words = ("stress", "--model", "m.onnx", "--index", "index.parquet", "--only", "half the contrast", "--resamples", "200")
     status, out, _ = osteon(*words)
-    assert status == 0
+    assert status == 1
+    assert "refused, takes no part: " in out and "image0.png" in out
     assert "made@1.0.0 on 'valid', 23 films" in out and "half the contrast" in out
     told = json.loads(Path("stress/stress.json").read_text())
     assert told["command"] == "osteon stress --model m.onnx --index index.parquet --only 'half the contrast' --resamples 200"
     table = Path("stress/stress.md").read_text().splitlines()
+    assert [film["path"] for film in told["refused"]] == ["valid/valid-patient0/image0.png"] and told["unlabelled"] == 0
     assert table[2].startswith("| as they are | 1.000 |") and table[3].startswith("| half the contrast |") and len(table) == 4
     assert pl.read_parquet("stress/valid/as-they-are.parquet")["error"].str.len_chars().gt(0).sum() == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Annotated
 
@@ -80,6 +81,11 @@ def main() -> None:
         if (fault.name or "").split(".")[0] not in LAB_PACKAGES:
             raise
         _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[lab]'"))
+
+
+def typed() -> str:
+    """Return what was typed, for the record of what is made."""
+    return shlex.join(["osteon", *sys.argv[1:]])
 
 
 def _add_commands(asked: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, typed
 from osteon.cli.progress import stopped
 from osteon.errors import UsageError
 
@@ -65,7 +64,7 @@ def cross_validate(
         save_every=save_every,
         device=device,
         offline=offline,
-        command=shlex.join(["osteon", *sys.argv[1:]]),
+        command=typed(),
     )
     with stopped(), _steps() as watch:
         found = cross_validate(out, request, watch)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, typed
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ def evaluate(
     for name in splits:
         folder = out if len(splits) == 1 else out / name
         plan = Plan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples, seed=seed)
-        evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder, told_command()))
+        evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder, typed()))
         show_evaluation(evaluations[-1], folder)
         if other is not None:
             _show_gain(other, scored, (plan_for(other, plan), plan_for(scored, plan, threshold)), folder)
@@ -101,7 +99,7 @@ def compare(
     films = None if index is None else read_index(index)
     first, second = predictions_of(a, films), predictions_of(b, films)
     plan = Plan(split=split, resamples=resamples, seed=seed)
-    comparison, apart = compare_into(first, second, (plan_for(first, plan), plan_for(second, plan)), out, told_command())
+    comparison, apart = compare_into(first, second, (plan_for(first, plan), plan_for(second, plan)), out, typed())
     show_comparison(comparison, apart, out)
 
 
@@ -146,7 +144,7 @@ def calibrate(
     else:
         scored = out_of_fold(crossed, read_index(index), tuple(without or ()))
         plan = out_of_fold_plan(plan, crossed, scored)
-    calibrated = calibrate_file(file, scored, plan, out, report, told_command())
+    calibrated = calibrate_file(file, scored, plan, out, report, typed())
     show_calibration(calibrated, out, report or report_folder(out))
 
 
@@ -161,7 +159,7 @@ def _predictions(model: str | None, index: Path | None, table: Path | None, spli
     if index is None:
         raise UsageError("name the index with --index, or the predictions of an earlier evaluation with --predictions.")
     with counting_bar("read films") as progress:
-        return score_index(model, index, splits, told_command(), progress)
+        return score_index(model, index, splits, typed(), progress)
 
 
 def _other_model(against: str, index: Path | None, splits: list[str]) -> Predictions:
@@ -178,7 +176,7 @@ def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan]
     from osteon.lab.scoring import write_predictions
 
     write_predictions(other, folder / "against.parquet")
-    comparison, apart = compare_into(other, scored, plans, folder, told_command())
+    comparison, apart = compare_into(other, scored, plans, folder, typed())
     show_comparison(comparison, apart, folder)
     for d in comparison.differences:
         if (d.group, d.name) == (ALL, "auroc") and d.value is not None:
@@ -186,8 +184,3 @@ def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan]
             clear = d.low is not None and d.high is not None and not d.low <= 0 <= d.high
             word = "gained" if d.value >= 0 else "lost"
             typer.echo(f"{d.level} AUROC {word} {d.value:+.3f}{interval}{'' if clear else ': no more than chance may do'}")
-
-
-def told_command() -> str:
-    """Return what was typed, for the record."""
-    return shlex.join(["osteon", *sys.argv[1:]])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, typed
 
 if TYPE_CHECKING:
     from osteon.lab.exploration.records import Exploration
@@ -29,7 +28,7 @@ def explore(
     from osteon.cli.progress import counting_bar
     from osteon.lab.exploration.folder import explore
 
-    command = shlex.join(["osteon", *sys.argv[1:]])
+    command = typed()
     if no_pixels:
         found = explore(index, out, command, sample=0, seed=seed)
     else:

@@ -8,15 +8,14 @@ from typing import Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.evaluate import ModelOption
 
 
 @app.command()
 def guard(
     index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the guard")],
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one by name; default: the package's")
-    ] = None,
+    model: ModelOption = None,
     split: Annotated[list[str] | None, typer.Option("--split", help="splits whose films are in scope; default: train and tune")] = None,
     measure: Annotated[str, typer.Option(help="split to count false refusals on; its films take no part in the fit")] = "valid",
     aim: Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, typed
 from osteon.cli.progress import stages_bar, stopped
 
 if TYPE_CHECKING:
@@ -101,7 +99,7 @@ def _run(out: Path, plan: ReleasePlan) -> None:
     from osteon.lab.release.stages import release as make
 
     with stopped(), stages_bar(STAGES) as watch:
-        make(out, plan, shlex.join(["osteon", *sys.argv[1:]]), watch)
+        make(out, plan, typed(), watch)
     here = Release(out, plan)
     typer.echo(here.page.read_text(encoding="utf-8"))
     typer.echo(f"{here.file}: {here.file.stat().st_size / 1e6:.1f} MB; {here.page.name} and {here.report.name}/ beside it")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, typed
 from osteon.cli.progress import stages_bar, stopped
 
 
@@ -34,7 +32,7 @@ def report(
 
     folder = out or run / "report"
     file = None if model is None else model_path(model)
-    request = Request(run, folder, file, evaluation, index, split, shlex.join(["osteon", *sys.argv[1:]]))
+    request = Request(run, folder, file, evaluation, index, split, typed())
     with stopped(), stages_bar(STAGES) as watch:
         written = report_run(request, lambda stage, done, total: watch(stage, done, total, ""))
     for warning in written.warnings:

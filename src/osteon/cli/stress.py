@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app
-from osteon.cli.evaluate import ModelOption, ResamplesOption, SeedOption, told_command
+from osteon.cli import app, typed
+from osteon.cli.evaluate import ModelOption, ResamplesOption, SeedOption
 
 if TYPE_CHECKING:
     from osteon.lab.stress import Stress
@@ -29,11 +29,13 @@ def stress(
     from osteon.lab.stress import Request
     from osteon.lab.stress import stress as measure
 
-    request = Request(model, index, out, split, tuple(only or ()), resamples, seed, told_command())
+    request = Request(model, index, out, split, tuple(only or ()), resamples, seed, typed())
     with stopped(), counting_bar("read films") as progress:
         result = measure(request, progress)
     _show(result)
     typer.echo(f"{out}: stress.md and stress.json")
+    if result.refused:
+        raise typer.Exit(1)
 
 
 def _show(result: Stress) -> None:
@@ -49,4 +51,9 @@ def _show(result: Stress) -> None:
         table.add_column(head, justify="right", no_wrap=True)
     for row in result.rows:
         table.add_row(*cells(row))
-    Console().print(table)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    for film in result.refused:
+        console.print(f"refused, takes no part: {film.reason}", style="yellow")
+    if result.unlabelled:
+        console.print(f"{result.unlabelled:,} films have no label and take no part", style="yellow")

@@ -33,12 +33,7 @@ def _raised(sigma: float, strength: float) -> Disturbance:
 
 
 def _jpeg(quality: int) -> Disturbance:
-    def compress(grey: Grey, _: np.random.Generator) -> Grey:
-        file = io.BytesIO()
-        Image.fromarray(np.rint(grey * 255).astype(np.uint8)).save(file, "JPEG", quality=quality)
-        return np.asarray(Image.open(file), np.float32) / 255
-
-    return compress
+    return lambda grey, _: as_jpeg(np.rint(grey * 255).astype(np.uint8), quality) / np.float32(255)
 
 
 def _coarse(grey: Grey, _: np.random.Generator) -> Grey:
@@ -68,6 +63,13 @@ DISTURBANCES: dict[str, Disturbance] = {
     "gamma 1.6": lambda grey, _: grey ** np.float32(1.6),
 }
 """By name; grain (of 256 greys) and blur are standard deviations."""
+
+
+def as_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Return what a JPEG file of a grey picture (H, W) shows."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
 
 
 def disturbed(grey: NDArray[np.float32], name: str, seed: int) -> NDArray[np.float32]:

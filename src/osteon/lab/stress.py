@@ -16,11 +16,12 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from osteon import __version__
 from osteon.errors import FilmError, MeasurementError, UsageError
 from osteon.film import place, prepare, read_film
 from osteon.lab.comparison import compare
 from osteon.lab.disturbances import DISTURBANCES, disturbed
-from osteon.lab.evaluation import ALL, Plan
+from osteon.lab.evaluation import ALL, Plan, Refusal
 from osteon.lab.evaluation_folder import plan_for, write_json
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.lock import alone
@@ -60,7 +61,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stress(msgspec.Struct, frozen=True, kw_only=True):
-    """All rows, that of the films as they are first; films that could not be read take no part."""
+    """All rows, that of the films as they are first.
+
+    Films that could not be read take no part, each in `refused`; neither do the `unlabelled`, which are counted.
+    """
 
     model: str
     split: str
@@ -68,6 +72,8 @@ class Stress(msgspec.Struct, frozen=True, kw_only=True):
     resamples: int
     seed: int
     rows: tuple[Row, ...]
+    refused: tuple[Refusal, ...] = ()
+    unlabelled: int = 0
     command: str = ""
 
 
@@ -109,6 +115,8 @@ def stress(request: Request, progress: Progress) -> Stress:
             resamples=plan.resamples,
             seed=plan.seed,
             rows=tuple(_row(name, tables[PLAIN], table, plan) for name, table in tables.items()),
+            refused=tuple(Refusal(*film) for film in tables[PLAIN].films.filter(pl.col("error") != "").select("path", "error").iter_rows()),
+            unlabelled=tables[PLAIN].films["label"].null_count(),
             command=request.command,
         )
         write_json(result, request.out / STRESS)
@@ -121,11 +129,10 @@ def _tables(request: Request, names: Sequence[str], progress: Progress) -> Itera
     """Yield the predictions of each disturbance, those that an earlier run has left as they are."""
     file, index = model_path(request.model), read_index(request.index)
     model = load_model(file, side_by_side=True)
-    origin = Origin(model.card.reference, file_sha256(file), model.card, fingerprint(index), request.command)
+    origin = Origin(model.card.reference, file_sha256(file), model.card, fingerprint(index), request.command, __version__)
     films = of_split(Predictions(index, Origin()), request.split).films
-    films = films.filter(pl.col("label").is_not_null(), pl.col("status") != "unreadable")
-    if films.is_empty():
-        raise MeasurementError(f"no film of split {request.split!r} has a label and can be read. Index films with labels.")
+    if films["label"].null_count() == len(films):
+        raise MeasurementError(f"no film of split {request.split!r} has a label. Index films with labels.")
     for number, name in enumerate(names):
         at = request.out / request.split / f"{name.replace(' ', '-')}.parquet"
         before, total = number * len(films), len(names) * len(films)
@@ -141,11 +148,8 @@ def _tell(progress: Progress, before: int, total: int, done: int) -> None:
 
 
 def _made_by(origin: Origin, table: Path) -> bool:
-    """Say whether a table is there, and of this model and this index."""
-    if not table.exists():
-        return False
-    there = read_predictions(table).origin
-    return (there.model_sha256, there.fingerprint) == (origin.model_sha256, origin.fingerprint)
+    """Say whether a table is there, and of this model, this index and this osteon."""
+    return table.exists() and msgspec.structs.replace(read_predictions(table).origin, command=origin.command) == origin
 
 
 def _scored(model: Model, films: pl.DataFrame, name: str, tell: Callable[[int], None]) -> pl.DataFrame:
@@ -175,7 +179,8 @@ def _answer(model: Model, name: str, path: str, seed: int) -> tuple[float | None
 
 
 def _row(name: str, plain: Predictions, other: Predictions, plan: Plan) -> Row:
-    films, before = (table.films.filter(pl.col("probability").is_not_null()) for table in (other, plain))
+    answered = pl.col("probability").is_not_null() & pl.col("label").is_not_null()
+    films, before = (table.films.filter(answered) for table in (other, plain))
     card, plans = other.card, (plan_for(plain, plan), plan_for(other, plan))
     assert card is not None
     both = films.join(before.select("path", "root", pl.col("probability").alias("before")), on=["path", "root"])

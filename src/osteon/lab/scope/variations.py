@@ -6,12 +6,13 @@ machine for the world, and refuses whatever another hospital sends.
 
 from __future__ import annotations
 
-import io
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+
+from osteon.lab.disturbances import as_jpeg
 
 GAMMA = 0.5  # the power is within exp(-0.5) and exp(0.5): other processing
 GAIN = 0.3
@@ -57,9 +58,7 @@ def _textured(square: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[n
         raised = ImageFilter.UnsharpMask(draw.uniform(*REACH), int(draw.uniform(0, RAISED)), 0)
         made = np.asarray(Image.fromarray(made).filter(raised))
     if compressed:
-        file = io.BytesIO()
-        Image.fromarray(made).save(file, "JPEG", quality=int(draw.integers(*QUALITY)))
-        made = np.asarray(Image.open(file))
+        made = as_jpeg(made, int(draw.integers(*QUALITY)))
     return made * shown
 
 

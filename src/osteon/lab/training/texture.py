@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -54,13 +55,13 @@ def raised(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     The surroundings are means over squares of one of `REACHES`, bilinearly between their middles. Black stays black: there is no film.
     """
     chance, strength, reach = draw.uniform(3)
-    for i in (chance < probability).nonzero()[:, 0].tolist():
-        film = grey[i : i + 1, None]
-        cells = F.avg_pool2d(film, REACHES[int(reach[i] * len(REACHES))], ceil_mode=True, count_include_pad=False)
-        around = F.interpolate(cells, size=film.shape[-2:], mode="bilinear", align_corners=False)
-        changed = (film + MOST_RAISED * float(strength[i]) * (film - around)).clamp(0, 1) * (film > 0)
-        grey = grey.index_copy(0, torch.tensor([i], device=grey.device), changed[:, 0])
-    return grey
+
+    def raise_(film: Tensor, i: int) -> Tensor:
+        cells = F.avg_pool2d(film[None, None], REACHES[int(reach[i] * len(REACHES))], ceil_mode=True, count_include_pad=False)
+        around = F.interpolate(cells, size=film.shape, mode="bilinear", align_corners=False)[0, 0]
+        return (film + MOST_RAISED * float(strength[i]) * (film - around)).clamp(0, 1) * (film > 0)
+
+    return _each(grey, chance < probability, raise_)
 
 
 def grainy(grey: Tensor, probability: float, draw: Draw) -> Tensor:
@@ -71,13 +72,13 @@ def grainy(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     chance, amount, coarse, top, left = draw.uniform(5)
     side = grey.shape[-1]
     fields = _grain(side, grey.device)
-    for i in (chance < probability).nonzero()[:, 0].tolist():
+
+    def grain(film: Tensor, i: int) -> Tensor:
         y, x = int(top[i] * side), int(left[i] * side)
-        grain = fields[int(coarse[i] * len(fields)), y : y + side, x : x + side]
-        film = grey[i : i + 1]
-        deviation = LEAST_GRAIN * (MOST_GRAIN / LEAST_GRAIN) ** float(amount[i])
-        grey = grey.index_copy(0, torch.tensor([i], device=grey.device), (film + deviation * grain).clamp(0, 1) * (film > 0))
-    return grey
+        deviation = LEAST_GRAIN * math.pow(MOST_GRAIN / LEAST_GRAIN, float(amount[i]))
+        return (film + deviation * fields[int(coarse[i] * len(fields)), y : y + side, x : x + side]).clamp(0, 1) * (film > 0)
+
+    return _each(grey, chance < probability, grain)
 
 
 def compressed(grey: Tensor, probability: float, draw: Draw) -> Tensor:
@@ -86,11 +87,19 @@ def compressed(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     The blocks begin anywhere, as they do in a film that was cut and scaled after it had been compressed.
     """
     chance, quality, top, left = draw.uniform(4)
-    for i in (chance < probability).nonzero()[:, 0].tolist():
-        start = int(top[i] * _BLOCK), int(left[i] * _BLOCK)
-        film = _as_jpeg(grey[i], WORST + (BEST - WORST) * float(quality[i]), start)
-        grey = grey.index_copy(0, torch.tensor([i], device=grey.device), film[None])
-    return grey
+
+    def compress(film: Tensor, i: int) -> Tensor:
+        return _as_jpeg(film, WORST + (BEST - WORST) * float(quality[i]), (int(top[i] * _BLOCK), int(left[i] * _BLOCK)))
+
+    return _each(grey, chance < probability, compress)
+
+
+def _each(grey: Tensor, chosen: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Return films (n, S, S) of which each chosen one (n,) is `change(film, number)`."""
+    numbers: list[int] = chosen.nonzero()[:, 0].tolist()
+    if not numbers:
+        return grey
+    return grey.index_copy(0, torch.tensor(numbers, device=grey.device), torch.stack([change(grey[i], i) for i in numbers]))
 
 
 def _as_jpeg(film: Tensor, quality: float, start: tuple[int, int]) -> Tensor:
