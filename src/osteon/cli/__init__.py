@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 import sys
 from typing import Annotated
@@ -72,6 +73,7 @@ def osteon(
 
 def main() -> None:
     """Run the command line; an `OsteonError` becomes one line and its exit status."""
+    gc.disable()  # what is imported stays: to look through it for garbage, again and again, is a tenth of a start
     _add_commands(sys.argv[1:2])
     try:
         app()
@@ -81,6 +83,14 @@ def main() -> None:
         if (fault.name or "").split(".")[0] not in LAB_PACKAGES:
             raise
         _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[lab]'"))
+    finally:
+        settled()  # nor is it looked through once more at the end
+
+
+def settled() -> None:
+    """Collect garbage from here on, of what is made from here on: all that is imported stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def typed() -> str:
@@ -91,7 +101,7 @@ def typed() -> str:
 def _add_commands(asked: list[str]) -> None:
     """Import the modules that add their sub-commands to `app`; for the one that has to answer at once, its own alone."""
     if asked == ["predict"]:
-        from osteon.cli import predict
+        from osteon.cli import predict  # calls `settled` itself, when it has imported the rest
     else:
         from osteon.cli import (  # noqa: F401
             bench,
@@ -112,6 +122,8 @@ def _add_commands(asked: list[str]) -> None:
             tune,
             verify,
         )
+
+        settled()
 
 
 def _stop(refusal: OsteonError) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, settled
 from osteon.cli.inputs import Sources, StudyBy, find_sources, mura_sources
 from osteon.errors import UsageError
 
@@ -115,6 +115,7 @@ def predict(
         if not (quiet or outputs.piped):
             import rich.table  # noqa: F401 - shown last, needed then
         opened = opening.result()
+    settled()
     overlays = overlays_in(overlay, sources.films) if overlay else None
     told = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
     studies = group(_watched(told, len(sources.films), quiet), opened.card)
