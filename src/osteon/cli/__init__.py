@@ -16,7 +16,7 @@ from osteon.errors import MissingExtra, OsteonError
 STAGES = {
     "Answers": ("predict", "card"),
     "Data": ("index", "split", "explore", "phantom"),
-    "Training": ("train", "tune", "cross-validate", "export"),
+    "Training": ("train", "tune", "cross-validate", "ladder", "export"),
     "Model files": ("calibrate", "describe", "guard", "quantise"),
     "Measuring": ("evaluate", "compare", "stress", "report", "verify", "bench"),
     "From beginning to end": ("demo", "reproduce", "release"),
@@ -111,6 +111,7 @@ def _add_commands(asked: list[str]) -> None:
             evaluate,
             explore,
             guard,
+            ladder,
             phantom,
             predict,
             quantise,

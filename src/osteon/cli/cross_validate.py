@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -17,7 +17,7 @@ from osteon.errors import UsageError
 if TYPE_CHECKING:
     from osteon.card import Metric
     from osteon.lab.crossvalidation.result import CrossValidated
-    from osteon.lab.crossvalidation.stages import Step, Watch
+    from osteon.lab.crossvalidation.stages import Step
 
 COLUMNS = {
     "auroc": "AUROC",
@@ -66,7 +66,7 @@ def cross_validate(
         offline=offline,
         command=typed(),
     )
-    with stopped(), _steps() as watch:
+    with stopped(), steps_shown() as watch:
         found = cross_validate(out, request, watch)
     _show(found, out)
 
@@ -80,8 +80,15 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
+class Shown(Protocol):
+    """Shows one step; what it belongs to may stand before it."""
+
+    def __call__(self, step: Step, before: str = "") -> None:
+        """Show it."""
+
+
 @contextlib.contextmanager
-def _steps() -> Iterator[Watch]:
+def steps_shown() -> Iterator[Shown]:
     """Show a bar for what is being done, and a line for each fold, each pass and each stage that has begun."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -90,10 +97,10 @@ def _steps() -> Iterator[Watch]:
     with Progress(TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"), console=console) as bars:
         task, shown, passes, left = bars.add_task("", total=None, note=""), "", 0, ""
 
-        def show(step: Step) -> None:
+        def show(step: Step, before: str = "") -> None:
             nonlocal shown, passes, left
             stage = "wait for the process that makes it" if step.stage == "wait" else step.stage
-            title = "all folds: measure" if stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {stage}"
+            title = before + ("all folds: measure" if stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {stage}")
             left = left if step.left is None else f"{_clock(step.left)} left in all"
             if title != shown:
                 shown, passes = title, len(step.history)

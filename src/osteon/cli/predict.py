@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from osteon.card import Card
     from osteon.cli.answers import Answer, Overlays
     from osteon.cli.results import Study
+    from osteon.model import Model
 
 FEW = 5
 """Films that need no progress bar."""
@@ -103,19 +104,10 @@ def predict(
     outputs.check()
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
 
-    from concurrent.futures import ThreadPoolExecutor
+    opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
+    from osteon.cli.answers import answers, overlays_in
+    from osteon.cli.results import group
 
-    from osteon.model import load_model
-
-    with ThreadPoolExecutor(1) as beside:  # opening a model takes a second core as long as importing the rest takes the first
-        opening = beside.submit(load_model, model, precision, side_by_side=len(sources.films) >= MANY)
-        from osteon.cli.answers import answers, overlays_in
-        from osteon.cli.results import group
-
-        if not (quiet or outputs.piped):
-            import rich.table  # noqa: F401 - shown last, needed then
-        opened = opening.result()
-    settled()
     overlays = overlays_in(overlay, sources.films) if overlay else None
     told = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
     studies = group(_watched(told, len(sources.films), quiet), opened.card)
@@ -138,6 +130,24 @@ def card(
     from osteon.cli.show_card import show_card
 
     show_card(found)
+
+
+def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *, side_by_side: bool, shown: bool) -> Model:
+    """Open a model, and import what comes after it; `shown` with what a table on the terminal needs."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from osteon.model import load_model
+
+    with ThreadPoolExecutor(1) as beside:  # opening a model takes a second core as long as importing the rest takes the first
+        opening = beside.submit(load_model, model, precision, side_by_side=side_by_side)
+        import osteon.cli.answers
+        import osteon.cli.results  # noqa: F401
+
+        if shown:
+            import rich.table  # noqa: F401 - shown last, needed then
+        opened = opening.result()
+    settled()
+    return opened
 
 
 def _watched(answers: Iterable[Answer], total: int, quiet: bool) -> Iterable[Answer]:

@@ -166,3 +166,13 @@ class Ensemble(nn.Module):
         logit = torch.stack(logits).mean(0)
         shift = logit - self.bias - pool(evidence, self.pooling)
         return logit, evidence + shift[:, None, None]
+
+
+def refuse_unbuildable(recipe: Recipe) -> None:
+    """Refuse a recipe whose network cannot be built, without the seconds that its first weights cost.
+
+    Raises:
+        UsageError: it freezes more blocks than the network has.
+    """
+    with torch.device("meta"):
+        Detector(recipe)

@@ -1,0 +1,280 @@
+"""A file of rungs -> each a cross-validation, and what it gains or loses against the base, on the same films.
+
+One setting is changed at a time, so that the difference has a name. Rungs that are made stay made: the same command goes on, and makes
+those that were added since.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from osteon import __version__
+from osteon.errors import DivergedTraining, UsageError
+from osteon.lab.comparison import compare
+from osteon.lab.crossvalidation.first_weights import recipe_for
+from osteon.lab.crossvalidation.folder import RESULT
+from osteon.lab.crossvalidation.result import CrossValidated
+from osteon.lab.crossvalidation.stages import Request, Step, cross_validate
+from osteon.lab.evaluation import ALL, Plan
+from osteon.lab.evaluation_folder import plan_for, predictions_of, write_json
+from osteon.lab.fold_figures import AT_SPECIFICITY, FOLDS, POINTING
+from osteon.lab.lock import LOCK
+from osteon.lab.training.network import refuse_unbuildable
+from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.session import refuse_selecting
+from osteon.whole import whole
+
+LADDER, TABLE = "ladder.json", "ladder.md"
+BASE = "base"
+FIGURES = {"auroc": "AUROC of films", "kappa": "kappa", AT_SPECIFICITY: "sens. at 90 % spec.", POINTING: "peak in a box"}
+"""What the table shows; each rung's folder has the rest."""
+
+BY_CHANCE = (
+    "Of differences with 95 % intervals one in twenty leaves zero out by chance; another seed's trainings are not in these intervals."
+)
+"""What a reader of many differences should know."""
+
+
+class Rungs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file, TOML.
+
+    Attributes:
+        recipe: paper, article or osteon.
+        set: What every rung changes in it, the base included.
+        only: Folds to make; none: all.
+        budget: Minutes a fold, 0 for the recipe's passes.
+        by: Further columns of the index to make subgroups by.
+        rungs: By name, what a rung changes beside.
+    """
+
+    rungs: dict[str, tuple[str, ...]]
+    recipe: str = "osteon"
+    set: tuple[str, ...] = ()
+    only: tuple[int, ...] = ()
+    budget: float = 0.0
+    by: tuple[str, ...] = ()
+
+
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure's mean over folds with its 95 % interval, and its paired difference to the base with that; None where there is none."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+
+
+class Rung(msgspec.Struct, frozen=True, kw_only=True):
+    """One rung: what it changes, its figures by name, what its trainings took, or in `error` why it has none."""
+
+    name: str
+    folder: str
+    changes: tuple[str, ...]
+    figures: dict[str, Apart] = {}
+    seconds: float = 0.0
+    passes: int = 0
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+class Ladder(msgspec.Struct, frozen=True, kw_only=True):
+    """`ladder.json`: the rungs that are made, the base first."""
+
+    asked: Rungs
+    rungs: tuple[Rung, ...]
+    command: str = ""
+    osteon: str = __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """Where to climb: an index with folds, the file of rungs, the folder; the rest as `crossvalidation.stages.Request`."""
+
+    index: Path
+    file: Path
+    out: Path
+    save_every: float = 5.0
+    device: str = "auto"
+    offline: bool = False
+    command: str = ""
+
+
+Watch = Callable[[str, int, int, Step], None]
+"""Told of the rung's name, its place, the number of rungs, and how far its cross-validation is; `Step.left` is until the last rung."""
+
+
+def climb(asked: Climb, watch: Watch) -> Ladder:
+    """Make the base and the rungs that are not there yet; the table is written anew after each.
+
+    A training that diverges costs its rung, not the others; without a base there is no ladder.
+
+    Raises:
+        UsageError: the file does not fit, a rung asks for what no recipe has, or the folder holds something else.
+        DivergedTraining: the base's.
+        OsteonError: as `cross_validate`.
+        Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
+    """
+    rungs = read_rungs(asked.file)
+    _refuse_other(asked.out)
+    plans = planned(asked.file)  # all of them first: a rung that cannot be made is told before hours are spent on those before it
+    made: list[Rung] = []
+    for place, (rung, recipe) in enumerate(plans, 1):
+        request = Request(
+            recipe=recipe,
+            index=asked.index,
+            budget=rungs.budget,
+            only=rungs.only,
+            by=rungs.by,
+            save_every=asked.save_every,
+            device=asked.device,
+            offline=asked.offline,
+            command=asked.command,
+        )
+        told = _timed(rung.name, place, [r.seconds for r in made if not r.error], len(plans), watch)
+        made.append(_made(rung, asked.out, request, told))
+        ladder = Ladder(asked=rungs, rungs=tuple(made), command=asked.command)
+        write_json(ladder, asked.out / LADDER)
+        with whole(asked.out / TABLE) as table:
+            table.write_text(markdown(ladder), encoding="utf-8")
+    return ladder
+
+
+def read_rungs(file: Path) -> Rungs:
+    """Read a file of rungs.
+
+    Raises:
+        UsageError: it cannot be read, or does not fit.
+    """
+    try:
+        rungs = msgspec.toml.decode(file.read_bytes(), type=Rungs)
+    except OSError as fault:
+        raise UsageError(f"{file}: cannot be read ({fault.strerror}).") from fault
+    except msgspec.MsgspecError as fault:
+        raise UsageError(f"{file}: no file of rungs ({fault}). It may hold: {', '.join(Rungs.__struct_fields__)}.") from fault
+    if not rungs.rungs:
+        raise UsageError(f'{file}: there is no rung. Write one under [rungs], as in: "nothing frozen" = ["freeze=0"]')
+    return rungs
+
+
+def planned(file: Path) -> list[tuple[Rung, Recipe]]:
+    """Return the base and the rungs of a file, each with its recipe, nothing made yet.
+
+    Raises:
+        UsageError: as `read_rungs`; two rungs have one folder's name, or one asks for what no recipe or network has.
+    """
+    rungs = read_rungs(file)
+    return [(rung, _recipe(rungs, rung, file)) for rung in _rungs(rungs, file)]
+
+
+def markdown(ladder: Ladder) -> str:
+    """Return the table for a page."""
+    names = [name for name in FIGURES if any(name in rung.figures for rung in ladder.rungs)]
+    head = ["rung", "change", *(part for name in names for part in (FIGURES[name], "difference")), "minutes"]
+    lines = [f"| {' | '.join(head)} |", f"|---|---|{'--:|' * (len(head) - 2)}"]
+    for rung in ladder.rungs:
+        changes = " ".join(f"`--set {change}`" for change in rung.changes)
+        lines.append(f"| {' | '.join([rung.name, changes, *cells(rung, names), f'{rung.seconds / 60:.1f}'])} |")
+    told = [f"- {rung.name}: {text}" for rung in ladder.rungs for text in ([rung.error] if rung.error else rung.notes)]
+    return "\n".join([*lines, "", BY_CHANCE, *(["", *told] if told else [])]) + "\n"
+
+
+def cells(rung: Rung, names: Sequence[str]) -> Iterator[str]:
+    """Yield a rung's figures as people read them: each with its interval, and its difference to the base with that."""
+    for name in names:
+        figure = rung.figures.get(name, Apart(value=None))
+        yield _shown(figure.value, figure.low, figure.high, ".3f")
+        yield _shown(figure.difference, figure.difference_low, figure.difference_high, "+.3f")
+
+
+def _shown(value: float | None, low: float | None, high: float | None, form: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:{form}}" + (f" ({low:{form}}, {high:{form}})" if low is not None and high is not None else "")
+
+
+def _rungs(rungs: Rungs, file: Path) -> list[Rung]:
+    found = [Rung(name=name, folder=_folder(name), changes=changes) for name, changes in rungs.rungs.items()]
+    folders = [rung.folder for rung in found]
+    for rung in found:
+        if rung.folder in ("", BASE) or folders.count(rung.folder) > 1:
+            raise UsageError(f"{file}: rung {rung.name!r} has no folder of its own. Give it another name, of letters and digits.")
+    return [Rung(name=BASE, folder=BASE, changes=()), *found]
+
+
+def _folder(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _recipe(rungs: Rungs, rung: Rung, file: Path) -> Recipe:
+    try:
+        recipe = recipe_for(rungs.recipe, [*rungs.set, *rung.changes])
+        refuse_selecting(recipe)
+        refuse_unbuildable(recipe)
+    except UsageError as fault:
+        raise UsageError(f"{file}: {rung.name}: {fault}") from fault
+    return recipe
+
+
+def _refuse_other(folder: Path) -> None:
+    if folder.is_dir() and not (folder / LADDER).exists():
+        other = [path for path in folder.iterdir() if path.name not in (LOCK, BASE)]
+        if other:
+            raise UsageError(f"{folder} holds something that is no ladder. Name another folder with -o.")
+
+
+def _timed(name: str, place: int, ended: Sequence[float], count: int, watch: Watch) -> Callable[[Step], None]:
+    """Return a watch of one rung's cross-validation that adds what the rungs after it will take."""
+    waiting, began = count - place, time.monotonic()
+
+    def told(step: Step) -> None:
+        if step.left is not None:
+            each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
+            step = replace(step, left=step.left + waiting * each)
+        watch(name, place, count, step)
+
+    return told
+
+
+def _made(rung: Rung, out: Path, request: Request, watch: Callable[[Step], None]) -> Rung:
+    try:
+        found = cross_validate(out / rung.folder, request, watch)
+    except DivergedTraining as fault:
+        if rung.name == BASE:
+            raise
+        return msgspec.structs.replace(rung, error=str(fault))
+    return msgspec.structs.replace(
+        rung,
+        figures=_figures(found, out, rung),
+        seconds=found.seconds,
+        passes=sum(fold.passes for fold in found.folds),
+        notes=found.notes,
+    )
+
+
+def _figures(found: CrossValidated, out: Path, rung: Rung) -> dict[str, Apart]:
+    apart = _differences(out, rung) if rung.name != BASE and (out / BASE / RESULT).exists() else {}
+    figures = {}
+    for name in FIGURES:
+        mean = found.find(ALL, name)
+        if mean is not None and mean.value is not None:
+            figures[name] = msgspec.structs.replace(apart.get(name, Apart(value=None)), value=mean.value, low=mean.low, high=mean.high)
+    return figures
+
+
+def _differences(out: Path, rung: Rung) -> dict[str, Apart]:
+    base, other = (predictions_of(out / folder) for folder in (BASE, rung.folder))
+    plan = Plan(split=ALL)
+    differences = compare(base, other, (plan_for(base, plan), plan_for(other, plan))).differences
+    return {
+        d.name: Apart(value=None, difference=d.value, difference_low=d.low, difference_high=d.high)
+        for d in differences
+        if d.group == FOLDS and d.name in FIGURES
+    }

@@ -1,0 +1,163 @@
+"""Each rung is a cross-validation of one change, set against the base; what is made stays made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from made_crossvalidation import EXPORT, exported_at_once, with_folds
+from osteon.errors import DivergedTraining, UsageError
+from osteon.lab.comparison import compare
+from osteon.lab.crossvalidation.stages import Step
+from osteon.lab.evaluation import ALL, Plan
+from osteon.lab.evaluation_folder import plan_for, predictions_of
+from osteon.lab.fold_figures import FOLDS
+from osteon.lab.ladder import BASE, Climb, Ladder, climb, markdown, planned
+from tiny_training import SETTINGS, osteon, own_stores
+
+SET = f"set = {list(SETTINGS)!r}"
+RUNGS = f"""{SET}
+
+[rungs]
+"no change" = []
+"Other seed!" = ["seed=1"]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("ladder")
+    with own_stores(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EXPORT, exported_at_once)
+        with_folds(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def told() -> list[tuple[str, int, int, Step]]:
+    """What `made` told."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path, told: list[tuple[str, int, int, Step]]) -> Ladder:
+    (folder / "rungs.toml").write_text(RUNGS)
+    return climb(asked(folder), lambda *step: told.append(step))
+
+
+def asked(folder: Path, rungs: str = "rungs.toml", out: str = "ladder") -> Climb:
+    return Climb(index=folder / "index.parquet", file=folder / rungs, out=folder / out, command="osteon ladder")
+
+
+def quiet(*_: object) -> None:
+    """Show nothing."""
+
+
+def trained(folder: Path) -> dict[Path, int]:
+    """When each weight was written."""
+    return {file: file.stat().st_mtime_ns for file in folder.rglob("*.pt")}
+
+
+def test_a_rung_is_set_against_the_base_on_the_same_films(folder: Path, made: Ladder) -> None:
+    assert [rung.name for rung in made.rungs] == [BASE, "no change", "Other seed!"]
+    base, same, other = (rung.figures["auroc"] for rung in made.rungs)
+    assert base.difference is None
+    assert same.value == base.value
+    assert same.difference == 0
+    first, second = (predictions_of(folder / "ladder" / name) for name in (BASE, "other-seed"))
+    differences = compare(first, second, (plan_for(first, Plan(split=ALL)), plan_for(second, Plan(split=ALL)))).differences
+    [wanted] = [d for d in differences if (d.group, d.name) == (FOLDS, "auroc")]
+    assert (other.difference, other.difference_low, other.difference_high) == (wanted.value, wanted.low, wanted.high)
+    assert other.value == wanted.b
+
+
+def test_the_table_has_a_line_a_rung(folder: Path, made: Ladder) -> None:
+    table = (folder / "ladder" / "ladder.md").read_text()
+    assert table == markdown(made)
+    lines = table.splitlines()
+    assert len({line.count("|") for line in lines[:5]}) == 1
+    assert lines[2].startswith("| base |  | ")
+    assert lines[4].startswith("| Other seed! | `--set seed=1` | ")
+
+
+def test_it_tells_how_far_it_is(made: Ladder, told: list[tuple[str, int, int, Step]]) -> None:
+    assert {(place, count) for _, place, count, _ in told} == {(1, 3), (2, 3), (3, 3)}
+    left = {name: [step.left for n, _, _, step in told if n == name and step.left is not None] for name in (BASE, "Other seed!")}
+    assert left[BASE][0] > left["Other seed!"][-1]
+    assert left["Other seed!"][-1] < 1
+
+
+def test_the_same_command_makes_only_what_was_added(folder: Path, made: Ladder) -> None:
+    before = trained(folder / "ladder")
+    (folder / "more.toml").write_text(f'{RUNGS}"more" = ["seed=2"]\n')
+    more = climb(asked(folder, "more.toml"), quiet)
+    assert more.rungs[:3] == made.rungs
+    assert more.rungs[3].name == "more"
+    after = trained(folder / "ladder")
+    assert before.items() <= after.items()
+    assert {file.relative_to(folder / "ladder").parts[0] for file in after.keys() - before.keys()} == {"more"}
+
+
+def test_a_training_that_diverges_costs_its_rung_alone(folder: Path, made: Ladder) -> None:
+    (folder / "rates.toml").write_text(
+        f'{SET}\n[rungs]\n"far too fast" = ["head_learning_rate=1e30", "ema=0"]\n"Other seed!" = ["seed=1"]\n'
+    )
+    answer = osteon("ladder", folder / "index.parquet", folder / "rates.toml", "-o", folder / "ladder")
+    assert answer.status == 1, answer.error
+    assert "far too fast" in answer.out
+    assert "Other seed!" in answer.out
+    table = (folder / "ladder" / "ladder.md").read_text()
+    assert "- far too fast: " in table
+    assert "| Other seed! | `--set seed=1` | 0." in table
+
+
+def test_without_a_base_there_is_no_ladder(folder: Path) -> None:
+    (folder / "fast.toml").write_text(
+        f'set = {[*SETTINGS, "head_learning_rate=1e30", "ema=0"]!r}\n[rungs]\n"slow" = ["head_learning_rate=1e-3"]\n'
+    )
+    with pytest.raises(DivergedTraining):
+        climb(asked(folder, "fast.toml", "fast"), quiet)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("rungs = ", "no file of rungs"),
+        ("[rungs]", "there is no rung"),
+        (f'{SET}\nbudgets = 3\n[rungs]\n"a" = []', "budget"),
+        (f'{SET}\n[rungs]\n"wider" = ["wide=2"]', "wider: --set wide=2: no such setting"),
+        (f'{SET}\n[rungs]\n"patient" = ["schedule=plateau"]', "patient: recipe osteon watches the loss"),
+        (f'{SET}\n[rungs]\n"cold" = ["freeze=99"]', "cold: freeze=99: 99 blocks cannot be frozen"),
+        (f'{SET}\n[rungs]\n"a b" = []\n"a-b" = []', "'a b' has no folder of its own"),
+        (f'{SET}\n[rungs]\n"Base" = []', "'Base' has no folder of its own"),
+        (f'{SET}\n[rungs]\n"../.." = []', "has no folder of its own"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_before_anything_is_made(folder: Path, content: str, word: str) -> None:
+    (folder / "wrong.toml").write_text(content)
+    with pytest.raises(UsageError) as refused:
+        climb(asked(folder, "wrong.toml", "wrong"), quiet)
+    assert str(refused.value).startswith(f"{folder / 'wrong.toml'}: ")
+    assert word in str(refused.value)
+    assert not (folder / "wrong").exists()
+
+
+def test_a_folder_of_something_else_is_refused(folder: Path) -> None:
+    (folder / "rungs.toml").write_text(RUNGS)
+    other = folder / "other"
+    other.mkdir()
+    (other / "letter.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds something that is no ladder"):
+        climb(asked(folder, out="other"), quiet)
+
+
+@pytest.mark.parametrize("file", sorted(Path("docs/ladders").glob("*.toml")), ids=lambda file: file.stem)
+def test_the_ladders_of_the_docs_can_be_climbed(file: Path) -> None:
+    assert next(rung.name for rung, _ in planned(file)) == BASE
+
+
+def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.toml: cannot be read"):
+        climb(asked(folder, "nowhere.toml"), quiet)
