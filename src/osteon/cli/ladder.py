@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 @app.command()
 def ladder(
     index: Annotated[Path, typer.Argument(help="index.parquet with folds, from `osteon split --folds`")],
-    rungs: Annotated[Path, typer.Argument(help="TOML: `set` of all rungs, and under [rungs] what each changes")],
+    rungs: Annotated[Path, typer.Argument(help="TOML: what all rungs change, and in the table rungs what each does; see above")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the ladder; the same command goes on with it")] = Path("ladder"),
     save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
-    """Change one setting at a time: cross-validate each change, and say what it gains or loses against the base, with intervals.
+    r"""Change one setting at a time: cross-validate each change, and say what it gains or loses against the base, with intervals.
 
     A file of rungs:
 
     set = ["frame.size=160", "epochs=3"]
 
-    [rungs]
+    \[rungs]
 
     "nothing frozen" = ["freeze=0"]
 
