@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from made_crossvalidation import EXPORT, exported_at_once, with_folds
@@ -14,7 +15,7 @@ from osteon.lab.crossvalidation.stages import Step
 from osteon.lab.evaluation import ALL, Plan
 from osteon.lab.evaluation_folder import plan_for, predictions_of
 from osteon.lab.fold_figures import FOLDS
-from osteon.lab.ladder import BASE, Climb, Ladder, climb, markdown, planned
+from osteon.lab.ladder import BASE, Climb, Ladder, climb, markdown, planned, read_rungs, remarks
 from tiny_training import SETTINGS, osteon, own_stores
 
 SET = f"set = {list(SETTINGS)!r}"
@@ -80,6 +81,19 @@ def test_the_table_has_a_line_a_rung(folder: Path, made: Ladder) -> None:
     assert len({line.count("|") for line in lines[:5]}) == 1
     assert lines[2].startswith("| base |  | ")
     assert lines[4].startswith("| Other seed! | `--set seed=1` | ")
+
+
+def test_what_is_said_of_the_base_is_not_said_again(made: Ladder) -> None:
+    base, *others = made.rungs
+    noted = [msgspec.structs.replace(rung, notes=("2 of 3 folds", *more)) for rung, more in zip(others, ((), ("its own",)), strict=True)]
+    ladder = msgspec.structs.replace(made, rungs=(msgspec.structs.replace(base, notes=("2 of 3 folds",)), *noted))
+    assert list(remarks(ladder)) == ["base: 2 of 3 folds", "Other seed!: its own"]
+    assert markdown(ladder).endswith("\n\n- base: 2 of 3 folds\n- Other seed!: its own\n")
+
+
+def test_a_name_does_not_break_the_table(made: Ladder) -> None:
+    named = msgspec.structs.replace(made, rungs=(*made.rungs[:2], msgspec.structs.replace(made.rungs[2], name="a | b")))
+    assert "| a \\| b | " in markdown(named)
 
 
 def test_it_tells_how_far_it_is(made: Ladder, told: list[tuple[str, int, int, Step]]) -> None:
@@ -155,7 +169,7 @@ def test_a_folder_of_something_else_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("file", sorted(Path("docs/ladders").glob("*.toml")), ids=lambda file: file.stem)
 def test_the_ladders_of_the_docs_can_be_climbed(file: Path) -> None:
-    assert next(rung.name for rung, _ in planned(file)) == BASE
+    assert next(rung.name for rung, _ in planned(read_rungs(file), file)) == BASE
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path) -> None:

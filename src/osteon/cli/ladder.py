@@ -59,15 +59,14 @@ def _show(climbed: Ladder, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from osteon.lab.ladder import BY_CHANCE, TABLE, cells
+    from osteon.lab.ladder import BY_CHANCE, TABLE, cells, remarks
 
     console = Console(highlight=False, markup=False)
     table = Table("rung", "AUROC of films", "difference", "min", box=None, pad_edge=False)
     for rung in climbed.rungs:
         table.add_row(rung.name, *cells(rung, ["auroc"]), f"{rung.seconds / 60:.1f}")
     console.print(table)
-    for rung in climbed.rungs:
-        for text in [rung.error] if rung.error else rung.notes:
-            console.print(f"{rung.name}: {text}", style="yellow")
+    for text in remarks(climbed):
+        console.print(text, style="yellow")
     console.print(BY_CHANCE)
     console.print(f"{out / TABLE}: with kappa, sensitivity and the peak in a box")

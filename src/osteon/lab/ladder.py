@@ -124,7 +124,7 @@ def climb(asked: Climb, watch: Watch) -> Ladder:
     """
     rungs = read_rungs(asked.file)
     _refuse_other(asked.out)
-    plans = planned(asked.file)  # all of them first: a rung that cannot be made is told before hours are spent on those before it
+    plans = planned(rungs, asked.file)  # all of them first: a rung that cannot be made is told before hours are spent on those before it
     made: list[Rung] = []
     for place, (rung, recipe) in enumerate(plans, 1):
         request = Request(
@@ -164,13 +164,12 @@ def read_rungs(file: Path) -> Rungs:
     return rungs
 
 
-def planned(file: Path) -> list[tuple[Rung, Recipe]]:
+def planned(rungs: Rungs, file: Path) -> list[tuple[Rung, Recipe]]:
     """Return the base and the rungs of a file, each with its recipe, nothing made yet.
 
     Raises:
-        UsageError: as `read_rungs`; two rungs have one folder's name, or one asks for what no recipe or network has.
+        UsageError: two rungs have one folder's name, or one asks for what no recipe or network has.
     """
-    rungs = read_rungs(file)
     return [(rung, _recipe(rungs, rung, file)) for rung in _rungs(rungs, file)]
 
 
@@ -181,9 +180,20 @@ def markdown(ladder: Ladder) -> str:
     lines = [f"| {' | '.join(head)} |", f"|---|---|{'--:|' * (len(head) - 2)}"]
     for rung in ladder.rungs:
         changes = " ".join(f"`--set {change}`" for change in rung.changes)
-        lines.append(f"| {' | '.join([rung.name, changes, *cells(rung, names), f'{rung.seconds / 60:.1f}'])} |")
-    told = [f"- {rung.name}: {text}" for rung in ladder.rungs for text in ([rung.error] if rung.error else rung.notes)]
+        row = [rung.name, changes, *cells(rung, names), f"{rung.seconds / 60:.1f}"]
+        lines.append(f"| {' | '.join(map(_escaped, row))} |")
+    told = [f"- {text}" for text in remarks(ladder)]
     return "\n".join([*lines, "", BY_CHANCE, *(["", *told] if told else [])]) + "\n"
+
+
+def remarks(ladder: Ladder) -> Iterator[str]:
+    """Yield what a reader should know: of the base, and of each rung what is not said of the base."""
+    base = ladder.rungs[0].notes
+    for rung in ladder.rungs:
+        known = () if rung.name == BASE else base
+        for text in [rung.error] if rung.error else rung.notes:
+            if text not in known:
+                yield f"{rung.name}: {text}"
 
 
 def cells(rung: Rung, names: Sequence[str]) -> Iterator[str]:
@@ -192,6 +202,10 @@ def cells(rung: Rung, names: Sequence[str]) -> Iterator[str]:
         figure = rung.figures.get(name, Apart(value=None))
         yield _shown(figure.value, figure.low, figure.high, ".3f")
         yield _shown(figure.difference, figure.difference_low, figure.difference_high, "+.3f")
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
 
 
 def _shown(value: float | None, low: float | None, high: float | None, form: str) -> str:
