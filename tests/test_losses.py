@@ -45,6 +45,13 @@ def test_the_plain_loss_is_the_cross_entropy() -> None:
     np.testing.assert_allclose(told.numpy(), [-math.log(p), -math.log(1 - p)], rtol=1e-6)
 
 
+def test_focus_weighs_a_film_by_how_wrong_the_answer_is() -> None:
+    recipe = msgspec.structs.replace(OSTEON, focus=2.0)
+    told = film_loss(torch.tensor([3.0, 3.0]), made_batch([1.0, 0.0], [1.0, 1.0]), recipe)
+    sure = 1 / (1 + math.exp(-3))
+    np.testing.assert_allclose(told.numpy(), [(1 - sure) ** 2 * entropy(3, 1), sure**2 * entropy(3, 0)], rtol=1e-5)
+
+
 def test_label_smoothing_moves_both_targets_towards_a_half() -> None:
     recipe = msgspec.structs.replace(OSTEON, label_smoothing=0.2)
     told = film_loss(torch.tensor([0.3, 0.3]), made_batch([1.0, 0.0], [1.0, 1.0]), recipe)

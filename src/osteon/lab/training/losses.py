@@ -27,9 +27,15 @@ def lesson_loss(logit: Tensor, cells: Tensor, lesson: Lesson, recipe: Recipe) ->
 
 
 def film_loss(logit: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
-    """Return each film's weighted cross-entropy (n,), `-w y log p - w (1 - y) log(1 - p)`."""
+    """Return each film's weighted cross-entropy (n,), `-w y log p - w (1 - y) log(1 - p)`.
+
+    With `focus` it is weighed by how wrong the answer is, `|y - p| ** focus` (the focal loss of Lin et al., arXiv 1708.02002).
+    """
     target = batch.label * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-    return batch.weight * F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+    loss = batch.weight * F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+    if recipe.focus:
+        loss = loss * (batch.label - torch.sigmoid(logit)).abs() ** recipe.focus
+    return loss
 
 
 def evidence_loss(cells: Tensor, target: Tensor, batch: Batch, recipe: Recipe) -> Tensor:

@@ -56,13 +56,13 @@ class Recipe(Struct, frozen=True, kw_only=True):
 
     `head` "mean" is the paper's (global average, one linear unit); "pyramid" is a small feature pyramid at `evidence_stride` (at 8: one
     at 16 with a refinement) whose cells are pooled by `pooling`, beside a linear unit on the averaged features. `loss` "weighted" is
-    the paper's, "plain" unweighted cross-entropy. `box_loss` weighs the cross-entropy of evidence cells against finding boxes, where
-    the data has boxes; `box_cells` is the weight of a cell inside a box. `abnormal_repeat` shows abnormal films more than once a pass.
-    `ema` is the decay of the weights' moving average (0: none). `select_by` is what the kept checkpoints are best in, on the selection
-    split. `freeze` counts the backbone's first blocks that stay as they came. `growth` is the share of the frame's side at which films
-    begin; they grow to the whole side, which the last third of the training sees (0: whole from the start). `window` is the share of
-    the frame's side that the first two thirds see of a film, at its whole resolution and mostly over a finding (0: whole films from the
-    start); it needs boxes.
+    the paper's, "plain" unweighted cross-entropy; `focus` weighs films that are hard for the network more. `box_loss` weighs the
+    cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the weight of a cell inside a box.
+    `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none).
+    `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first blocks that stay
+    as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
+    the training sees (0: whole from the start). `window` is the share of the frame's side that the first two thirds see of a film, at
+    its whole resolution and mostly over a finding (0: whole films from the start); it needs boxes.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     freeze: Annotated[int, Meta(ge=0)] = 0
     dropout: Share = 0.0
     loss: Literal["weighted", "plain"] = "plain"
+    focus: Annotated[float, Meta(ge=0)] = 0.0
     box_loss: Annotated[float, Meta(ge=0)] = 0.0
     box_cells: Positive = 1.0
     label_smoothing: Share = 0.0
