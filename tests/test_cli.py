@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import typer
 
 from command_line import Run
@@ -27,10 +25,3 @@ def test_help_goes_by_stages(run: Run) -> None:
 
 def test_the_version_is_told(run: Run) -> None:
     assert run("--version") == (0, f"osteon {__version__}\n", "")
-
-
-def test_garbage_is_collected_once_all_is_imported(run: Run) -> None:
-    assert run("predict")[0] != 0  # refused before a model is opened
-    assert gc.isenabled()
-    assert run("card", "--json")[0] == 0
-    assert gc.isenabled()

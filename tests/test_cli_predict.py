@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import os
@@ -274,6 +275,18 @@ class TestMura:
 
     def test_with_films_too_is_refused(self, run: Run, model: Path, tmp_path: Path) -> None:
         assert run("predict", tmp_path, "--mura-csv", "a", "b")[0] == 64
+
+
+def test_garbage_is_collected_from_the_first_film_on(run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected = []
+
+    def read(file: str) -> osteon.Film:
+        collected.append(gc.isenabled())
+        return osteon.read_film(file)
+
+    monkeypatch.setattr("osteon.cli.answers.read_film", read)
+    assert run("predict", draw(tmp_path / "film.png"), "--model", model)[0] == 0
+    assert collected == [True]
 
 
 def test_a_decoders_own_fault_costs_one_film(run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

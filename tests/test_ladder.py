@@ -63,15 +63,15 @@ def trained(folder: Path) -> dict[Path, int]:
 
 def test_a_rung_is_set_against_the_base_on_the_same_films(folder: Path, made: Ladder) -> None:
     assert [rung.name for rung in made.rungs] == [BASE, "no change", "Other seed!"]
-    base, same, other = (rung.figures["auroc"] for rung in made.rungs)
-    assert base.difference is None
-    assert same.value == base.value
-    assert same.difference == 0
+    base, same, other = made.rungs
+    assert not base.differences
+    assert same.figures == base.figures
+    assert same.differences["auroc"].value == 0
     first, second = (predictions_of(folder / "ladder" / name) for name in (BASE, "other-seed"))
     differences = compare(first, second, (plan_for(first, Plan(split=ALL)), plan_for(second, Plan(split=ALL)))).differences
     [wanted] = [d for d in differences if (d.group, d.name) == (FOLDS, "auroc")]
-    assert (other.difference, other.difference_low, other.difference_high) == (wanted.value, wanted.low, wanted.high)
-    assert other.value == wanted.b
+    assert other.differences["auroc"] == wanted
+    assert other.figures["auroc"].value == wanted.b
 
 
 def test_the_table_has_a_line_a_rung(folder: Path, made: Ladder) -> None:
@@ -112,6 +112,20 @@ def test_the_same_command_makes_only_what_was_added(folder: Path, made: Ladder) 
     after = trained(folder / "ladder")
     assert before.items() <= after.items()
     assert {file.relative_to(folder / "ladder").parts[0] for file in after.keys() - before.keys()} == {"more"}
+
+
+def test_a_table_keeps_its_rungs_when_the_ladder_is_begun_anew_and_stopped(folder: Path, made: Ladder) -> None:
+    table = folder / "ladder" / "ladder.md"
+    climb(asked(folder), quiet)
+    before = table.read_text()
+
+    def stop(_: str, place: int, *__: object) -> None:
+        if place == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        climb(asked(folder), stop)
+    assert table.read_text() == before
 
 
 def test_a_training_that_diverges_costs_its_rung_alone(folder: Path, made: Ladder) -> None:

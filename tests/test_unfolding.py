@@ -64,7 +64,7 @@ def test_the_packaged_model_answers_in_torch_as_its_file_does(graph: onnx.GraphP
     assert head_of(graph) == {"head": "pyramid", "evidence_stride": 8}
     detector, folded = filled(graph)
     assert len(folded) == sum(isinstance(m, nn.BatchNorm2d) for m in detector.modules()) == 49
-    assert check_model(detector, PACKAGED) < TOLERANCE / 4  # 0.6e-4 with AVX2, 1.1e-4 with AVX-512: sums in another order
+    assert check_model(detector, PACKAGED) < TOLERANCE / 4  # sums in another order; 1.1e-4 with AVX-512
 
 
 def test_norms_change_no_answer_and_know_their_statistics(graph: onnx.GraphProto, films: TrainingFilms) -> None:

@@ -15,20 +15,19 @@ from pathlib import Path
 import msgspec
 
 from osteon import __version__
+from osteon.card import Metric
 from osteon.errors import DivergedTraining, UsageError
-from osteon.lab.comparison import compare
+from osteon.lab.comparison import Difference, compare
 from osteon.lab.crossvalidation.first_weights import recipe_for
-from osteon.lab.crossvalidation.folder import RESULT
-from osteon.lab.crossvalidation.result import CrossValidated
 from osteon.lab.crossvalidation.stages import Request, Step, cross_validate
 from osteon.lab.evaluation import ALL, Plan
 from osteon.lab.evaluation_folder import plan_for, predictions_of, write_json
 from osteon.lab.fold_figures import AT_SPECIFICITY, FOLDS, POINTING
-from osteon.lab.lock import LOCK
+from osteon.lab.pages import write_whole
+from osteon.lab.stages import read_record
 from osteon.lab.training.network import refuse_unbuildable
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.session import refuse_selecting
-from osteon.whole import whole
 
 LADDER, TABLE = "ladder.json", "ladder.md"
 BASE = "base"
@@ -61,26 +60,18 @@ class Rungs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     by: tuple[str, ...] = ()
 
 
-class Apart(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure's mean over folds with its 95 % interval, and its paired difference to the base with that; None where there is none."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-
-
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
-    """One rung: what it changes, its figures by name, what its trainings took, or in `error` why it has none."""
+    """One rung: what it changes, its means over folds by name, their paired differences to the base, what its trainings took.
+
+    In `error` stands why it has no figures.
+    """
 
     name: str
     folder: str
     changes: tuple[str, ...]
-    figures: dict[str, Apart] = {}
+    figures: dict[str, Metric] = {}
+    differences: dict[str, Difference] = {}
     seconds: float = 0.0
-    passes: int = 0
     notes: tuple[str, ...] = ()
     error: str = ""
 
@@ -123,8 +114,10 @@ def climb(asked: Climb, watch: Watch) -> Ladder:
         Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
     """
     rungs = read_rungs(asked.file)
-    _refuse_other(asked.out)
+    before = read_record(asked.out / LADDER, Ladder, "ladder")
     plans = planned(rungs, asked.file)  # all of them first: a rung that cannot be made is told before hours are spent on those before it
+    if before is None:
+        write_json(Ladder(asked=rungs, rungs=(), command=asked.command), asked.out / LADDER)
     made: list[Rung] = []
     for place, (rung, recipe) in enumerate(plans, 1):
         request = Request(
@@ -141,9 +134,9 @@ def climb(asked: Climb, watch: Watch) -> Ladder:
         told = _timed(rung.name, place, [r.seconds for r in made if not r.error], len(plans), watch)
         made.append(_made(rung, asked.out, request, told))
         ladder = Ladder(asked=rungs, rungs=tuple(made), command=asked.command)
-        write_json(ladder, asked.out / LADDER)
-        with whole(asked.out / TABLE) as table:
-            table.write_text(markdown(ladder), encoding="utf-8")
+        if place == len(plans) or before is None or len(made) > len(before.rungs):  # a table gains rungs, however often it is begun anew
+            write_json(ladder, asked.out / LADDER)
+            write_whole(asked.out / TABLE, markdown(ladder))
     return ladder
 
 
@@ -199,19 +192,19 @@ def remarks(ladder: Ladder) -> Iterator[str]:
 def cells(rung: Rung, names: Sequence[str]) -> Iterator[str]:
     """Yield a rung's figures as people read them: each with its interval, and its difference to the base with that."""
     for name in names:
-        figure = rung.figures.get(name, Apart(value=None))
-        yield _shown(figure.value, figure.low, figure.high, ".3f")
-        yield _shown(figure.difference, figure.difference_low, figure.difference_high, "+.3f")
+        yield _shown(rung.figures.get(name), ".3f")
+        yield _shown(rung.differences.get(name), "+.3f")
 
 
 def _escaped(cell: str) -> str:
     return cell.replace("|", "\\|")
 
 
-def _shown(value: float | None, low: float | None, high: float | None, form: str) -> str:
-    if value is None:
+def _shown(figure: Metric | Difference | None, form: str) -> str:
+    if figure is None or figure.value is None:
         return ""
-    return f"{value:{form}}" + (f" ({low:{form}}, {high:{form}})" if low is not None and high is not None else "")
+    ends = f" ({figure.low:{form}}, {figure.high:{form}})" if figure.low is not None and figure.high is not None else ""
+    return f"{figure.value:{form}}{ends}"
 
 
 def _rungs(rungs: Rungs, file: Path) -> list[Rung]:
@@ -237,13 +230,6 @@ def _recipe(rungs: Rungs, rung: Rung, file: Path) -> Recipe:
     return recipe
 
 
-def _refuse_other(folder: Path) -> None:
-    if folder.is_dir() and not (folder / LADDER).exists():
-        other = [path for path in folder.iterdir() if path.name not in (LOCK, BASE)]
-        if other:
-            raise UsageError(f"{folder} holds something that is no ladder. Name another folder with -o.")
-
-
 def _timed(name: str, place: int, ended: Sequence[float], count: int, watch: Watch) -> Callable[[Step], None]:
     """Return a watch of one rung's cross-validation that adds what the rungs after it will take."""
     waiting, began = count - place, time.monotonic()
@@ -264,31 +250,13 @@ def _made(rung: Rung, out: Path, request: Request, watch: Callable[[Step], None]
         if rung.name == BASE:
             raise
         return msgspec.structs.replace(rung, error=str(fault))
-    return msgspec.structs.replace(
-        rung,
-        figures=_figures(found, out, rung),
-        seconds=found.seconds,
-        passes=sum(fold.passes for fold in found.folds),
-        notes=found.notes,
-    )
+    figures = {name: mean for name in FIGURES if (mean := found.find(ALL, name))}
+    differences = {} if rung.name == BASE else _differences(out, rung)
+    return msgspec.structs.replace(rung, figures=figures, differences=differences, seconds=found.seconds, notes=found.notes)
 
 
-def _figures(found: CrossValidated, out: Path, rung: Rung) -> dict[str, Apart]:
-    apart = _differences(out, rung) if rung.name != BASE and (out / BASE / RESULT).exists() else {}
-    figures = {}
-    for name in FIGURES:
-        mean = found.find(ALL, name)
-        if mean is not None and mean.value is not None:
-            figures[name] = msgspec.structs.replace(apart.get(name, Apart(value=None)), value=mean.value, low=mean.low, high=mean.high)
-    return figures
-
-
-def _differences(out: Path, rung: Rung) -> dict[str, Apart]:
+def _differences(out: Path, rung: Rung) -> dict[str, Difference]:
     base, other = (predictions_of(out / folder) for folder in (BASE, rung.folder))
     plan = Plan(split=ALL)
-    differences = compare(base, other, (plan_for(base, plan), plan_for(other, plan))).differences
-    return {
-        d.name: Apart(value=None, difference=d.value, difference_low=d.low, difference_high=d.high)
-        for d in differences
-        if d.group == FOLDS and d.name in FIGURES
-    }
+    apart = compare(base, other, (plan_for(base, plan), plan_for(other, plan))).differences
+    return {d.name: d for d in apart if d.group == FOLDS and d.name in FIGURES}
