@@ -10,6 +10,7 @@ from torch.nn import functional
 from osteon.lab.training.depthwise import depthwise, late, pays
 from osteon.lab.training.efficientnet_lite import EfficientNetLite, SameConv2d, _same_padding
 
+ROUNDING = 2**-8  # of bfloat16, to the nearest
 SHAPES = [(8, 8), (9, 11), (7, 6), (2, 3), (20, 20), (1, 1)]
 
 
@@ -64,15 +65,33 @@ def test_a_film_that_needs_no_gradient_gets_none() -> None:
     assert x.grad is None and weight.grad is not None
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (5, 2), (3, 2)])
+def test_bfloat16_costs_its_rounding_alone(kernel: int, stride: int) -> None:
+    leaves = leaf(8, 48, 20, 20), leaf(48, 1, kernel, kernel, seed=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = depthwise(*leaves, stride)
+    assert answer.dtype == torch.bfloat16 and answer.is_contiguous(memory_format=torch.channels_last)
+    given = torch.randn(answer.shape, generator=torch.Generator().manual_seed(2)).bfloat16()
+    exact = tuple(t.detach().bfloat16().double().requires_grad_() for t in leaves)
+    expected = by_torch(*exact, stride)
+    ours, wanted = torch.autograd.grad(answer, leaves, given), torch.autograd.grad(expected, exact, given.double())
+    for mine, theirs in zip((answer.detach(), *ours), (expected.detach(), *wanted), strict=True):
+        assert float((mine - theirs).abs().max()) < ROUNDING * float(theirs.abs().max())
+    assert [g.dtype for g in ours] == [torch.float32, torch.float32] and ours[1].stride() == leaves[1].stride()
+
+
 def test_where_it_is_taken() -> None:
     x, five, three, dense = leaf(1, 8, 10, 10), leaf(8, 1, 5, 5), leaf(8, 1, 3, 3), leaf(8, 8, 5, 5)
-    assert pays(x, five)
-    assert not pays(x, three) and not pays(x, dense) and not pays(x, five.detach()) and not pays(x.double(), five)
-    assert not pays(x.to("meta"), five.to("meta"))
+    assert pays(x, five, 1) and pays(x, five, 2)
+    assert not pays(x, three, 2) and not pays(x, dense, 2) and not pays(x, five.detach(), 2) and not pays(x.double(), five, 2)
+    assert not pays(x.to("meta"), five.to("meta"), 2)
     with torch.no_grad():
-        assert not pays(x, five)
+        assert not pays(x, five, 2)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not pays(x, five)
+        assert pays(x, five, 1) and pays(x.bfloat16(), three, 2)
+        assert not pays(x, three, 1) and not pays(x, dense, 2)
+    with torch.autocast("cpu", torch.float16):
+        assert not pays(x, five, 2)
 
 
 def test_late_windows() -> None:
@@ -91,7 +110,7 @@ def test_a_network_s_gradients_are_the_plain_ones(monkeypatch: pytest.MonkeyPatc
     expected = gradients()  # float64 takes the plain way
     taken = []
 
-    def always(x: Tensor, weight: Tensor) -> bool:
+    def always(x: Tensor, weight: Tensor, stride: int) -> bool:
         taken.append(weight.shape)
         return weight.shape[1] == 1
 

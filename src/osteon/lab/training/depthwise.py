@@ -1,8 +1,10 @@
-"""A depthwise layer whose weights' gradient is taken the quick way on the CPU.
+"""A depthwise layer whose gradients are taken the quick way on the CPU.
 
-For 5 x 5 windows oneDNN has no depthwise kernel for that gradient: its general one takes as long as the layer's forward pass four times
-over. But the gradient of one film is itself a depthwise convolution, of the film with what comes back as its window, spread by the
-stride, and forward kernels exist for any window: half the time, the same sums in another order.
+For 5 x 5 windows oneDNN has no depthwise kernel for the weights' gradient: its general one takes as long as the layer's forward pass four
+times over, in bfloat16 twenty-five times. But the gradient of one film is itself a depthwise convolution, of the film with what comes back
+as its window, spread by the stride, and forward kernels exist for any window: half the time, the same sums in another order.
+
+In bfloat16 the film's gradient has no kernel at stride 2 either, and is taken in float32.
 """
 
 from __future__ import annotations
@@ -18,32 +20,28 @@ QUICKER_FROM = 5  # the side of a window; 3 x 3 has its own kernel, which is fas
 LAST = torch.channels_last
 
 
-def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether `depthwise` is the quicker way for this film and this weight: a gradient is wanted, on the CPU, in float32."""
-    return (
-        weight.requires_grad
-        and torch.is_grad_enabled()
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and weight.shape[1] == 1
-        and weight.shape[-1] >= QUICKER_FROM
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-    )
+def pays(x: Tensor, weight: Tensor, stride: int) -> bool:
+    """Whether `depthwise` is the quicker way for this film, weight and stride: a gradient is wanted, on the CPU, in float32 or bfloat16."""
+    if not (weight.requires_grad and torch.is_grad_enabled() and x.device.type == "cpu" and weight.shape[1] == 1):
+        return False
+    if weight.dtype != torch.float32 or x.dtype not in (torch.float32, torch.bfloat16) or torch.compiler.is_compiling():
+        return False
+    dtype = _computed_in(x)
+    return (weight.shape[-1] >= QUICKER_FROM and dtype in (torch.float32, torch.bfloat16)) or (dtype == torch.bfloat16 and stride == 2)
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Filter each channel by its own window, with TensorFlow's SAME padding and without a padded copy of the film.
 
     Args:
-        x: (n, C, H, W) float32.
-        weight: (C, 1, k, k), k odd.
+        x: (n, C, H, W) floats; within autocast computed in its dtype.
+        weight: (C, 1, k, k), k odd; its gradient has its own dtype.
         stride: 1 or 2.
 
     Returns:
-        (n, C, ceil(H / stride), ceil(W / stride)), channels last.
+        (n, C, ceil(H / stride), ceil(W / stride)), channels last, in the dtype that it is computed in.
     """
-    filtered: Tensor = _Depthwise.apply(x, weight, stride)  # type: ignore[no-untyped-call]
+    filtered: Tensor = _Depthwise.apply(x.to(_computed_in(x)), weight, stride)  # type: ignore[no-untyped-call]
     return filtered
 
 
@@ -57,7 +55,7 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:  # noqa: ANN401 - torch's own object
         ctx.save_for_backward(x, weight)
         ctx.stride, later = stride, late(x, weight.shape[-1], stride)
-        y = functional.conv2d(x, weight, None, stride, _padding(weight, later), 1, len(weight))
+        y = functional.conv2d(x, weight.to(x.dtype), None, stride, _padding(weight, later), 1, len(weight))
         return y[..., later[0] :, later[1] :].contiguous(memory_format=LAST)
 
     @staticmethod
@@ -69,16 +67,33 @@ class _Depthwise(torch.autograd.Function):
         return of_film, _of_weight(grad, x, weight, ctx.stride), None
 
 
+def _computed_in(x: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
 def _padding(weight: Tensor, later: list[int]) -> list[int]:
     return [weight.shape[-1] // 2 + windows for windows in later]
 
 
 def _of_film(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    later = late(x, weight.shape[-1], stride)
+    later, rounded = late(x, weight.shape[-1], stride), weight.to(x.dtype)
     whole = functional.pad(grad, (later[1], 0, later[0], 0)) if any(later) else grad
-    steps, padding, wanted = [stride, stride], _padding(weight, later), [True, False, False]
-    found = torch.ops.aten.convolution_backward(whole, x, weight, None, steps, padding, [1, 1], False, [0, 0], len(weight), wanted)
-    of_film: Tensor = found[0]
+    dtype = weight.dtype if stride == 2 else x.dtype
+    film = x if x.dtype == dtype else torch.empty_like(x, dtype=dtype)  # read for its shape alone
+    found = torch.ops.aten.convolution_backward(
+        whole.to(dtype),
+        film,
+        rounded.to(dtype),
+        None,
+        [stride, stride],
+        _padding(weight, later),
+        [1, 1],
+        False,
+        [0, 0],
+        len(weight),
+        [True, False, False],
+    )
+    of_film: Tensor = found[0].to(x.dtype)
     return of_film
 
 

@@ -36,7 +36,7 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is torch's
         """Return (n, outputs, ceil(H / stride), ceil(W / stride))."""
-        if pays(input, self.weight):
+        if pays(input, self.weight, self.stride[0]):
             return depthwise(input, self.weight, self.stride[0])
         if self.stride[0] == 2:
             (top, bottom), (left, right) = (_same_padding(int(side), self.kernel_size[0]) for side in input.shape[2:])
