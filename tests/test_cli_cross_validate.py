@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from osteon.lab.comparison import Comparison
 from osteon.lab.crossvalidation.folder import CrossValidation
 from osteon.lab.crossvalidation.result import CrossValidated
 from osteon.lab.evaluation_folder import predictions_of
+from osteon.lab.lock import LOCK, hold
 from tiny_training import one_thread, same_bits, settings, started, weights
 
 OFFLINE = ("--device", "cpu", "--offline")
@@ -129,6 +131,26 @@ def test_the_same_command_twice_at_once_shares_the_folds(tmp_path: Path, monkeyp
     (one, first), (two, second) = said
     assert first | second == {f"fold {n} ({n + 1} of 2): {stage}" for n in (0, 1) for stage in ("train", "score")} and not first & second
     assert "2 folds, films" in one and one == two
+
+
+def test_jobs_share_the_folds_and_end_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
+    here = CrossValidation(tmp_path / "cv")
+    command = ("cross-validate", with_folds(tmp_path), "-o", here.folder, *settings("epochs=2000"), *OFFLINE, "--jobs", 2)
+    with started(*command, threads=2) as process:
+        assert process.stderr is not None
+        ends = time.monotonic() + 120
+        while not all(here.run(fold).checkpoint.exists() for fold in (0, 1)):  # as one process alone would not have it
+            assert time.monotonic() < ends and process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+    assert process.returncode == 130 and "osteon: stopped." in said and "Traceback" not in said
+    for fold in (0, 1):
+        assert here.run(fold).record().threads == 1
+        lock = hold(here.fold(fold) / LOCK, wait=False)
+        assert lock is not None  # nobody works in it any more
+        lock.close()
 
 
 @pytest.mark.long

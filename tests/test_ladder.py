@@ -15,7 +15,11 @@ from osteon.lab.crossvalidation.stages import Step
 from osteon.lab.evaluation import ALL, Plan
 from osteon.lab.evaluation_folder import plan_for, predictions_of
 from osteon.lab.fold_figures import FOLDS
-from osteon.lab.ladder import BASE, Climb, Ladder, climb, markdown, planned, read_rungs, remarks
+from osteon.lab.ladder.climb import Climb, climb
+from osteon.lab.ladder.folder import LOCKS
+from osteon.lab.ladder.rungs import BASE, Ladder, planned, read_rungs
+from osteon.lab.ladder.table import markdown, remarks
+from osteon.lab.lock import hold
 from tiny_training import SETTINGS, osteon, own_stores
 
 SET = f"set = {list(SETTINGS)!r}"
@@ -126,6 +130,42 @@ def test_a_table_keeps_its_rungs_when_the_ladder_is_begun_anew_and_stopped(folde
     with pytest.raises(KeyboardInterrupt):
         climb(asked(folder), stop)
     assert table.read_text() == before
+
+
+def test_what_another_process_makes_is_passed_over_and_at_the_end_joined(folder: Path, made: Ladder) -> None:
+    climb(asked(folder, out="shared"), quiet)
+    order: dict[str, None] = {}
+    (folder / "shared" / "ladder.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(made, rungs=())))
+    taken = hold(folder / "shared" / LOCKS / BASE)
+    assert taken is not None
+    with taken:
+        shared = climb(asked(folder, out="shared"), lambda name, *_: order.setdefault(name))
+    assert list(order) == ["no change", "Other seed!", BASE]
+    assert [(rung.name, rung.figures, rung.differences) for rung in shared.rungs] == [
+        (rung.name, rung.figures, rung.differences) for rung in made.rungs
+    ]
+
+
+def test_what_another_process_has_made_is_not_made_again(folder: Path, made: Ladder) -> None:
+    climb(asked(folder), quiet)
+    names = set()
+    taken = hold(folder / "ladder" / LOCKS / "no-change")
+    assert taken is not None
+    with taken:
+        climb(asked(folder), lambda name, *_: names.add(name))
+    assert names == {BASE, "Other seed!"}
+
+
+def test_another_base_begins_another_table(folder: Path, made: Ladder) -> None:
+    (folder / "shorter.toml").write_text(RUNGS.replace("\n\n[rungs]", "\nonly = [1]\n\n[rungs]"))
+
+    def stop(name: str, *_: object) -> None:
+        if name == "no change":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        climb(asked(folder, "shorter.toml"), stop)
+    assert [line.split(" | ")[0] for line in (folder / "ladder" / "ladder.md").read_text().splitlines()[2:4]] == ["| base", ""]
 
 
 def test_a_training_that_diverges_costs_its_rung_alone(folder: Path, made: Ladder) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from osteon.cli import app, typed
 from osteon.cli.progress import stopped
+from osteon.cli.side_by_side import Jobs, side_by_side
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ def cross_validate(
     by: Annotated[list[str] | None, typer.Option("--by", help="a further column of the index to make subgroups by")] = None,
     model_name: Annotated[str, typer.Option(help="name in the cards; by default the folder's")] = "",
     save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
+    jobs: Jobs = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
     """Train on all folds but one and score that one, for each fold: what a recipe is worth, on every film, without choosing on any.
 
-    The same command in a second terminal takes the folds that the first is
-    not making.
+    The same command in a second terminal, or on a second machine that
+    shares the folder, takes the folds that the first is not making.
     """
     from osteon.lab.crossvalidation.first_weights import recipe_for
     from osteon.lab.crossvalidation.stages import Request, cross_validate
@@ -65,8 +67,9 @@ def cross_validate(
         device=device,
         offline=offline,
         command=typed(),
+        jobs=jobs,
     )
-    with stopped(), steps_shown() as watch:
+    with stopped(), side_by_side(jobs), steps_shown() as watch:
         found = cross_validate(out, request, watch)
     _show(found, out)
 

@@ -10,10 +10,11 @@ import typer
 from osteon.cli import app, typed
 from osteon.cli.cross_validate import steps_shown
 from osteon.cli.progress import stopped
+from osteon.cli.side_by_side import Jobs, side_by_side
 
 if TYPE_CHECKING:
     from osteon.lab.crossvalidation.stages import Step
-    from osteon.lab.ladder import Ladder
+    from osteon.lab.ladder.rungs import Ladder
 
 
 @app.command()
@@ -22,6 +23,7 @@ def ladder(
     rungs: Annotated[Path, typer.Argument(help="TOML: what all rungs change, and in the table rungs what each does; see above")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the ladder; the same command goes on with it")] = Path("ladder"),
     save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
+    jobs: Jobs = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
@@ -41,10 +43,10 @@ def ladder(
     (minutes a fold), by = ["hardware"] (subgroups). A training that
     diverges costs its rung alone; the exit status is then 1.
     """
-    from osteon.lab.ladder import Climb, climb
+    from osteon.lab.ladder.climb import Climb, climb
 
-    asked = Climb(index=index, file=rungs, out=out, save_every=save_every, device=device, offline=offline, command=typed())
-    with stopped(), steps_shown() as shown:
+    asked = Climb(index=index, file=rungs, out=out, save_every=save_every, device=device, offline=offline, command=typed(), jobs=jobs)
+    with stopped(), side_by_side(jobs), steps_shown() as shown:
 
         def watch(name: str, place: int, count: int, step: Step) -> None:
             shown(step, f"{name} ({place} of {count}), ")
@@ -59,7 +61,8 @@ def _show(climbed: Ladder, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from osteon.lab.ladder import BY_CHANCE, TABLE, cells, remarks
+    from osteon.lab.ladder.folder import TABLE
+    from osteon.lab.ladder.table import BY_CHANCE, cells, remarks
 
     console = Console(highlight=False, markup=False)
     table = Table("rung", "AUROC of films", "difference", "min", box=None, pad_edge=False)

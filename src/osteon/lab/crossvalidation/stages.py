@@ -6,6 +6,7 @@ Several processes may make the same call at once: each takes a fold that no othe
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ class Request:
         device: As for a training.
         offline: Open no network connection.
         command: What a reader would type to get the same.
+        jobs: Processes that make folds side by side, for the time that is told to be left.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Request:
     device: str = "auto"
     offline: bool = False
     command: str = ""
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,7 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
                     begin()  # again: until now another call with another plan could take the folder
                     _write_index(here, number, films, request.index)
                     others = [other for other in chosen if other != number]
-                    _train(here, request, starts.get(number), step, _timed(here, others, watch))
+                    _train(here, request, starts.get(number), step, _timed(here, others, request.jobs, watch))
                     _export(here, plan, step, watch)
                     _score(here, request.command, step, watch)
                 del left[number]
@@ -162,17 +165,17 @@ def _train(here: CrossValidation, request: Request, start: str | None, step: Ste
         start_training(asked, run.folder, request.device, told)
 
 
-def _timed(here: CrossValidation, others: Sequence[int], watch: Watch) -> Watch:
+def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch) -> Watch:
     """Return a watch of one fold's training that adds what the other folds will take; export and scoring are not counted."""
     ended = [sum(row.seconds for row in here.run(n).history()) for n in others if here.scored(n).exists()]
-    waiting, began = len(others) - len(ended), time.monotonic()
+    waiting, began = math.ceil((len(others) - len(ended) - (jobs - 1)) / jobs), time.monotonic()
 
     def told(step: Step) -> None:
         if step.left is None:
             watch(step)
             return
         each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
-        watch(replace(step, left=step.left + waiting * each))
+        watch(replace(step, left=step.left + max(waiting, 0) * each))
 
     return told
 

@@ -14,6 +14,13 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 KEEP, PAD = 2**31 - 1, 256 << 20
 
 
+def share_cores(processes: int) -> int:
+    """Let torch compute on this process's share of the cores where so many compute side by side; returns the share, 1 or more."""
+    share = max(1, torch.get_num_threads() // processes)
+    torch.set_num_threads(share)
+    return share
+
+
 @contextlib.contextmanager
 def prepared_processor() -> Iterator[None]:
     """Keep freed memory in the process, and, until the end, count numbers too small to be normal as zero.

@@ -1,0 +1,54 @@
+"""Further processes that run a command beside this one, where several may share its work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+ENDED_WITHIN = 60.0  # seconds in which a stopped training leaves its checkpoint
+
+Jobs = Annotated[
+    int, typer.Option(min=1, help="processes side by side, each on its share of the cores: on a CPU quicker, for as much more memory")
+]
+"""The option `--jobs`."""
+
+
+@contextlib.contextmanager
+def side_by_side(jobs: int) -> Iterator[None]:
+    """Have `jobs - 1` further processes run what was typed, each on its share of the cores; they end with this one.
+
+    They are silent: what one of them does not come to, this process comes to at the end, and tells why. Only if this one is killed outright
+    do they go on.
+    """
+    if jobs == 1:
+        yield
+        return
+    from osteon.lab.training.processor import share_cores
+
+    threads = share_cores(jobs)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a training takes this one over, and gives it back
+    others = [_begun(threads) for _ in range(jobs - 1)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.terminate()
+        for other in others:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                other.wait(ENDED_WITHIN)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _begun(threads: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "osteon", *sys.argv[1:], "--jobs", "1"]  # of an option given twice the last counts
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(  # noqa: S603 - this very program
+        command, env={**os.environ, "OMP_NUM_THREADS": str(threads)}, stdin=silent, stdout=silent, stderr=silent
+    )

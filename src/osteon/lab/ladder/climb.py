@@ -1,0 +1,115 @@
+"""A file of rungs -> each a cross-validation, and what it gains or loses against the base, on the same films.
+
+One setting is changed at a time, so that the difference has a name. Rungs that are made stay made: the same command goes on, and makes
+those that were added since. Several processes may make the same call at once: each takes a rung that no other is making, at the end they
+share the folds of those that are left.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from osteon.errors import DivergedTraining
+from osteon.lab.crossvalidation.stages import Request, Step, cross_validate
+from osteon.lab.evaluation import ALL
+from osteon.lab.ladder.folder import LadderFolder
+from osteon.lab.ladder.rungs import BASE, Ladder, Rung, Rungs, planned, read_rungs
+from osteon.lab.ladder.table import FIGURES
+from osteon.lab.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """Where to climb: an index with folds, the file of rungs, the folder; the rest as `crossvalidation.stages.Request`."""
+
+    index: Path
+    file: Path
+    out: Path
+    save_every: float = 5.0
+    device: str = "auto"
+    offline: bool = False
+    command: str = ""
+    jobs: int = 1
+
+
+Watch = Callable[[str, int, int, Step], None]
+"""Told of the rung's name, its place, the number of rungs, and how far its cross-validation is; `Step.left` is until the last rung."""
+
+
+def climb(asked: Climb, watch: Watch) -> Ladder:
+    """Make the base and the rungs that are not there yet; the table is written anew after each.
+
+    A training that diverges costs its rung, not the others; without a base there is no ladder.
+
+    Raises:
+        UsageError: the file does not fit, a rung asks for what no recipe has, or the folder holds something else.
+        DivergedTraining: the base's.
+        OsteonError: as `cross_validate`.
+        Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
+    """
+    rungs = read_rungs(asked.file)
+    plans = planned(rungs, asked.file)  # all of them first: a rung that cannot be made is told before hours are spent on those before it
+    here = LadderFolder(asked.out, rungs, asked.command)
+    here.made()
+
+    def make(place: int) -> None:
+        rung, recipe = plans[place]
+        told = _timed(rung, place, here.made(), len(plans), asked.jobs, watch)
+        here.made(_made(rung, asked.out, _request(asked, rungs, recipe), told))
+
+    others = []
+    for place, (rung, _) in enumerate(plans):
+        if lock := here.take(rung):
+            with lock:
+                make(place)
+        else:
+            others.append(place)
+    for place in others:  # other processes had taken these: what they have not made by now is made with them, fold by fold
+        if plans[place][0].name not in {made.name for made in here.made().rungs}:
+            make(place)
+    return here.made()
+
+
+def _request(asked: Climb, rungs: Rungs, recipe: Recipe) -> Request:
+    return Request(
+        recipe=recipe,
+        index=asked.index,
+        budget=rungs.budget,
+        only=rungs.only,
+        by=rungs.by,
+        save_every=asked.save_every,
+        device=asked.device,
+        offline=asked.offline,
+        command=asked.command,
+    )
+
+
+def _timed(rung: Rung, place: int, ladder: Ladder, count: int, jobs: int, watch: Watch) -> Callable[[Step], None]:
+    """Return a watch of one rung's cross-validation that adds what the rungs that nobody has made yet will take."""
+    ended = [made.seconds for made in ladder.rungs if not made.error and made.name != rung.name]
+    waiting, began = max(math.ceil((count - 1 - len(ended) - (jobs - 1)) / jobs), 0), time.monotonic()
+
+    def told(step: Step) -> None:
+        if step.left is not None:
+            each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
+            step = replace(step, left=step.left + waiting * each)
+        watch(rung.name, place + 1, count, step)
+
+    return told
+
+
+def _made(rung: Rung, out: Path, request: Request, watch: Callable[[Step], None]) -> Rung:
+    try:
+        found = cross_validate(out / rung.folder, request, watch)
+    except DivergedTraining as fault:
+        if rung.name == BASE:
+            raise
+        return msgspec.structs.replace(rung, error=str(fault))
+    figures = {name: mean for name in FIGURES if (mean := found.find(ALL, name))}
+    return msgspec.structs.replace(rung, figures=figures, seconds=found.seconds, notes=found.notes)
