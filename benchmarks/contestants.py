@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from osteon.lab.bench.machine import describe_machine
+
 PEERS = Path(__file__).parent / "peers"
 KERAS_PYTHON = Path(__file__).parent.parent / ".venv-bench" / "bin" / "python"
 PRECISIONS = {"int8": "INT8", "float32": "float32"}
@@ -106,7 +108,8 @@ def contestants(densenet: Path, precisions: Sequence[str], packaged_side: int) -
 def trainings(side: int) -> list[Contestant]:
     """Return whose training steps are compared: ours with more and more of the network frozen, and a script's."""
     network = f"Lite0, {side}, batch 16"
-    ours = {"nothing frozen": "0", "3 blocks frozen": "3", "5 blocks frozen": "5"}
+    ours = {"nothing frozen": "0,float32", "3 blocks frozen": "3,float32", "5 blocks frozen": "5,float32"}
+    ours |= {"3 blocks frozen, bfloat16": "3,bfloat16"} if {"avx512_bf16", "amx_bf16"} & set(describe_machine().instructions) else {}
     plain = {"PyTorch eager": "contiguous", "PyTorch eager, channels last": "channels_last"}
     return [
         *(Contestant(f"osteon, {what}", network, "ours_training.py", model, side) for what, model in ours.items()),

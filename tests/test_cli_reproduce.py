@@ -21,7 +21,7 @@ from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
 from osteon.lab.reproduction.rehearsal import Cost
 from osteon.lab.reproduction.stages import STAGES
 from osteon.model import load_model
-from tiny_training import osteon, same_bits, started, weights
+from tiny_training import QUICK_IN_BFLOAT16, osteon, same_bits, started, weights
 
 pytestmark = pytest.mark.timeout(1200)  # an export takes ten seconds, and ten times that on a machine with other things to do
 
@@ -113,6 +113,8 @@ def test_the_trainings_by_hand_are_told_before_they_are_made(tmp_path: Path) -> 
     assert "box_loss=0: no finding has a box here" in answer.error
     told = [line for line in answer.out.splitlines() if line.startswith("osteon train ")]
     settled = "--set epochs=3 --set box_loss=0 --set abnormal_repeat=1"
+    if QUICK_IN_BFLOAT16:
+        settled += " --set precision=bfloat16"
     assert told == [
         f"osteon train split.parquet --recipe osteon {settled} --set seed={number - 1} -o trainings/{number}" for number in (1, 2)
     ]

@@ -29,7 +29,7 @@ from osteon.lab.reproduction.stages import STAGES, Watch, Work, _calibrate, _cle
 from osteon.lab.subgroups import StudyPooling
 from osteon.model import load_model
 from osteon.regions import MURA_STUDY_TYPES
-from tiny_training import osteon, same_bits, weights
+from tiny_training import QUICK_IN_BFLOAT16, osteon, same_bits, weights
 
 pytestmark = pytest.mark.timeout(1200)  # an export takes ten seconds, and ten times that on a machine with other things to do
 
@@ -214,7 +214,7 @@ def test_osteon_is_settled_for_labels_without_boxes_and_says_so(ours: Made) -> N
     assert record is not None
     assert record.finished == tuple(STAGES)
     assert record.notes["settings"] == tuple(f"{s.change}: {s.why}" for s in ours.here.settled.settled)
-    assert (recipe.box_loss, recipe.abnormal_repeat, recipe.precision) == (0, 1, "float32")
+    assert (recipe.box_loss, recipe.abnormal_repeat, recipe.precision) == (0, 1, "bfloat16" if QUICK_IN_BFLOAT16 else "float32")
     listed = ours.page.partition("## Departures")[2].partition("## What made it")[0]
     assert "- box_loss: 3.0 -> 0 (no finding has a box here: the evidence learns from the labels of whole films alone)" in listed
     assert re.search(r"- abnormal_repeat: 2 -> 1 \(\d+% of the films are abnormal, which needs no more\)", listed)
@@ -253,10 +253,11 @@ def test_who_goes_on_elsewhere_goes_on_with_what_was_settled(boxless: Path, tmp_
     record = reproduce(tmp_path / "out", plan, only(until="settings"), quiet)
     here = Reproduction(tmp_path / "out", plan)
     assert record.finished == ("index", "split", "settings")
-    on_a_gpu = (*here.settled.settled, Setting(change="precision=bfloat16", why="a GPU"))
-    write_json(Settings(on_a_gpu), here.settings)
+    elsewhere = "float32" if QUICK_IN_BFLOAT16 else "bfloat16"
+    settled = [setting for setting in here.settled.settled if not setting.change.startswith("precision=")]
+    write_json(Settings((*settled, Setting(change=f"precision={elsewhere}", why="another device"))), here.settings)
     reproduce(here.folder, plan, only(until="train"), quiet)
-    assert here.training(1).record().recipe.precision == "bfloat16"
+    assert here.training(1).record().recipe.precision == elsewhere
     assert len(here.training(1).history()) == 1
     here.settings.write_text("{")
     with pytest.raises(UsageError, match="no settings can be read"):

@@ -117,3 +117,8 @@ def together(code: str, *arguments: str) -> None:
     ]
     errors = [process.communicate(timeout=250)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], "\n".join(errors)
+
+
+def test_a_processor_that_multiplies_bfloat16_is_known() -> None:
+    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    assert Ring(0, 1, CPU).quick_in_bfloat16 == bool({"avx512_bf16", "amx_bf16"} & flags)

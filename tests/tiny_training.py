@@ -19,9 +19,13 @@ from torch import Tensor
 
 from osteon.lab.training import checkpoint
 from osteon.lab.training.recipe import Recipe, recipe
+from osteon.lab.training.ring import Ring
 
 SETTINGS = ("init=random", "frame.size=64", "frame.crop=none", "batch=4", "epochs=2", "freeze=16", "warmup=0", "ema=0.9")
 """What makes recipe `osteon` tiny; Lite0 has sixteen blocks, its head and the pyramid learn."""
+
+QUICK_IN_BFLOAT16 = Ring(0, 1, torch.device("cpu")).quick_in_bfloat16
+"""Whether `osteon reproduce` trains in bfloat16 here."""
 
 
 @dataclass(frozen=True, slots=True)

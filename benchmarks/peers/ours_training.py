@@ -1,4 +1,4 @@
-"""Osteon's own training step on the network of `torch_training.py`. MODEL is how many blocks are frozen.
+"""Osteon's own training step on the network of `torch_training.py`. MODEL is how many blocks are frozen, and the precision: 3,float32.
 
 The step is the training's: its detector, its optimizer, its settings of the process. Augmentation and boxes are left out, as in the peer.
 """
@@ -26,8 +26,9 @@ def opened(model: str, side: int) -> Network:
     """Return a step that ignores the film it is given: its batch was drawn once."""
     KEPT.enter_context(prepared_processor())
     torch.manual_seed(0)
+    freeze, precision = model.split(",")
     settings = recipe(
-        "osteon", ["head=mean", "evidence_stride=32", "pooling.kind=mean", "dropout=0", f"frame.size={side}", f"freeze={model}"]
+        "osteon", ["head=mean", "evidence_stride=32", "pooling.kind=mean", "dropout=0", f"frame.size={side}", f"freeze={freeze}"]
     )
     detector = Detector(settings).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = optimizer(detector, settings)
@@ -35,7 +36,8 @@ def opened(model: str, side: int) -> Network:
     labels = torch.randint(0, 2, (BATCH,)).float()
 
     def step(_: NDArray[np.uint8]) -> float:
-        logit, _, _ = detector.parts(films)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logit, _, _ = detector.parts(films)
         loss = functional.binary_cross_entropy_with_logits(logit, labels)
         steps.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -52,7 +52,7 @@ def settle(asked: Recipe, given: Sequence[str], learned: pl.DataFrame, quick_in_
         asked: The recipe with the changes that were given.
         given: These changes, `setting=value`.
         learned: The films of an index that are learned from.
-        quick_in_bfloat16: The device is a GPU that computes in bfloat16 itself.
+        quick_in_bfloat16: The device computes in bfloat16 itself.
     """
     if asked.name not in OURS:
         return Settings()
@@ -91,4 +91,4 @@ def _repeats(asked: Recipe, learned: pl.DataFrame) -> Iterator[Setting]:
 
 def _precision(asked: Recipe, quick_in_bfloat16: bool) -> Iterator[Setting]:
     if quick_in_bfloat16 and asked.precision == "float32":
-        yield Setting(change="precision=bfloat16", why="a GPU that computes in it: half the memory to move, the weights stay float32")
+        yield Setting(change="precision=bfloat16", why="the device computes in it: half the memory to move, the weights stay float32")

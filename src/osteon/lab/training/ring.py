@@ -33,7 +33,10 @@ class Ring:
 
     @property
     def quick_in_bfloat16(self) -> bool:
-        """Whether the device is a GPU that computes in bfloat16 itself (NVIDIA's from compute capability 8 on)."""
+        """Whether the device multiplies bfloat16 itself: GPUs (NVIDIA's from compute capability 8 on) and CPUs (AVX-512 BF16, AMX)."""
+        if self.device.type == "cpu":
+            known = torch.cpu.get_capabilities()
+            return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
         if self.device.type != "cuda":
             return False
         with torch.cuda.device(self.device):
