@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -146,6 +147,8 @@ def test_jobs_share_the_folds_and_end_together(tmp_path: Path, monkeypatch: pyte
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
     assert process.returncode == 130 and "osteon: stopped." in said and "Traceback" not in said
+    asked = here.asked()
+    assert asked is not None and asked.command == shlex.join(["osteon", *map(str, command)])
     for fold in (0, 1):
         assert here.run(fold).record().threads == 1
         lock = hold(here.fold(fold) / LOCK, wait=False)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+HELPER = "OSTEON_HELPER"  # set in the environment of a further process, which begins none itself
 ENDED_WITHIN = 60.0  # seconds in which a stopped training leaves its checkpoint
 
 Jobs = Annotated[
@@ -27,7 +28,7 @@ def side_by_side(jobs: int) -> Iterator[None]:
     They are silent: what one of them does not come to, this process comes to at the end, and tells why. Only if this one is killed outright
     do they go on.
     """
-    if jobs == 1:
+    if jobs == 1 or HELPER in os.environ:
         yield
         return
     from osteon.lab.training.processor import share_cores
@@ -47,8 +48,7 @@ def side_by_side(jobs: int) -> Iterator[None]:
 
 
 def _begun(threads: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "osteon", *sys.argv[1:], "--jobs", "1"]  # of an option given twice the last counts
+    command = [sys.executable, "-m", "osteon", *sys.argv[1:]]
+    environment = {**os.environ, HELPER: "1", "OMP_NUM_THREADS": str(threads)}
     silent = subprocess.DEVNULL
-    return subprocess.Popen(  # noqa: S603 - this very program
-        command, env={**os.environ, "OMP_NUM_THREADS": str(threads)}, stdin=silent, stdout=silent, stderr=silent
-    )
+    return subprocess.Popen(command, env=environment, stdin=silent, stdout=silent, stderr=silent)  # noqa: S603 - this very program
