@@ -50,8 +50,8 @@ def cross_validate(
 ) -> None:
     """Train on all folds but one and score that one, for each fold: what a recipe is worth, on every film, without choosing on any.
 
-    The same command in a second terminal, or on a second machine that
-    shares the folder, takes the folds that the first is not making.
+    The same command in a second terminal takes the folds that the first is
+    not making.
     """
     from osteon.lab.crossvalidation.first_weights import recipe_for
     from osteon.lab.crossvalidation.stages import Request, cross_validate

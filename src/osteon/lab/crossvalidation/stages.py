@@ -168,14 +168,14 @@ def _train(here: CrossValidation, request: Request, start: str | None, step: Ste
 def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch) -> Watch:
     """Return a watch of one fold's training that adds what the other folds will take; export and scoring are not counted."""
     ended = [sum(row.seconds for row in here.run(n).history()) for n in others if here.scored(n).exists()]
-    waiting, began = math.ceil((len(others) - len(ended) - (jobs - 1)) / jobs), time.monotonic()
+    waiting, began = max(math.ceil((len(others) - len(ended) - (jobs - 1)) / jobs), 0), time.monotonic()
 
     def told(step: Step) -> None:
         if step.left is None:
             watch(step)
             return
         each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
-        watch(replace(step, left=step.left + max(waiting, 0) * each))
+        watch(replace(step, left=step.left + waiting * each))
 
     return told
 

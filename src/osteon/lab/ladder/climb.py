@@ -26,7 +26,7 @@ from osteon.lab.training.recipe import Recipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Climb:
-    """Where to climb: an index with folds, the file of rungs, the folder; the rest as `crossvalidation.stages.Request`."""
+    """Where to climb: an index with folds, the file of rungs, the folder; the rest as in `crossvalidation.stages.Request`."""
 
     index: Path
     file: Path
