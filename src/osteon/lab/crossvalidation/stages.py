@@ -168,7 +168,7 @@ def _train(here: CrossValidation, request: Request, start: str | None, step: Ste
 def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch) -> Watch:
     """Return a watch of one fold's training that adds what the other folds will take; export and scoring are not counted."""
     ended = [sum(row.seconds for row in here.run(n).history()) for n in others if here.scored(n).exists()]
-    waiting, began = max(math.ceil((len(others) - len(ended) - (jobs - 1)) / jobs), 0), time.monotonic()
+    waiting, began = rounds(len(others) - len(ended), jobs), time.monotonic()
 
     def told(step: Step) -> None:
         if step.left is None:
@@ -193,6 +193,15 @@ def _score(here: CrossValidation, command: str, step: Step, watch: Watch) -> Non
     if not here.scored(step.fold).exists():
         scored = score_index(str(here.model(step.fold)), here.index(step.fold), [HELD], command, told)
         write_predictions(scored, here.scored(step.fold))
+
+
+def rounds(others: int, jobs: int) -> int:
+    """Return how often the time of one will pass until `others` are made that nobody has made, where `jobs` make one each at a time.
+
+    >>> rounds(4, 1), rounds(4, 2), rounds(1, 2)
+    (4, 2, 0)
+    """
+    return max(math.ceil((others - (jobs - 1)) / jobs), 0)  # the other jobs are making theirs meanwhile
 
 
 def _with_folds(index: Path) -> pl.DataFrame:

@@ -7,7 +7,6 @@ share the folds of those that are left.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from osteon.errors import DivergedTraining
-from osteon.lab.crossvalidation.stages import Request, Step, cross_validate
+from osteon.lab.crossvalidation.stages import Request, Step, cross_validate, rounds
 from osteon.lab.evaluation import ALL
 from osteon.lab.ladder.folder import LadderFolder
 from osteon.lab.ladder.rungs import BASE, Ladder, Rung, Rungs, planned, read_rungs
@@ -93,7 +92,7 @@ def _request(asked: Climb, rungs: Rungs, recipe: Recipe) -> Request:
 def _timed(rung: Rung, place: int, ladder: Ladder, count: int, jobs: int, watch: Watch) -> Callable[[Step], None]:
     """Return a watch of one rung's cross-validation that adds what the rungs that nobody has made yet will take."""
     ended = [made.seconds for made in ladder.rungs if not made.error and made.name != rung.name]
-    waiting, began = max(math.ceil((count - 1 - len(ended) - (jobs - 1)) / jobs), 0), time.monotonic()
+    waiting, began = rounds(count - 1 - len(ended), jobs), time.monotonic()
 
     def told(step: Step) -> None:
         if step.left is not None:

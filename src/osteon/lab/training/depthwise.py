@@ -1,7 +1,7 @@
 """A depthwise layer whose gradients are taken the quick way on the CPU.
 
 For 5 x 5 windows oneDNN has no depthwise kernel for the weights' gradient: its general one takes as long as the layer's forward pass four
-times over, in bfloat16 twenty-five times. But the gradient of one film is itself a depthwise convolution, of the film with what comes back
+times over, in bfloat16 far longer. But the gradient of one film is itself a depthwise convolution, of the film with what comes back
 as its window, spread by the stride, and forward kernels exist for any window: half the time, the same sums in another order.
 
 In bfloat16 the film's gradient has no kernel at stride 2 either, and is taken in float32.
