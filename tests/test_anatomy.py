@@ -53,7 +53,14 @@ def test_stages_follow_each_other(paper: Anatomy, ours: Anatomy) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [("network=lite0",), ("network=lite2", "evidence_stride=8"), ("network=densenet121",), ("network=lite1", "head=mean")]
+    "changes",
+    [
+        ("network=lite0",),
+        ("network=lite2", "evidence_stride=8"),
+        ("network=densenet121",),
+        ("network=lite1", "head=mean"),
+        ("branch=false",),
+    ],
 )
 def test_counts_and_evidence_are_the_real_networks(changes: tuple[str, ...]) -> None:
     settings = recipe("osteon", [*changes, "frame.size=64", "freeze=1"])

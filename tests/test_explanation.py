@@ -47,9 +47,9 @@ def brightness(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return load_model(make_model(tmp_path_factory.mktemp("model") / "m.onnx", card, "brightness"))
 
 
-@pytest.mark.parametrize("kind", ["mean", "logsumexp"])
+@pytest.mark.parametrize("kind", ["mean", "logsumexp", "top-k"])
 @given(seed=st.integers(0, 999), offset=st.floats(-12, 6), slope=st.floats(0.3, 3))
-def test_no_place_is_hotter_than_its_film(kind: Literal["mean", "logsumexp"], seed: int, offset: float, slope: float) -> None:
+def test_no_place_is_hotter_than_its_film(kind: Literal["mean", "logsumexp", "top-k"], seed: int, offset: float, slope: float) -> None:
     card = made_card(pooling=Pooling(kind=kind, sharpness=2.0, bias=0.5), calibration=Calibration(slope=slope), decision=LEVELS)
     evidence = (np.random.default_rng(seed).normal(0, 4, (5, 6)) + offset).astype(np.float32)
     film = card.probability(float(pool_evidence(evidence, card.pooling)))

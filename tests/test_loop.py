@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from made_index import made_index
-from osteon.errors import CheckpointError, DivergedTraining
+from osteon.errors import CheckpointError, DivergedTraining, UsageError
 from osteon.lab.index import read_index
 from osteon.lab.store import open_store
 from osteon.lab.training import checkpoint
@@ -120,7 +120,7 @@ def test_a_training_killed_again_and_again_comes_to_the_same_bits(
     assert curve(RunFolder(made.folder / run).history()) == curve(whole.run.history())
 
 
-VARIED = ("cut=0.4", "mixup=0.4", "blur=0.5", "collimate=0.5")
+VARIED = ("cut=0.4", "mixup=0.4", "mosaic=0.2", "blur=0.5", "collimate=0.5", "cast=0.5")
 
 
 def test_films_that_grow_and_are_joined_come_to_the_same_bits(made: Made) -> None:
@@ -130,6 +130,37 @@ def test_films_that_grow_and_are_joined_come_to_the_same_bits(made: Made) -> Non
         killed_at(made, "varied and killed", moment, recipe, save_every=0.0)
     made.train("varied and killed", recipe)
     assert same_bits(weights(made.folder / "varied and killed"), weights(once.run.folder))
+
+
+def test_a_training_taught_by_its_average_and_by_the_table_comes_to_the_same_bits(made: Made, learned: dict[str, Tensor]) -> None:
+    recipe = tiny("mirror=1", "auxiliary=HAND,WRIST")
+    once = made.train("taught", recipe)
+    for moment in (3, 4):
+        killed_at(made, "taught and killed", moment, recipe, save_every=0.0)
+    made.train("taught and killed", recipe)
+    kept = weights(once.run.folder)
+    assert same_bits(weights(made.folder / "taught and killed"), kept)
+    assert kept["auxiliary.weight"].shape == (2, 1280)
+    assert not same_bits({key: kept[key] for key in learned}, learned)
+
+
+def test_the_elder_has_the_averaged_weights_and_sees_the_mirror_image(made: Made) -> None:
+    training = made.training("elder", tiny("mirror=1"))
+    assert training.elder is not None
+    films = made.films(training.recipe, "train").take(np.arange(4)).image
+    with torch.no_grad():
+        for change in (0.0, 0.01):
+            for value in training.mean.values():
+                if value.is_floating_point():
+                    value.add_(change)
+            same = Detector(training.recipe).eval()
+            same.load_state_dict(training.mean)
+            assert torch.equal(training.elder.of(films), same(films.flip(-1))[0])
+
+
+def test_without_an_average_there_is_no_elder(made: Made) -> None:
+    with pytest.raises(UsageError, match=r"mirror: .* Set ema"):
+        made.training("no elder", tiny("mirror=1", "ema=0"))
 
 
 @pytest.mark.parametrize("less", ["growth", "window"])

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from osteon.lab.training.batches import Batch, evidence_targets
-from osteon.lab.training.losses import evidence_loss, film_loss, lesson_loss
+from osteon.lab.training.losses import auxiliary_loss, evidence_loss, film_loss, lesson_loss, mirror_loss
+from osteon.lab.training.network import Told
 from osteon.lab.training.recipe import OSTEON, PAPER, Recipe
 from osteon.lab.training.variation import Lesson
 
@@ -20,7 +21,9 @@ LOGITS = [-30.0, -2.0, 0.0, 0.7, 3.0, 40.0]
 def made_batch(label: list[float], weight: list[float], boxed: list[bool] | None = None) -> Batch:
     n = len(label)
     known = torch.tensor(boxed or [False] * n)
-    return Batch(torch.zeros(n, 4, 4, dtype=torch.uint8), torch.tensor(label), torch.tensor(weight), torch.zeros(n, 1, 4), known)
+    return Batch(
+        torch.zeros(n, 4, 4, dtype=torch.uint8), torch.tensor(label), torch.tensor(weight), torch.zeros(n, 1, 4), known, torch.zeros(n, 0)
+    )
 
 
 def entropy(logit: float, target: float) -> float:
@@ -70,13 +73,18 @@ def test_evidence_loss_by_hand() -> None:
 def placed_batch(label: list[float], weight: list[float], boxes: list[list[float]], boxed: list[bool]) -> Batch:
     n = len(label)
     image = torch.zeros(n, 4, 4, dtype=torch.uint8)
-    return Batch(image, torch.tensor(label), torch.tensor(weight), torch.tensor(boxes).reshape(n, 1, 4), torch.tensor(boxed))
+    also = torch.tensor([[1.0, 0.0], [0.0, math.nan], [math.nan, math.nan]])
+    return Batch(image, torch.tensor(label), torch.tensor(weight), torch.tensor(boxes).reshape(n, 1, 4), torch.tensor(boxed), also)
 
 
 OWN = placed_batch([1, 0, 1], [0.3, 0.7, 1.0], [[-0.5, -0.5, 0.2, 0.1], [0, 0, 0, 0], [0, 0, 0, 0]], [True, True, False])
 OTHER = placed_batch([0, 1, 1], [0.6, 0.4, 1.0], [[0, 0, 0, 0], [0.1, 0.3, 0.9, 0.8], [-1, -1, 0, 0]], [True, True, True])
 LOGIT = torch.tensor([0.4, -1.3, 2.0])
 THETA = torch.tensor([[[0.8, 0.2, 0.1], [-0.2, 0.8, 0.0]]] * 3)
+
+
+def answers(cells: torch.Tensor, also: torch.Tensor | None = None) -> Told:
+    return Told(LOGIT, cells, cells, torch.zeros(3, 0) if also is None else also)
 
 
 def alone(cells: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
@@ -89,14 +97,30 @@ def alone(cells: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
 def test_a_lesson_s_loss_is_the_film_s_and_its_cells(box_loss: float) -> None:
     recipe = msgspec.structs.replace(OSTEON, box_loss=box_loss)
     cells = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(0))
-    told = lesson_loss(LOGIT, cells, Lesson(OWN.image.float(), THETA, OWN), recipe)
+    told = lesson_loss(answers(cells), Lesson(OWN.image.float(), THETA, OWN), recipe)
     assert torch.equal(told, alone(cells, OWN, recipe))
     assert (told != film_loss(LOGIT, OWN, recipe)).tolist() == [bool(box_loss), bool(box_loss), False]
 
 
 def test_a_mixed_film_is_asked_for_both_films_by_their_shares() -> None:
     cells, share = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([0.25, 1.0, 0.6])
-    told = lesson_loss(LOGIT, cells, Lesson(OWN.image.float(), THETA, OWN, OTHER, share), OSTEON)
+    told = lesson_loss(answers(cells), Lesson(OWN.image.float(), THETA, OWN, OTHER, share), OSTEON)
     by_hand = share * alone(cells, OWN, OSTEON) + (1 - share) * alone(cells, OTHER, OSTEON)
     torch.testing.assert_close(told, by_hand)
     assert told[1] == alone(cells, OWN, OSTEON)[1]  # all its own
+
+
+def test_what_else_is_asked_is_a_mean_over_what_the_table_says() -> None:
+    also = torch.tensor([[0.3, -1.0], [0.5, 9.0], [4.0, 4.0]])
+    by_hand = [(entropy(0.3, 1) + entropy(-1.0, 0)) / 2, entropy(0.5, 0), 0.0]
+    np.testing.assert_allclose(auxiliary_loss(also, OWN).numpy(), by_hand, rtol=1e-6)
+    recipe, cells = msgspec.structs.replace(OSTEON, auxiliary_loss=0.5), torch.zeros(3, 6, 6)
+    told = lesson_loss(answers(cells, also), Lesson(OWN.image.float(), THETA, OWN), recipe)
+    np.testing.assert_allclose((told - alone(cells, OWN, recipe)).numpy(), [0.5 * loss for loss in by_hand], rtol=1e-4, atol=1e-6)
+
+
+def test_the_mirror_s_loss_asks_for_its_probability() -> None:
+    mirrored = [1.0, -0.5, 30.0]
+    told = mirror_loss(LOGIT, torch.tensor(mirrored), OWN)
+    by_hand = [w * entropy(x, 1 / (1 + math.exp(-m))) for x, m, w in zip(LOGIT.tolist(), mirrored, OWN.weight.tolist(), strict=True)]
+    np.testing.assert_allclose(told.numpy(), by_hand, rtol=1e-5)

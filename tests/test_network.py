@@ -17,7 +17,7 @@ from osteon.lab.training.recipe import OSTEON, PAPER, Recipe
 from osteon.prediction import pool_evidence
 
 SMALL = msgspec.structs.replace(OSTEON, frame=Frame(size=64), freeze=0, dropout=0.5)
-MEAN, SHARP = Pooling(kind="mean"), Pooling(kind="logsumexp", sharpness=2.0)
+MEAN, SHARP, TOP = Pooling(kind="mean"), Pooling(kind="logsumexp", sharpness=2.0), Pooling(kind="top-k", share=0.2)
 HEADS = [("mean", 32), ("pyramid", 32), ("pyramid", 16), ("pyramid", 8)]
 
 
@@ -50,7 +50,9 @@ def holds(network: Detector | Ensemble, pooling: Pooling, image: Tensor) -> None
     np.testing.assert_allclose(told, logit.numpy(), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", [MEAN, SHARP, Pooling(kind="logsumexp", sharpness=0.1)], ids=["mean", "logsumexp", "soft"])
+@pytest.mark.parametrize(
+    "pooling", [MEAN, SHARP, Pooling(kind="logsumexp", sharpness=0.1), TOP], ids=["mean", "logsumexp", "soft", "top-k"]
+)
 @pytest.mark.parametrize(("head", "stride"), HEADS)
 def test_pooled_evidence_and_bias_are_the_logit(head: str, stride: int, pooling: Pooling) -> None:
     network = detector(head, stride, pooling)
@@ -58,7 +60,7 @@ def test_pooled_evidence_and_bias_are_the_logit(head: str, stride: int, pooling:
     assert network(films())[1].shape == (2, 64 // stride, 64 // stride)
 
 
-@pytest.mark.parametrize("pooling", [MEAN, SHARP], ids=["mean", "logsumexp"])
+@pytest.mark.parametrize("pooling", [MEAN, SHARP, TOP], ids=["mean", "logsumexp", "top-k"])
 @pytest.mark.parametrize("head", ["mean", "pyramid"])
 def test_so_they_are_for_an_ensemble(head: str, pooling: Pooling) -> None:
     members = [detector(head, 16, pooling, seed) for seed in range(3)]
@@ -125,10 +127,31 @@ def test_the_paper_s_map_is_the_class_activation_map() -> None:
 def test_boxes_supervise_the_cells_without_what_belongs_to_the_whole_film() -> None:
     one = detector()
     with torch.no_grad():
-        _, evidence, cells = one.parts(films())
+        _, evidence, cells, _ = one.parts(films())
     apart = evidence - cells
     torch.testing.assert_close(apart, apart[:, :1, :1].expand_as(apart))
     assert apart.abs().max() > 1e-3
+
+
+def test_without_the_branch_the_cells_are_all_there_is() -> None:
+    one = detector(branch=False)
+    holds(one, SHARP, films())
+    with torch.no_grad():
+        told = one.parts(films())
+    assert torch.equal(told.evidence, told.cells) and not [name for name, _ in one.named_parameters() if "whole" in name]
+
+
+def test_the_highest_cells_alone_count() -> None:
+    evidence = torch.tensor([[[0.0, 5.0], [-3.0, 4.0]]])
+    assert [float(pool(evidence, Pooling(kind="top-k", share=share))) for share in (0.05, 0.25, 0.5, 1.0)] == [5.0, 5.0, 4.5, 1.5]
+
+
+def test_what_else_is_asked_is_answered_in_training_alone() -> None:
+    one = detector(auxiliary="hand,hardware")
+    with torch.no_grad():
+        told = one.parts(films())
+    assert told.also.shape == (2, 2) and detector().parts(films()).also.shape == (2, 0)
+    assert len(one(films())) == 2
 
 
 def test_a_new_pyramid_takes_a_finding_for_rare() -> None:
@@ -170,6 +193,6 @@ def test_more_frozen_blocks_than_there_are_is_refused(network: str, blocks: int)
 def test_every_weight_that_learns_gets_a_gradient(recipe: Recipe) -> None:
     # DistributedDataParallel waits for every parameter that asks for one.
     one = Detector(msgspec.structs.replace(recipe, network="lite0" if recipe is OSTEON else "densenet121")).train()
-    logit, _, cells = one.parts(films())
-    (logit.sum() + 0 * cells.sum()).backward()
+    told = one.parts(films())
+    (told.logit.sum() + 0 * told.cells.sum()).backward()
     assert [name for name, p in one.named_parameters() if p.requires_grad and p.grad is None] == []

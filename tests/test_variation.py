@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import msgspec
 import numpy as np
@@ -16,25 +16,9 @@ from made_index import made_films
 from osteon.card import Frame
 from osteon.lab.store import FilmStore, open_store
 from osteon.lab.training.batches import Batch, Draw, TrainingFilms, evidence_targets
+from osteon.lab.training.joining import BORDER, CUT_REACH, WHITE, collimate, cut, mixed, mosaic, shares
 from osteon.lab.training.recipe import OSTEON, PAPER, Augmentation, Recipe
-from osteon.lab.training.variation import (
-    BORDER,
-    CUT_REACH,
-    WHITE,
-    Lesson,
-    collimate,
-    cut,
-    film_side,
-    lesson,
-    mixed,
-    seen,
-    shares,
-    shrunk,
-    vary,
-    warps,
-    window_side,
-    windows,
-)  # fmt: skip
+from osteon.lab.training.variation import Lesson, film_side, lesson, seen, shrunk, vary, warps, window_side, windows
 
 CPU = torch.device("cpu")
 MANY = 2000
@@ -42,7 +26,7 @@ SIDE = 64
 NOTHING = Augmentation()
 EVERYTHING = Augmentation(
     rotation=30, scale=0.3, shift=0.1, flip=0.5, flip_vertical=0.5, contrast=0.3, brightness=0.2, gamma=0.3, erase=0.5,
-    blur=0.5, local=0.5, grain=0.5, compress=0.5, quarter=0.5, collimate=0.5, cut=0.4, mixup=0.4,
+    blur=0.5, local=0.5, grain=0.5, compress=0.5, quarter=0.5, collimate=0.5, cast=0.5, cut=0.4, mixup=0.3, mosaic=0.3,
 )  # fmt: skip
 
 
@@ -73,7 +57,8 @@ def made_batch(seed: int, n: int = 200, normal: float = 0.4, unplaced: float = 0
     boxes[empty | ~boxed[:, None]] = 0
     image = random.integers(1, 256, (n, SIDE, SIDE)).astype(np.uint8)
     weight = random.random(n).astype(np.float32)
-    return Batch(*(torch.from_numpy(part) for part in (image, label, weight, boxes.astype(np.float32), boxed)))
+    also = np.where(random.random((n, 2)) < 0.2, np.nan, random.integers(0, 2, (n, 2))).astype(np.float32)
+    return Batch(*(torch.from_numpy(part) for part in (image, label, weight, boxes.astype(np.float32), boxed, also)))
 
 
 def boxes_of(batch: Batch, film: int) -> list[list[int]]:
@@ -117,7 +102,9 @@ def test_what_is_off_draws_nothing_and_changes_nothing(store: FilmStore) -> None
     assert all(torch.equal(getattr(shown.batch, f.name), getattr(films, f.name)) for f in fields(films))
 
 
-@pytest.mark.parametrize("a", [EVERYTHING, *(Augmentation(**{one: 1}) for one in ("cut", "mixup", "collimate", "blur", "grain"))])
+@pytest.mark.parametrize(
+    "a", [EVERYTHING, *(Augmentation(**{one: 1}) for one in ("cut", "mixup", "mosaic", "collimate", "blur", "grain", "cast"))]
+)
 @pytest.mark.parametrize("less", ["nothing", "growth", "window"])
 def test_a_lesson_depends_on_its_draw_alone_and_not_on_how_many_processes_share_it(store: FilmStore, a: Augmentation, less: str) -> None:
     recipe = small(a, **({} if less == "nothing" else {less: 0.5}))
@@ -190,7 +177,7 @@ def test_boxes_follow_a_growing_film() -> None:
     image = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
     image[:, 20:40, 12:36] = 255
     box = torch.tensor([[[12, 20, 36, 40]]]) / SIDE * 2 - 1
-    batch = Batch(image, torch.ones(1), torch.ones(1), box, torch.ones(1, dtype=torch.bool))
+    batch = Batch(image, torch.ones(1), torch.ones(1), box, torch.ones(1, dtype=torch.bool), torch.zeros(1, 0))
     a = Augmentation(rotation=40, scale=0.2, flip=0.5)
     for seed in range(20):
         numbers = draw(seed, 1)
@@ -242,7 +229,7 @@ def test_windows_lie_mostly_over_a_finding_and_each_finding_has_its_turn() -> No
 def test_other_windows_lie_over_what_is_not_black() -> None:
     image = torch.zeros(200, SIDE, SIDE, dtype=torch.uint8)
     image[:, :, 40:48] = 200
-    batch = Batch(image, torch.zeros(200), torch.ones(200), torch.zeros(200, 1, 4), torch.ones(200, dtype=torch.bool))
+    batch = Batch(image, torch.zeros(200), torch.ones(200), torch.zeros(200, 1, 4), torch.ones(200, dtype=torch.bool), torch.zeros(200, 0))
     numbers = draw(2, 200)
     theta = windows(batch, warps(NOTHING, numbers), SHARE, numbers)
     assert (vary(image, theta, NOTHING, numbers, 26).amax((1, 2)) > 150).all()
@@ -268,7 +255,8 @@ def test_what_is_seen_against_a_reference_loop() -> None:
 def test_boxes_follow_a_window() -> None:
     image = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
     image[:, 20:40, 12:36] = 255
-    batch = Batch(image, torch.ones(1), torch.ones(1), torch.tensor([[[12, 20, 36, 40]]]) / SIDE * 2 - 1, torch.ones(1, dtype=torch.bool))
+    box = torch.tensor([[[12, 20, 36, 40]]]) / SIDE * 2 - 1
+    batch = Batch(image, torch.ones(1), torch.ones(1), box, torch.ones(1, dtype=torch.bool), torch.zeros(1, 0))
     for seed in range(20):
         numbers = draw(seed, 1)
         theta = windows(batch, warps(TURNED, numbers), 0.5, numbers)
@@ -317,6 +305,7 @@ def test_cut_against_a_reference_loop() -> None:
         assert joined.label[i] == float(abnormal)
         assert joined.weight[i] == (batch.weight[i] + other.weight[i]) / 2
         assert joined.boxed[i] == (batch.boxed[i] and other.boxed[i])
+        np.testing.assert_array_equal(joined.also[i].numpy(), np.maximum(batch.also[i].numpy(), other.also[i].numpy()))
     assert done > 30
 
 
@@ -341,7 +330,7 @@ def test_what_is_left_of_two_films_is_bright_where_its_boxes_are() -> None:
 
 def test_an_abnormal_film_without_boxes_is_neither_cut_nor_given() -> None:
     batch = made_batch(6, normal=0, unplaced=0)
-    bare = Batch(batch.image, batch.label, batch.weight, torch.zeros_like(batch.boxes), torch.zeros_like(batch.boxed))
+    bare = replace(batch, boxes=torch.zeros_like(batch.boxes), boxed=torch.zeros_like(batch.boxed))
     always = torch.ones(200, dtype=torch.bool)
     assert torch.equal(cut(bare, made_batch(7), always, draw(0, 200)).image, bare.image)
     assert torch.equal(cut(batch, bare, always, draw(0, 200)).image, batch.image)
@@ -349,8 +338,40 @@ def test_an_abnormal_film_without_boxes_is_neither_cut_nor_given() -> None:
 
 def test_a_box_on_a_normal_film_makes_none_abnormal() -> None:
     batch = made_batch(8, unplaced=0)
-    normal = Batch(batch.image, torch.zeros_like(batch.label), batch.weight, batch.boxes, batch.boxed)
+    normal = replace(batch, label=torch.zeros_like(batch.label))
     assert not cut(normal, normal, torch.ones(200, dtype=torch.bool), draw(0, 200)).label.any()
+
+
+# Four films on a square
+
+
+def test_mosaic_against_a_reference_loop() -> None:
+    four, chosen = [made_batch(seed, n=60) for seed in range(4)], torch.arange(60) % 3 > 0
+    square = mosaic(four[0], (four[1], four[2], four[3]), chosen)
+    for i in range(60):
+        own = four[0]
+        if not chosen[i]:
+            assert torch.equal(square.image[i], own.image[i]) and boxes_of(square, i) == boxes_of(own, i)
+            assert (square.label[i], square.weight[i], square.boxed[i]) == (own.label[i], own.weight[i], own.boxed[i])
+            continue
+        expected = np.zeros((SIDE, SIDE))
+        for k, one in enumerate(four):
+            half = one.image[i].double().numpy().reshape(SIDE // 2, 2, SIDE // 2, 2).mean((1, 3))
+            expected[k // 2 * SIDE // 2 :, k % 2 * SIDE // 2 :][: SIDE // 2, : SIDE // 2] = half
+        assert np.abs(square.image[i].numpy() - expected).max() <= 0.5
+        places = [(k % 2 * SIDE // 2, k // 2 * SIDE // 2) * 2 for k in range(4)]
+        boxes = [[v // 2 + at for v, at in zip(box, places[k], strict=True)] for k, one in enumerate(four) for box in boxes_of(one, i)]
+        assert boxes_of(square, i) == boxes
+        assert square.label[i] == max(one.label[i] for one in four)
+        assert square.boxed[i] == all(one.boxed[i] for one in four)
+        torch.testing.assert_close(square.weight[i], sum(one.weight[i] for one in four) / 4)
+        np.testing.assert_array_equal(square.also[i].numpy(), np.maximum.reduce([one.also[i].numpy() for one in four]))
+
+
+def test_a_mosaic_of_an_odd_side_is_a_film_of_that_side() -> None:
+    batch = replace(made_batch(0, n=4), image=torch.full((4, 33, 33), 9, dtype=torch.uint8))
+    square = mosaic(batch, (batch, batch, batch), torch.ones(4, dtype=torch.bool))
+    assert (square.image[:, :32, :32] == 9).all() and not square.image[:, 32].any() and square.image.shape == (4, 33, 33)
 
 
 # Films mixed
@@ -421,7 +442,7 @@ def test_no_border_lies_over_a_box() -> None:
 def test_collimators_are_black_or_near_white_as_often() -> None:
     films = torch.full((MANY, 16, 16), 100, dtype=torch.uint8)
     nothing = torch.zeros(MANY)
-    batch = Batch(films, nothing, nothing, torch.zeros(MANY, 1, 4), nothing > 0)
+    batch = Batch(films, nothing, nothing, torch.zeros(MANY, 1, 4), nothing > 0, torch.zeros(MANY, 0))
     covered = collimate(batch, 1.0, draw(13, MANY)).image.flatten(1)
     black, white = ((covered == 0).any(1), (covered >= WHITE).any(1))
     assert not (black & white).any() and ((covered == 100) | (covered == 0) | (covered >= WHITE)).all()

@@ -41,11 +41,13 @@ class Frame(Struct, frozen=True, kw_only=True):
 class Pooling(Struct, frozen=True, kw_only=True):
     """How the logit comes from the evidence map: `pool(evidence) + bias`.
 
-    "mean": the arithmetic mean. "logsumexp": `log(mean(exp(sharpness * e))) / sharpness`, between mean and maximum.
+    "mean": of all cells; "top-k": of the highest `share` of them; "logsumexp": `log(mean(exp(sharpness * e))) / sharpness`, between mean
+    and maximum.
     """
 
-    kind: Literal["mean", "logsumexp"]
+    kind: Literal["mean", "logsumexp", "top-k"]
     sharpness: Annotated[float, Meta(gt=0)] = 1.0
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.05
     bias: float = 0.0
 
 

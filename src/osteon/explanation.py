@@ -36,14 +36,15 @@ _DISCLAIMER = "Not for diagnosis"
 _MEANING = {
     "logsumexp": "Colour: the film's probability if this place alone spoke",
     "mean": "Colour: the film's probability if all were like this place",
+    "top-k": "Colour: the film's probability if its strongest places were like this",
 }
 
 
 def heat(evidence: NDArray[np.float32], probability: float, card: Card) -> NDArray[np.float64]:
     """Turn evidence into heat.
 
-    A cell's value is the calibrated probability of the film whose other cells say nothing (log-sum-exp pooling), or of the film
-    whose other cells say the same (mean pooling), never above the film's own. `scale` then makes levels visible.
+    A cell's value is the calibrated probability of the film whose other cells say nothing (log-sum-exp pooling), or of the film whose
+    other cells say the same (mean pooling; with top-k the highest ones), never above the film's own. `scale` then makes levels visible.
 
     Args:
         evidence: (h, w), logit units.

@@ -131,11 +131,19 @@ def pool_study(probabilities: Sequence[float], card: Card) -> float:
             return math.fsum(highest) / len(highest)
 
 
+def highest(cells: int, pooling: Pooling) -> int:
+    """Return of how many of so many cells "top-k" takes the mean: `share` of them, at least one."""
+    return max(round(pooling.share * cells), 1)
+
+
 def pool_evidence(evidence: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float64]:
     """Return the logits (...) that maps of evidence (..., h, w) stand for: `pool(evidence) + bias`, all log-odds."""
     cells = evidence.astype(np.float64)
     if pooling.kind == "mean":
         return np.asarray(cells.mean(axis=(-2, -1)) + pooling.bias)
+    if pooling.kind == "top-k":
+        flat = np.sort(cells.reshape(*cells.shape[:-2], -1))
+        return np.asarray(flat[..., -highest(flat.shape[-1], pooling) :].mean(-1) + pooling.bias)
     sharp = cells * pooling.sharpness
     peak = sharp.max(axis=(-2, -1), keepdims=True)
     log_mean = np.log(np.exp(sharp - peak).mean(axis=(-2, -1))) + peak[..., 0, 0]

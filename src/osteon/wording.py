@@ -83,8 +83,8 @@ def int8_rows(int8: Int8) -> list[tuple[str, ...]]:
 
 
 def _pooling(pooling: Pooling) -> str:
-    sharpness = f", sharpness {pooling.sharpness:g}" if pooling.kind == "logsumexp" else ""
-    return f"{pooling.kind}{sharpness}, bias {pooling.bias:.4g}"
+    of_kind = {"mean": "", "logsumexp": f", sharpness {pooling.sharpness:g}", "top-k": f", the highest {pooling.share:.3g} of the cells"}
+    return f"{pooling.kind}{of_kind[pooling.kind]}, bias {pooling.bias:.4g}"
 
 
 def _calibration(c: Calibration) -> str:

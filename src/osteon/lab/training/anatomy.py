@@ -243,11 +243,16 @@ def _pyramid_head(head: PyramidHead, trace: _Trace, backbone: list[Stage]) -> It
         finer = trace.stage([head.fine], "refinement, stride 8", "pyramid", "what finer maps add to each cell")
         yield replace(finer, reads=(reads, source))
         reads = "refinement, stride 8"
-    cells = trace.stage([head.cell, head.whole], "evidence", "evidence", "one value a cell, and one for the whole film added to all")
-    yield replace(cells, outputs=trace.evidence, pieces=(1,), layers=1, frozen=0, reads=(reads, backbone[-1].name))
+    parts = [head.cell] if head.whole is None else [head.cell, head.whole]
+    does = "one value a cell" + ("" if head.whole is None else ", and one for the whole film added to all")
+    cells = trace.stage(parts, "evidence", "evidence", does)
+    yield replace(cells, outputs=trace.evidence, pieces=(1,), layers=1, frozen=0, reads=(reads, backbone[-1].name)[: len(parts)])
 
 
 def _logit(recipe: Recipe, trace: _Trace) -> Stage:
-    sharpness = f", sharpness {recipe.pooling.sharpness:g}" if recipe.pooling.kind == "logsumexp" else ""
-    does = {"mean": "mean over the cells, and a bias", "logsumexp": f"log-sum-exp over the cells{sharpness}: close to the strongest"}
+    does = {
+        "mean": "mean over the cells, and a bias",
+        "logsumexp": f"log-sum-exp over the cells, sharpness {recipe.pooling.sharpness:g}: close to the strongest",
+        "top-k": f"mean over the highest {recipe.pooling.share:.3g} of the cells",
+    }
     return Stage(name="logit", kind="logit", does=does[recipe.pooling.kind], inputs=trace.evidence, outputs=Shape(1, 1, 1), pieces=(1,))

@@ -6,7 +6,8 @@ processes draws the whole batch and takes its own part of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
@@ -15,24 +16,39 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from osteon.errors import EmptyDataset
+from osteon.errors import EmptyDataset, UsageError
 from osteon.lab.store import FilmStore
-from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.recipe import Recipe, auxiliaries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Films of one step: image (n, S, S) uint8, label (n,) float32, weight (n,) float32, boxes (n, k, 4) in [-1, 1], boxed (n,) bool."""
+    """Films of one step.
+
+    Attributes:
+        image: (n, S, S) uint8.
+        label: (n,) float32.
+        weight: Of the film's loss, (n,) float32.
+        boxes: (n, k, 4) in [-1, 1].
+        boxed: Of which films the boxes say where findings are, and are not, (n,) bool.
+        also: What else the table says of the films, by `recipe.auxiliary`, (n, m) float32: 1, 0, or NaN where unknown.
+    """
 
     image: Tensor
     label: Tensor
     weight: Tensor
     boxes: Tensor
     boxed: Tensor
+    also: Tensor
+
+    @property
+    def placed(self) -> Tensor:
+        """Of which films (n,) it is known where their findings are."""
+        return self.boxed | (self.label == 0)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(*(part.to(device, non_blocking=True) for part in (self.image, self.label, self.weight, self.boxes, self.boxed)))
+        return Batch(**{part.name: getattr(self, part.name).to(device, non_blocking=True) for part in fields(self)})
 
 
 class TrainingFilms:
@@ -46,6 +62,7 @@ class TrainingFilms:
         self.label = labels.to_numpy().astype(np.float32)
         self.weight = class_weights(store.films, training) if recipe.loss == "weighted" else np.ones(len(store), np.float32)
         self.boxes, self.boxed = _padded_boxes(store)
+        self.also = _also(store.films, training, auxiliaries(recipe))
 
     def __len__(self) -> int:
         """Return how many films there are."""
@@ -62,7 +79,7 @@ class TrainingFilms:
         return Batch(
             *(
                 torch.from_numpy(np.ascontiguousarray(part[which]))
-                for part in (self.pixels, self.label, self.weight, self.boxes, self.boxed)
+                for part in (self.pixels, self.label, self.weight, self.boxes, self.boxed, self.also)
             )
         )
 
@@ -120,6 +137,19 @@ def evidence_targets(batch: Batch, theta: Tensor, shape: tuple[int, int]) -> Ten
     reach_x, reach_y = torch.maximum((right - left) / 2, cell_x), torch.maximum((bottom - top) / 2, cell_y)
     inside = ((x - middle_x).abs() <= reach_x) & ((y - middle_y).abs() <= reach_y) & (right > left)
     return inside.any(-1).float()
+
+
+def _also(films: pl.DataFrame, training: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return what a table says of each film under these names (n, m): a column of 0 and 1, or whether the study type is the name."""
+    told = [_told(films, name, name in training["study_type"]) for name in names]
+    return np.stack(told, 1) if told else np.zeros((len(films), 0), np.float32)
+
+
+def _told(films: pl.DataFrame, name: str, study_type: bool) -> NDArray[np.float32]:
+    values = films[name] if name in films.columns else (films["study_type"] == name) if study_type else None
+    if values is None or not (values.dtype.is_integer() or values.dtype == pl.Boolean) or not set(values.drop_nulls().unique()) <= {0, 1}:
+        raise UsageError(f"auxiliary: {name!r} is neither a column of 0 and 1 in the index nor a study type of the training films.")
+    return values.cast(pl.Float32).fill_null(float("nan")).to_numpy()
 
 
 def _padded_boxes(store: FilmStore) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import onnx
 import polars as pl
 import torch
 
-from osteon.card import Card, DataSource, Pooling
+from osteon.card import Card, DataSource
 from osteon.errors import CheckpointError, UsageError
 from osteon.lab.index import read_index
 from osteon.lab.splits import learned
@@ -132,7 +133,7 @@ def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export
         name=export.name or _joined(record.recipe.name for record in records),
         version=export.version,
         frame=recipe.frame,
-        pooling=Pooling(kind=recipe.pooling.kind, sharpness=recipe.pooling.sharpness, bias=bias),
+        pooling=msgspec.structs.replace(recipe.pooling, bias=bias),
         network=_described(records, export.members),
         recipe=_joined(record.recipe.name for record in records),
         code_commit=_joined(record.code_commit for record in records),

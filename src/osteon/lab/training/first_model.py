@@ -58,10 +58,10 @@ class Whole:
 def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some settings changed, as `recipe.recipe` does; one that starts from a whole model is made to fit it.
 
-    Network, head, evidence stride and pooling are the model's. So are the frame and the learning rates, where `changes` do not name them:
-    the frame in which the model saw films, and for backbone and head alike a quarter of the recipe's rate for the backbone. A head drawn
-    at random must learn faster than what stands before it; one that has learned need not, and neither has far to go. All are noted as
-    departures.
+    Network, head with its evidence stride and branch, and pooling are the model's. So are the frame and the learning rates, where `changes`
+    do not name them: the frame in which the model saw films, and for backbone and head alike a quarter of the recipe's rate for the
+    backbone. A head drawn at random must learn faster than what stands before it; one that has learned need not, and neither has far to
+    go. All are noted as departures.
 
     Args:
         name: `paper`, `article` or `osteon`.
@@ -135,8 +135,8 @@ def find_whole(init: str) -> Whole | None:
     if init in BACKBONE_ALONE or not Path(init).is_dir():
         return None
     _, learned = _best_pass(Path(init))
-    stride = {"evidence_stride": learned.evidence_stride} if learned.head == "pyramid" else {}
-    settings = {"network": learned.network, "head": learned.head, **stride, **_pooled(learned.pooling)}
+    of_head = {"evidence_stride": learned.evidence_stride, "branch": learned.branch} if learned.head == "pyramid" else {}
+    settings = {"network": learned.network, "head": learned.head, **of_head, **_pooled(learned.pooling)}
     return Whole(init, Path(init), settings, learned.frame)
 
 
@@ -172,7 +172,9 @@ def _load_run(detector: Detector, whole: Whole) -> First:
     path, _ = _best_pass(whole.place)
     before = RunFolder(whole.place).record().weights
     try:
-        detector.load_state_dict(checkpoint.load(path)["weights"])
+        weights = checkpoint.load(path)["weights"]
+        kept = {key: value for key, value in weights.items() if not key.startswith("auxiliary.")}  # each training asks what it asks
+        detector.load_state_dict({key: value for key, value in detector.state_dict().items() if key.startswith("auxiliary.")} | kept)
     except (CheckpointError, KeyError, RuntimeError) as fault:
         raise MissingWeights(f"{path}: no weights of this network can be read from it. Name another training with --init.") from fault
     return First(f"{path.name} of {whole.place.name}, SHA-256 {sha256_of(path)}, itself begun from {before}")
@@ -189,8 +191,8 @@ def _best_pass(folder: Path) -> tuple[Path, Recipe]:
 
 
 def _pooled(pooling: Pooling) -> dict[str, Any]:
-    sharpness = {} if pooling.kind == "mean" else {"pooling.sharpness": pooling.sharpness}
-    return {"pooling.kind": pooling.kind, **sharpness}
+    of_kind = {"mean": {}, "logsumexp": {"pooling.sharpness": pooling.sharpness}, "top-k": {"pooling.share": pooling.share}}
+    return {"pooling.kind": pooling.kind, **of_kind[pooling.kind]}
 
 
 def _contradicted(recipe: Recipe, settings: dict[str, Any]) -> list[str]:

@@ -22,8 +22,9 @@ from osteon.errors import DivergedTraining
 from osteon.lab.metrics import ranking
 from osteon.lab.training import checkpoint
 from osteon.lab.training.batches import Draw, TrainingFilms
-from osteon.lab.training.losses import film_loss, lesson_loss
-from osteon.lab.training.network import Detector
+from osteon.lab.training.elder import Elder
+from osteon.lab.training.losses import film_loss, lesson_loss, mirror_loss
+from osteon.lab.training.network import Detector, Told
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
@@ -63,6 +64,7 @@ class Training:
         self.network = ring.wrap(_Parts(self.detector))
         self.optimizer = optimizer(self.detector, self.recipe)
         self.mean = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.ema else {}
+        self.elder = Elder(self.recipe, self.mean, ring.device) if self.recipe.mirror else None
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
             self._resume()
@@ -121,17 +123,20 @@ class Training:
             group["lr"] = group["base"] * rate(self.recipe, fraction, self.at.falls)
         self.network.train()
         with torch.autocast(self.ring.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            logit, _, cells = self.network(shown.image)
-        loss = lesson_loss(logit, cells, shown, self.recipe)
-        told = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
-        if not math.isfinite(told[0]):
-            raise self._diverged(told[0], f"step {self.at.step + 1}")
+            told = self.network(shown.image)
+            mirrored = None if self.elder is None else self.elder.of(shown.image)
+        loss = lesson_loss(told, shown, self.recipe)
+        if mirrored is not None:
+            loss = loss + self.recipe.mirror * fraction * mirror_loss(told.logit, mirrored, shown.batch)
+        total = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
+        if not math.isfinite(total[0]):
+            raise self._diverged(total[0], f"step {self.at.step + 1}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.recipe.ema:
             average(self.mean, self.detector, self.recipe.ema, self.at.done)
-        return told[0] / len(films), told[1] > 0
+        return total[0] / len(films), total[1] > 0
 
     def _select(self, held: TrainingFilms | None, films: int, seconds: float, watch: Watch) -> None:
         """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
@@ -269,5 +274,5 @@ class _Parts(nn.Module):
         super().__init__()
         self.detector = detector
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> Told:
         return self.detector.parts(image)

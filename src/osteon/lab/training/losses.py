@@ -7,23 +7,41 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.lab.training.batches import Batch, evidence_targets
+from osteon.lab.training.network import Told
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.variation import Lesson
 
 
-def lesson_loss(logit: Tensor, cells: Tensor, lesson: Lesson, recipe: Recipe) -> Tensor:
+def lesson_loss(told: Told, lesson: Lesson, recipe: Recipe) -> Tensor:
     """Return each film's loss (n,); of a mixed film by the shares of the two: `share loss(own) + (1 - share) loss(other)`.
 
     Args:
-        logit: The network's answers (n,).
-        cells: Its evidence (n, h, w) that boxes supervise.
+        told: The network's answers.
         lesson: What was shown.
         recipe: Weighs the parts.
     """
-    loss = _known_loss(logit, cells, lesson.batch, lesson.theta, recipe)
+    loss = _known_loss(told, lesson.batch, lesson.theta, recipe)
     if lesson.other is None or lesson.share is None:
         return loss
-    return torch.lerp(_known_loss(logit, cells, lesson.other, lesson.theta, recipe), loss, lesson.share)
+    return torch.lerp(_known_loss(told, lesson.other, lesson.theta, recipe), loss, lesson.share)
+
+
+def mirror_loss(logit: Tensor, mirrored: Tensor, batch: Batch) -> Tensor:
+    """Return each film's weighted cross-entropy (n,) against another answer's probability, that of the film's mirror image.
+
+    Args:
+        logit: The network's answers (n,).
+        mirrored: The other answers (n,), logits.
+        batch: Has the films' weights.
+    """
+    return batch.weight * F.binary_cross_entropy_with_logits(logit, torch.sigmoid(mirrored), reduction="none")
+
+
+def auxiliary_loss(also: Tensor, batch: Batch) -> Tensor:
+    """Return each film's mean cross-entropy (n,) over what the table says of it besides its label; 0 where it says nothing."""
+    known = ~batch.also.isnan()
+    loss = F.binary_cross_entropy_with_logits(also, batch.also.nan_to_num(), reduction="none") * known
+    return loss.sum(1) / known.sum(1).clamp(min=1)
 
 
 def film_loss(logit: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
@@ -48,9 +66,11 @@ def evidence_loss(cells: Tensor, target: Tensor, batch: Batch, recipe: Recipe) -
     return loss.mean((1, 2)) * batch.boxed
 
 
-def _known_loss(logit: Tensor, cells: Tensor, batch: Batch, theta: Tensor, recipe: Recipe) -> Tensor:
-    loss = film_loss(logit, batch, recipe)
+def _known_loss(told: Told, batch: Batch, theta: Tensor, recipe: Recipe) -> Tensor:
+    loss = film_loss(told.logit, batch, recipe)
     if recipe.box_loss:
-        target = evidence_targets(batch, theta, (cells.shape[-2], cells.shape[-1]))
-        loss = loss + recipe.box_loss * evidence_loss(cells, target, batch, recipe)
+        target = evidence_targets(batch, theta, (told.cells.shape[-2], told.cells.shape[-1]))
+        loss = loss + recipe.box_loss * evidence_loss(told.cells, target, batch, recipe)
+    if told.also.shape[1]:
+        loss = loss + recipe.auxiliary_loss * auxiliary_loss(told.also, batch)
     return loss

@@ -1,13 +1,14 @@
 """The network that is trained and exported: grey film -> (logit, evidence).
 
 Two heads, one contract: `pool(evidence) + bias == logit`. A term that belongs to the whole film is added to every cell of the
-evidence before pooling, which mean and log-sum-exp carry through unchanged, so the identity is exact.
+evidence before pooling, which every pooling carries through unchanged, so the identity is exact.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 
 from osteon.card import Pooling
 from osteon.errors import UsageError
-from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.recipe import Recipe, auxiliaries
 from osteon.lab.training.weights import Backbone, build_backbone
+from osteon.prediction import highest
 
 PYRAMID_CHANNELS = 128
 REFINED = 8
@@ -31,6 +33,8 @@ def pool(evidence: Tensor, pooling: Pooling) -> Tensor:
     cells = evidence.flatten(1)
     if pooling.kind == "mean":
         return cells.mean(1)
+    if pooling.kind == "top-k":
+        return cells.topk(highest(cells.shape[1], pooling), dim=1).values.mean(1)
     peak = cells.amax(1, keepdim=True).detach()  # log-sum-exp around the peak: exp never overflows
     return peak[:, 0] + torch.log(torch.exp(pooling.sharpness * (cells - peak)).mean(1)) / pooling.sharpness
 
@@ -82,7 +86,7 @@ class Refinement(nn.Module):
 
 
 class PyramidHead(nn.Module):
-    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell; beside it a linear unit on the whole film.
+    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell; with `branch`, a linear unit on the whole film too.
 
     The pyramid goes down to stride 16; evidence at stride 8 is its refinement.
     """
@@ -95,9 +99,10 @@ class PyramidHead(nn.Module):
         self.cell = nn.Conv2d(PYRAMID_CHANNELS, 1, 1)
         self.fine = Refinement(backbone.channels[REFINED], PYRAMID_CHANNELS) if recipe.evidence_stride == REFINED else None
         self.dropout = nn.Dropout(recipe.dropout)
-        self.whole = nn.Linear(backbone.channels[32], 1)
+        self.whole = nn.Linear(backbone.channels[32], 1) if recipe.branch else None
         nn.init.constant_(self.cell.bias, RARE)  # type: ignore[arg-type]
-        nn.init.zeros_(self.whole.weight)
+        if self.whole is not None:
+            nn.init.zeros_(self.whole.weight)
 
     def forward(self, features: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
         """Return evidence (n, h, w) for the score, and the cells alone, which boxes supervise."""
@@ -109,13 +114,24 @@ class PyramidHead(nn.Module):
         cells = self.cell(smooth)
         if self.fine is not None:
             cells = self.fine(features[REFINED], smooth, cells)
+        if self.whole is None:
+            return cells[:, 0], cells[:, 0]
         whole = self.whole(self.dropout(features[32].mean((2, 3))))
         return cells[:, 0] + whole[:, :, None], cells[:, 0]
 
     @property
     def bias(self) -> Tensor:
-        """What is added after pooling: nothing, the linear unit's bias is in the evidence."""
+        """What is added after pooling: nothing, each cell has the biases of what made it."""
         return torch.zeros(())
+
+
+class Told(NamedTuple):
+    """What a detector tells a training: logit (n,); evidence and the cells that boxes supervise (n, h, w); logits of what else is asked."""
+
+    logit: Tensor
+    evidence: Tensor
+    cells: Tensor
+    also: Tensor
 
 
 class Detector(nn.Module):
@@ -129,6 +145,8 @@ class Detector(nn.Module):
         self.pooling = recipe.pooling
         self.backbone = build_backbone(recipe.network)
         self.head: MeanHead | PyramidHead = (MeanHead if recipe.head == "mean" else PyramidHead)(self.backbone, recipe)
+        asked = len(auxiliaries(recipe))
+        self.auxiliary = nn.Linear(self.backbone.channels[32], asked) if asked else None
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, -1, 1, 1), persistent=False)
         try:
@@ -138,15 +156,24 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logit (n,), evidence (n, h, w)) of films (n, S, S), uint8 or float32, 0 to 255."""
-        logit, evidence, _ = self.parts(image)
-        return logit, evidence
+        told = self._told(self._features(image))
+        return told.logit, told.evidence
 
-    def parts(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logit, evidence, and the evidence cells that boxes supervise."""
+    def parts(self, image: Tensor) -> Told:
+        """Return the answer and what else a training asks for."""
+        features = self._features(image)
+        told = self._told(features)
+        return told if self.auxiliary is None else told._replace(also=self.auxiliary(features[32].mean((2, 3))).float())
+
+    def _features(self, image: Tensor) -> dict[int, Tensor]:
         three = (image.to(torch.float32)[:, None] - self.mean) / self.std
-        features = self.backbone(three.contiguous(memory_format=torch.channels_last))
+        features: dict[int, Tensor] = self.backbone(three.contiguous(memory_format=torch.channels_last))
+        return features
+
+    def _told(self, features: dict[int, Tensor]) -> Told:
         evidence, cells = self.head(features)
-        return pool(evidence.float(), self.pooling) + self.head.bias, evidence.float(), cells.float()
+        logit = pool(evidence.float(), self.pooling) + self.head.bias
+        return Told(logit, evidence.float(), cells.float(), logit.new_zeros(len(logit), 0))
 
 
 class Ensemble(nn.Module):

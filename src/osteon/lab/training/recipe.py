@@ -28,8 +28,9 @@ class Augmentation(Struct, frozen=True, kw_only=True):
     gamma in exp(+- `gamma`), contrast in 1 +- `contrast`, brightness in +- `brightness`; `erase` is the probability that a rectangle of
     up to a quarter of the side is blanked, `blur` that a film is blurred or sharpened a little, `local` that its local contrast is
     raised, `grain` that it is grainy, `compress` that it was compressed as JPEG, `quarter` that it lies on its side, `collimate` that its
-    border is covered as a collimator does. `cut` is the probability that a film's one side is another film's (CutMix by halves), `mixup`
-    that another film shines through it; a film that is cut is not mixed.
+    border is covered as a collimator does, `cast` that a part of it lies behind plaster. `cut` is the probability that a film's one side is
+    another film's (CutMix by halves), `mixup` that another film shines through it, `mosaic` that it is a quarter of a square of four films;
+    a film goes through at most one of the three.
     """
 
     rotation: Annotated[float, Meta(ge=0, le=180)] = 0.0
@@ -47,17 +48,22 @@ class Augmentation(Struct, frozen=True, kw_only=True):
     compress: Share = 0.0
     quarter: Share = 0.0
     collimate: Share = 0.0
+    cast: Share = 0.0
     cut: Share = 0.0
     mixup: Share = 0.0
+    mosaic: Share = 0.0
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
     """One training.
 
     `head` "mean" is the paper's (global average, one linear unit); "pyramid" is a small feature pyramid at `evidence_stride` (at 8: one
-    at 16 with a refinement) whose cells are pooled by `pooling`, beside a linear unit on the averaged features. `loss` "weighted" is
-    the paper's, "plain" unweighted cross-entropy; `focus` weighs films that are hard for the network more. `box_loss` weighs the
-    cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the weight of a cell inside a box.
+    at 16 with a refinement) whose cells are pooled by `pooling`, with `branch` beside a linear unit on the averaged features. `loss`
+    "weighted" is the paper's, "plain" unweighted cross-entropy; `focus` weighs films that are hard for the network more. `box_loss` weighs
+    the cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the weight of a cell inside a box.
+    `auxiliary` names, with commas between, what else the averaged features should tell: columns of 0 and 1 or study types of the index;
+    `auxiliary_loss` weighs the mean of their cross-entropies. `mirror` weighs, at the end, the cross-entropy against what the averaged
+    weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`.
     `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none).
     `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first blocks that stay
     as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
@@ -74,6 +80,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     growth: BelowOne = 0.0
     window: BelowOne = 0.0
     evidence_stride: Literal[8, 16, 32] = 32
+    branch: bool = True
     init: str = "imagenet"
     freeze: Annotated[int, Meta(ge=0)] = 0
     dropout: Share = 0.0
@@ -81,6 +88,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
     focus: Annotated[float, Meta(ge=0)] = 0.0
     box_loss: Annotated[float, Meta(ge=0)] = 0.0
     box_cells: Positive = 1.0
+    auxiliary: str = ""
+    auxiliary_loss: Annotated[float, Meta(ge=0)] = 0.3
+    mirror: Annotated[float, Meta(ge=0)] = 0.0
     label_smoothing: Share = 0.0
     abnormal_repeat: Annotated[int, Meta(ge=1)] = 1
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -168,6 +178,15 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         return msgspec.convert(settings, Recipe, strict=False)
     except msgspec.ValidationError as fault:
         raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
+
+
+def auxiliaries(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names in `recipe.auxiliary`.
+
+    >>> auxiliaries(recipe("osteon", ["auxiliary=hand, hardware"]))
+    ('hand', 'hardware')
+    """
+    return tuple(name.strip() for name in recipe.auxiliary.split(",") if name.strip())
 
 
 def _change(settings: dict[str, Any], change: str) -> str:

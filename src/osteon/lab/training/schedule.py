@@ -35,7 +35,7 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             chosen = [
                 p
                 for name, p in network.named_parameters()
-                if p.requires_grad and name.startswith("head.") == head and (p.ndim > 1) == decays
+                if p.requires_grad and name.startswith("backbone.") != head and (p.ndim > 1) == decays
             ]
             base = recipe.head_learning_rate if head else recipe.learning_rate
             if chosen:

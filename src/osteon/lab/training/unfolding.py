@@ -37,7 +37,9 @@ def head_of(graph: onnx.GraphProto) -> dict[str, object]:
     prefix = "head.lateral."
     strides = [int(name.removeprefix(prefix).split(".")[0]) for name in names if name.startswith(prefix)]
     refined = any(name.startswith("head.fine.") for name in names)
-    return {"head": "pyramid", "evidence_stride": REFINED if refined else min(strides)} if strides else {"head": "mean"}
+    if not strides:
+        return {"head": "mean"}
+    return {"head": "pyramid", "evidence_stride": REFINED if refined else min(strides), "branch": "head.whole.weight" in names}
 
 
 def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[
             _put(state, name, ("weight", "bias", "running_mean", "running_var"), [one, bias, 0 * one, one - module.eps])
             folded.append(name)
             bias = None
-        elif isinstance(module, nn.Conv2d | nn.Linear):
+        elif isinstance(module, nn.Conv2d | nn.Linear) and module is not detector.auxiliary:  # a file has no such unit
             weights = _next(layers, "Conv", "Gemm")
             if isinstance(module, nn.Linear) and len(weights) == 1:
                 weights = [weights[0].flatten(1), torch.tensor([pooling.bias])]
