@@ -173,7 +173,7 @@ class Detector(nn.Module):
     def _told(self, features: dict[int, Tensor]) -> Told:
         evidence, cells = self.head(features)
         logit = pool(evidence.float(), self.pooling) + self.head.bias
-        return Told(logit, evidence.float(), cells.float(), logit.new_zeros(len(logit), 0))
+        return Told(logit, evidence.float(), cells.float(), logit[:, None][:, :0])
 
 
 class Ensemble(nn.Module):
