@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 HELPER = "OSTEON_HELPER"  # set in the environment of a further process, which begins none itself
+ENDED_WELL = (0, 1)  # 1: some rung or film failed, and this process says which
 ENDED_WITHIN = 60.0  # seconds in which a stopped training leaves its checkpoint
 
 Jobs = Annotated[
@@ -25,8 +26,8 @@ Jobs = Annotated[
 def side_by_side(jobs: int) -> Iterator[None]:
     """Have `jobs - 1` further processes run what was typed, each on its share of the cores; they end with this one.
 
-    They are silent: what one of them does not come to, this process comes to at the end, and tells why. Only if this one is killed outright
-    do they go on.
+    They are silent: what one of them does not come to, this process comes to at the end, and tells why; if one is lost on the way, that is
+    told at the end. Only if this one is killed outright do they go on.
     """
     if jobs == 1 or HELPER in os.environ:
         yield
@@ -36,8 +37,10 @@ def side_by_side(jobs: int) -> Iterator[None]:
     threads = share_cores(jobs)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a training takes this one over, and gives it back
     others = [_begun(threads) for _ in range(jobs - 1)]
+    lost: list[int] = []
     try:
         yield
+        lost = [status for other in others if (status := other.poll()) not in (None, *ENDED_WELL)]
     finally:
         for other in others:
             other.terminate()
@@ -45,6 +48,9 @@ def side_by_side(jobs: int) -> Iterator[None]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 other.wait(ENDED_WITHIN)
         signal.signal(signal.SIGTERM, before)
+        for status in lost:
+            why = "it was killed, mostly for want of memory: take fewer --jobs" if status == -signal.SIGKILL else f"status {status}"
+            typer.echo(f"osteon: a process beside this one ended before the work did, so it took longer ({why}).", err=True)
 
 
 def _begun(threads: int) -> subprocess.Popen[bytes]:

@@ -10,7 +10,7 @@ from osteon.lab.report.diagram import described, draw_network
 from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.report.material import Material
 from osteon.lab.training.anatomy import Anatomy
-from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.recipe import Recipe, auxiliaries
 from osteon.lab.training.run import Pass, kept
 
 
@@ -43,7 +43,12 @@ def loss_in_words(recipe: Recipe) -> str:
     """Return what a step minimises."""
     kinds = {"weighted": "cross-entropy weighted by study type and label", "plain": "cross-entropy of the film's label"}
     boxes = f"; plus {recipe.box_loss:g} x cross-entropy of the evidence's cells against the finding boxes" if recipe.box_loss else ""
-    return kinds[recipe.loss] + boxes
+    names = ", ".join(auxiliaries(recipe))
+    also = f"; plus {recipe.auxiliary_loss:g} x the mean cross-entropy of {names}" if names else ""
+    mirror = (
+        f"; plus up to {recipe.mirror:g} x cross-entropy against the averaged weights' answer to the mirror image" if recipe.mirror else ""
+    )
+    return kinds[recipe.loss] + boxes + also + mirror
 
 
 def augmentation_in_words(recipe: Recipe) -> str:
@@ -65,8 +70,10 @@ def augmentation_in_words(recipe: Recipe) -> str:
         f"compressed as JPEG with probability {a.compress:g}": a.compress,
         f"turned by 90 degrees with probability {a.quarter:g}": a.quarter,
         f"the border covered with probability {a.collimate:g}": a.collimate,
+        f"partly behind a cast with probability {a.cast:g}": a.cast,
         f"joined with another film's side with probability {a.cut:g}": a.cut,
         f"mixed with another film with probability {a.mixup:g}": a.mixup,
+        f"a quarter of a square of four films with probability {a.mosaic:g}": a.mosaic,
         f"growing from {recipe.growth:.0%} of the side": recipe.growth,
         f"at first seen through a window of {recipe.window:.0%} of the side": recipe.window,
     }
@@ -118,12 +125,13 @@ def _chosen(m: Material, best: Pass) -> str:
 
 def _settings(m: Material) -> Table:
     recipe, plan = m.recipe, m.record.plan
+    branch = "" if recipe.branch else " without a branch"
     frozen = f"; the stem and the first {recipe.freeze} blocks stay as they came" if recipe.freeze else ""
     rows = [
         ("recipe", recipe.name),
         (
             "network",
-            f"{recipe.network}, head {recipe.head}, evidence at stride {recipe.evidence_stride}"
+            f"{recipe.network}, head {recipe.head}{branch}, evidence at stride {recipe.evidence_stride}"
             if recipe.head == "pyramid"
             else recipe.network,
         ),
