@@ -206,11 +206,19 @@ def test_a_recipe_from_a_backbone_alone_is_as_it_was(init: str) -> None:
     assert recipe_from("paper", [f"init={init}"]) == recipe("paper", [f"init={init}"])
 
 
-@pytest.mark.parametrize("change", ["network=lite2", "head=mean", "evidence_stride=32", "pooling.kind=mean", "pooling.sharpness=3"])
+@pytest.mark.parametrize(
+    "change", ["network=lite2", "head=mean", "evidence_stride=32", "pooling.kind=mean", "pooling.sharpness=3", "branch=False"]
+)
 def test_a_contradiction_is_refused(change: str) -> None:
     key, _, value = change.partition("=")
     with pytest.raises(UsageError, match=rf"--set {key}={value}.*: in {REFERENCE} it is "):
         recipe_from("osteon", [f"init={REFERENCE}", change])
+
+
+def test_of_a_backbone_alone_no_share_is_kept() -> None:
+    alone = recipe("osteon", ["init=random", "first_share=0.5"])
+    with pytest.raises(UsageError, match=r"first_share: .*--init"):
+        load_first(Detector(alone), alone)
 
 
 def test_an_ensemble_is_refused(tmp_path: Path) -> None:

@@ -158,6 +158,24 @@ def test_the_elder_has_the_averaged_weights_and_sees_the_mirror_image(made: Made
             assert torch.equal(training.elder.of(films), same(films.flip(-1))[0])
 
 
+@pytest.mark.parametrize("ema", [0.9, 0.0])
+def test_a_share_of_the_first_weights_is_kept_and_survives_a_stop(made: Made, ema: float) -> None:
+    plain, shared = tiny(f"ema={ema}"), tiny(f"ema={ema}", "first_share=0.3")
+    first = {key: value.clone() for key, value in made.training(f"first {ema}", plain).detector.state_dict().items()}
+    alone, once = made.train(f"alone {ema}", plain), made.train(f"shared {ema}", shared)
+    for moment in (3, 4):
+        killed_at(made, f"shared and killed {ema}", moment, shared, save_every=0.0)
+    again = made.train(f"shared and killed {ema}", shared)
+    last = [run.best_file(1) for run in (alone.run, once.run, again.run)]
+    if not all(file.exists() for file in last):
+        last = [run.best_file(0) for run in (alone.run, once.run, again.run)]
+    learned, kept, killed = (checkpoint.load(file)["weights"] for file in last)
+    for key, value in kept.items():
+        expected = 0.7 * learned[key] + 0.3 * first[key] if value.is_floating_point() else learned[key]
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+        assert torch.equal(value, killed[key])
+
+
 def test_without_an_average_there_is_no_elder(made: Made) -> None:
     with pytest.raises(UsageError, match=r"mirror: .* Set ema"):
         made.training("no elder", tiny("mirror=1", "ema=0"))

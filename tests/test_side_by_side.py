@@ -9,6 +9,7 @@ import pytest
 
 from osteon.cli import side_by_side as module
 
+
 @pytest.fixture(autouse=True)
 def _threads_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("osteon.lab.training.processor.share_cores", lambda _: 1)

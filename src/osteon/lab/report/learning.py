@@ -88,7 +88,8 @@ def optimiser_in_words(recipe: Recipe) -> str:
     schedule = {"plateau": "divided by ten where the selection loss does not fall", "cosine": "cosine"}[recipe.schedule]
     decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
     average = f"; a moving average of the weights ({recipe.ema:g}) is kept" if recipe.ema else ""
-    return f"{recipe.optimizer}, {rates}, {schedule}{decay}, batches of {recipe.batch}{average}"
+    first = f"; of what is kept {recipe.first_share:.0%} are the first weights" if recipe.first_share else ""
+    return f"{recipe.optimizer}, {rates}, {schedule}{decay}, batches of {recipe.batch}{average}{first}"
 
 
 def selection_in_words(m: Material) -> str:

@@ -107,6 +107,10 @@ def load_first(detector: Detector, recipe: Recipe, offline: bool = False) -> Fir
     """
     whole = find_whole(recipe.init)
     if whole is None:
+        if recipe.first_share:
+            raise UsageError(
+                "first_share: weights of a backbone alone are nothing to keep a share of. Name a model or a training with --init."
+            )
         return First(load_first_weights(detector.backbone, recipe.network, recipe.init, offline))
     if wrong := _contradicted(recipe, whole.settings):
         right = " ".join(f"--set {key}={whole.settings[key]}" for key in wrong)

@@ -27,7 +27,7 @@ from osteon.lab.training.losses import film_loss, lesson_loss, mirror_loss
 from osteon.lab.training.network import Detector, Told
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept
-from osteon.lab.training.schedule import average, optimizer, rate
+from osteon.lab.training.schedule import average, between, optimizer, rate
 from osteon.lab.training.variation import lesson
 from osteon.lab.training.watching import Progress, Watch, stop_signal
 
@@ -64,6 +64,7 @@ class Training:
         self.network = ring.wrap(_Parts(self.detector))
         self.optimizer = optimizer(self.detector, self.recipe)
         self.mean = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.ema else {}
+        self.first = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.first_share else {}
         self.elder = Elder(self.recipe, self.mean, ring.device) if self.recipe.mirror else None
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
@@ -174,7 +175,7 @@ class Training:
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
         own = {key: value.clone() for key, value in self.detector.state_dict().items()}
-        self.detector.load_state_dict(self.mean or own)
+        self.detector.load_state_dict(self._learned())
         self.detector.eval()
         logits, losses = [], []
         with torch.no_grad():
@@ -190,9 +191,14 @@ class Training:
     def _keep_best(self, row: Pass) -> None:
         best = kept(self.at.history, self.record)
         if row in best:
-            checkpoint.save({"weights": self.mean or self.detector.state_dict()}, self.run.best_file(row.epoch))
+            checkpoint.save({"weights": self._learned()}, self.run.best_file(row.epoch))
         for file in set(self.run.best.glob("pass-*.pt")) - {self.run.best_file(p.epoch) for p in best}:
             file.unlink()
+
+    def _learned(self) -> dict[str, Tensor]:
+        """Return the weights that are measured and kept: the averaged ones, if there are any, with their share of the first ones."""
+        now = self.mean or self.detector.state_dict()
+        return between(self.first, now, self.recipe.first_share) if self.first else now
 
     def _save(self) -> None:
         if self.ring.leads:
@@ -200,6 +206,7 @@ class Training:
                 {
                     "network": self.detector.state_dict(),
                     "mean": self.mean,
+                    "first": self.first,
                     "optimizer": self.optimizer.state_dict(),
                     "position": msgspec.to_builtins(self.at),
                 },
@@ -209,8 +216,9 @@ class Training:
     def _resume(self) -> None:
         content = checkpoint.load(self.run.checkpoint)
         self.detector.load_state_dict(content["network"])
-        for key, value in content["mean"].items():
-            self.mean[key].copy_(value)
+        for own, saved in ((self.mean, content["mean"]), (self.first, content.get("first", {}))):
+            for key, value in saved.items():
+                own[key].copy_(value)
         self.optimizer.load_state_dict(content["optimizer"])
         self.at = _position(content)
 
