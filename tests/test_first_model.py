@@ -126,9 +126,8 @@ def test_packaged_is_the_newest_by_its_name() -> None:
 def test_a_training_starts_from_a_packaged_model(tuned: Path) -> None:
     record = RunFolder(tuned).record()
     assert record.recipe.init == REFERENCE
-    assert record.weights.startswith(
-        f"{REFERENCE}, which learned from 2,338 films of FracAtlas, train, {FILE.name}, SHA-256 {file_sha256(FILE)}"
-    )
+    known = "2,338 films of FracAtlas, train; 261 films of FracAtlas, tune"
+    assert record.weights.startswith(f"{REFERENCE}, which learned from {known}, {FILE.name}, SHA-256 {file_sha256(FILE)}")
     learned, first = weights(tuned), {w.name: w for w in onnx.load(str(FILE)).graph.initializer}
     cell = torch.from_numpy(onnx.numpy_helper.to_array(first["head.cell.weight"]).copy())
     assert 0 < (learned["network head.cell.weight"] - cell).abs().max() < 1e-3  # three steps away
@@ -152,7 +151,7 @@ def test_another_file_in_its_place_is_not_taken_for_it(tuned: Path, tmp_path: Pa
 def test_a_recipe_takes_over_what_belongs_to_the_weights() -> None:
     paper = recipe_from("paper", [f"init={REFERENCE}"])
     assert (paper.network, paper.head, paper.evidence_stride, paper.pooling) == ("lite0", "pyramid", 8, OSTEON.pooling)
-    assert paper.frame == OSTEON.frame and paper.init == REFERENCE
+    assert paper.frame == load_model(FILE).card.frame and paper.init == REFERENCE
     said = (
         "network: densenet169 -> lite0",
         "head: mean -> pyramid",

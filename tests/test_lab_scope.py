@@ -85,6 +85,12 @@ class TestDetector:
     def test_the_seed_decides(self, known: Known) -> None:
         assert fit_detector(known, 0.05, 3).threshold == fit_detector(known, 0.05, 3).threshold
 
+    def test_room_widens_the_threshold_for_films_and_not_for_negatives(self, known: Known) -> None:
+        close, wide = fit_detector(known, 0.05, 3), fit_detector(known, 0.05, 3, 1.5)
+        assert wide.threshold == pytest.approx(1.5 * close.threshold)
+        assert wide.refuses(known.usual).mean() <= close.refuses(known.usual).mean()
+        assert abs(wide.refuses(known.negatives.values).mean() - close.refuses(known.negatives.values).mean()) < 0.1
+
     def test_a_score_is_moved_as_a_whole(self, known: Known) -> None:
         inversion = fit_inversion(known.usual, known.negatives.values)
         np.testing.assert_allclose(inversion.moved(2).score(known.usual), inversion.score(known.usual) + 2)

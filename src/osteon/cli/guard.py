@@ -9,6 +9,7 @@ import typer
 
 from osteon.cli import app
 from osteon.cli.evaluate import ModelOption
+from osteon.cli.release import AimOption, ForeignOption, PartOption, RoomOption
 
 
 @app.command()
@@ -18,14 +19,10 @@ def guard(
     model: ModelOption = None,
     split: Annotated[list[str] | None, typer.Option("--split", help="splits whose films are in scope; default: train and tune")] = None,
     measure: Annotated[str, typer.Option(help="split to count false refusals on; its films take no part in the fit")] = "valid",
-    aim: Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
-    part: Annotated[
-        list[str] | None, typer.Option("--part", help="body part that a DICOM film may declare; default: the card's study types")
-    ] = None,
-    foreign: Annotated[
-        list[Path] | None,
-        typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that are out of scope, to measure on"),
-    ] = None,
+    aim: AimOption = 0.001,
+    room: RoomOption = 1.0,
+    part: PartOption = None,
+    foreign: ForeignOption = None,
     seed: Annotated[int, typer.Option(help="another seed, other parts and made pictures")] = 0,
 ) -> None:
     """Teach a model which films it does not answer for, and measure how well it tells."""
@@ -37,7 +34,9 @@ def guard(
     from osteon.regions import study_type
 
     splits, parts = tuple(split or ("train", "tune")), tuple(study_type(p) for p in part or ())
-    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, body_parts=parts, foreign=tuple(map(str, foreign or ())), seed=seed)
+    plan = GuardPlan(
+        splits=splits, measured_on=measure, aim=aim, room=room, body_parts=parts, foreign=tuple(map(str, foreign or ())), seed=seed
+    )
     with counting_bar("read films") as progress:
         card = guard_file(model_path(model), read_index(index), out, plan, progress)
     show_scope(card)

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 OutOfFoldOption = Annotated[
     Path | None, typer.Option(help="folder of a cross-validation of the same recipe, to calibrate on instead of a split")
 ]
+AimOption = Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")]
+RoomOption = Annotated[
+    float, typer.Option(min=1, max=3, help="times the novelty that --aim allows is in scope: room for other machines' films")
+]
 PartOption = Annotated[
     list[str] | None, typer.Option("--part", help="body part that a DICOM film may declare; default: the card's study types")
 ]
 ForeignOption = Annotated[
-    list[Path] | None, typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that are out of scope")
+    list[Path] | None,
+    typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that are out of scope, to measure on"),
 ]
 AgainstOption = Annotated[
     str, typer.Option(metavar="packaged|NAME@VERSION|FILE|none", help="model to compare with on the same films; packaged: the newest")
@@ -48,7 +53,8 @@ def release(
     guard_on: Annotated[list[str] | None, typer.Option(help="splits whose films are in scope; default: train and tune")] = None,
     part: PartOption = None,
     foreign: ForeignOption = None,
-    aim: Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
+    aim: AimOption = 0.001,
+    room: RoomOption = 1.0,
     int8: Annotated[bool, typer.Option("--int8/--no-int8", help="whether it gets an 8-bit form")] = True,
     ranges_on: Annotated[str, typer.Option(help="split whose films give the ranges of the 8-bit numbers")] = "train",
     hold: Annotated[str, typer.Option(help="split on which the layers are chosen that stay in float32")] = "tune",
@@ -70,7 +76,7 @@ def release(
     from osteon.regions import study_type
 
     splits, parts = tuple(guard_on or ("train", "tune")), tuple(study_type(p) for p in part or ())
-    scope = GuardPlan(splits=splits, measured_on=report, aim=aim, body_parts=parts, foreign=_absolute(*foreign or ()))
+    scope = GuardPlan(splits=splits, measured_on=report, aim=aim, room=room, body_parts=parts, foreign=_absolute(*foreign or ()))
     plan = ReleasePlan(
         runs=_absolute(*runs),
         index=str(index.resolve()),

@@ -83,7 +83,8 @@ def _guard(here: Release) -> list[str]:
     asked = here.plan.guard
     assert asked
     named = [*_each("--split", asked.splits), *_each("--part", asked.body_parts), *_each("--foreign", asked.foreign)]
-    return [*named, "--measure", here.plan.report, "--aim", f"{asked.aim:g}", *_seed(asked.seed)]
+    room = ["--room", f"{asked.room:g}"] if asked.room != 1 else []
+    return [*named, "--measure", here.plan.report, "--aim", f"{asked.aim:g}", *room, *_seed(asked.seed)]
 
 
 def _int8(here: Release) -> list[str]:

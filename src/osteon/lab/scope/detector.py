@@ -67,11 +67,11 @@ class Detector:
         return self.novelty(features) > self.threshold
 
 
-def fit_detector(known: Known, aim: float, seed: int) -> Detector:
+def fit_detector(known: Known, aim: float, seed: int, room: float = 1.0) -> Detector:
     """Fit on all, with the limits from parts: each patient's films are measured by what the other patients teach.
 
-    The threshold is passed by `aim`, a share of the films and copies. The score as a negative is moved so that the negatives pass the same
-    threshold, all but `MISSED`, where that costs no more than `aim` again.
+    What `aim`, a share of the films and copies, lies above is multiplied by `room` and is the threshold. The score as a negative is moved
+    so that the negatives pass the same threshold, all but `MISSED`, where that costs no more than `aim` again.
     """
     names = np.unique(known.films.group)
     part = np.random.default_rng(seed).permutation(len(names)) % FOLDS
@@ -85,6 +85,7 @@ def fit_detector(known: Known, aim: float, seed: int) -> Detector:
         scores.append(inversion.score(here.usual))
         turned.append(inversion.score(here.negatives.values))
     threshold, costly = (float(np.quantile(np.concatenate(told), 1 - aim)) for told in (distances, scores))
+    threshold *= room
     limit = max(costly, float(np.quantile(np.concatenate(turned), MISSED)))
     inversion = fit_inversion(known.usual, known.negatives.values)
     return Detector(fit_density(known.usual), inversion.moved(threshold - limit), threshold)

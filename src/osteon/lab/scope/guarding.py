@@ -47,14 +47,16 @@ _Z = 1.959964  # 97.5 % of a normal distribution
 class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a model gets its guard.
 
-    `aim` is the share of films like those of `splits`, and of varied copies, that may be called out of scope, `measured_on` the split where
-    that is counted. `body_parts` are what a film may declare, none for the card's study types. `foreign` are folders of pictures that
-    should be refused; each folder's name is what they are called.
+    `aim` is the share of films like those of `splits`, and of varied copies, that may lie above a limit, and `room` times this limit is the
+    threshold: other machines' films are less alike than the data can tell. `measured_on` is the split where false refusals are counted.
+    `body_parts` are what a film may declare, none for the card's study types. `foreign` are folders of pictures that should be refused;
+    each folder's name is what they are called.
     """
 
     splits: tuple[str, ...] = ("train", "tune")
     measured_on: str = "valid"
     aim: float = 0.001
+    room: float = 1.0
     body_parts: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     seed: int = 0
@@ -95,7 +97,7 @@ def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Progre
     card = msgspec.structs.replace(load_model(file).card, scope=None)
     look = _opened(with_features(model), card)
     known = _known(look, films, plan, progress)
-    fit = fit_detector(known, plan.aim, plan.seed)
+    fit = fit_detector(known, plan.aim, plan.seed, plan.room)
     held = _store(films, (plan.measured_on,), card, progress)
     seen, frame = _of(look, held), card.frame
 
@@ -110,7 +112,8 @@ def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Progre
         *(_of_folder(refuses, Path(folder), frame) for folder in plan.foreign),
     ]
     splits = ", ".join(plan.splits)
-    rule = f"{plan.aim:.2%} of the films, and of varied copies, cross-fitted over {FOLDS} parts of the patients"
+    above = f"{plan.room:g} times what is passed by " if plan.room != 1 else ""
+    rule = f"{above}{plan.aim:.2%} of the films, and of varied copies, cross-fitted over {FOLDS} parts of the patients"
     scope = Scope(threshold=fit.threshold, split=splits, rule=rule, body_parts=plan.body_parts, measured=tuple(measured))
     guarded, card = with_guard(model, fit), msgspec.structs.replace(card, scope=scope)
     _check(_opened(guarded, card), fit, held.pixels[:8], seen.values[:8])
@@ -176,7 +179,7 @@ def _left_out(known: Known, seen: Features, plan: GuardPlan) -> Iterable[Refusal
         here = seen.part(seen.kind == kind)
         others = known.part(lambda some, kind=kind: some.kind != kind)  # type: ignore[misc]
         if len(here) and len(others.films) >= LEAST_FILMS:
-            refused = fit_detector(others, plan.aim, plan.seed).refuses(here.values)
+            refused = fit_detector(others, plan.aim, plan.seed, plan.room).refuses(here.values)
             note = "the guard was fitted without this study type, the network was not"
             yield counted(f"{kind or 'no study type'}, left out", refused, here.group, foreign=True, note=note)
 
