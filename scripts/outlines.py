@@ -26,15 +26,17 @@ def main(index: str, masks: str, out: str) -> None:
     """Write the index."""
     coco = json.loads(Path(masks).read_text(encoding="utf-8"))
     names = {image["id"]: image["file_name"] for image in coco["images"]}
-    outlines = defaultdict(list)
+    outlines: dict[str, list[list[list[float]]]] = defaultdict(list)
     for finding in coco["annotations"]:
         outlines[names[finding["image_id"]]] += [strips(part) for part in finding["segmentation"]]
-    films = read_index(Path(index))
+    films, report = read_index(Path(index)), read_report(Path(index))
+    if report is None:
+        raise SystemExit(f"{index}: its report is not beside it.")
     boxes = [
         [strip for part in outlines[Path(path).name] for strip in part] if given and Path(path).name in outlines else given
         for path, given in films.select("path", "boxes").iter_rows()
     ]
-    write_index(films.with_columns(boxes=pl.Series(boxes, dtype=films["boxes"].dtype)), Path(out), read_report(Path(index)))
+    write_index(films.with_columns(boxes=pl.Series(boxes, dtype=films["boxes"].dtype)), Path(out), report)
     print(f"{sum(map(len, outlines.values()))} outlines in {len(outlines)} films, {sum(len(b or []) for b in boxes)} strips")
 
 
