@@ -168,9 +168,10 @@ def test_another_base_begins_another_table(folder: Path, made: Ladder) -> None:
     assert [line.split(" | ")[0] for line in (folder / "ladder" / "ladder.md").read_text().splitlines()[2:4]] == ["| base", ""]
 
 
-def test_a_training_that_diverges_costs_its_rung_alone(folder: Path, made: Ladder) -> None:
+def test_what_goes_wrong_in_a_rung_costs_it_alone(folder: Path, made: Ladder) -> None:
     (folder / "rates.toml").write_text(
-        f'{SET}\n[rungs]\n"far too fast" = ["head_learning_rate=1e30", "ema=0"]\n"Other seed!" = ["seed=1"]\n'
+        f'{SET}\n[rungs]\n"far too fast" = ["head_learning_rate=1e30", "ema=0"]\n'
+        '"bare" = ["init=nowhere.pth"]\n"Other seed!" = ["seed=1"]\n'
     )
     answer = osteon("ladder", folder / "index.parquet", folder / "rates.toml", "-o", folder / "ladder")
     assert answer.status == 1, answer.error
@@ -178,6 +179,7 @@ def test_a_training_that_diverges_costs_its_rung_alone(folder: Path, made: Ladde
     assert "Other seed!" in answer.out
     table = (folder / "ladder" / "ladder.md").read_text()
     assert "- far too fast: " in table
+    assert "- bare: nowhere.pth: the weights cannot be read" in table
     assert "| Other seed! | `--set seed=1` | 0." in table
 
 

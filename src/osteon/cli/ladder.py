@@ -40,8 +40,8 @@ def ladder(
     "joined films" = ["augmentation.cut=0.5"]
 
     Further lines: recipe = "osteon", only = [1, 2] (folds), budget = 30
-    (minutes a fold), by = ["hardware"] (subgroups). A training that
-    diverges costs its rung alone; the exit status is then 1.
+    (minutes a fold), by = ["hardware"] (subgroups). What goes wrong in one
+    rung costs that rung alone; the exit status is then 1.
     """
     from osteon.lab.ladder.climb import Climb, climb
 

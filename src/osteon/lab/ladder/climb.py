@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from osteon.errors import DivergedTraining
+from osteon.errors import CheckpointError, OsteonError
 from osteon.lab.crossvalidation.stages import Request, Step, cross_validate, rounds
 from osteon.lab.evaluation import ALL
 from osteon.lab.ladder.folder import LadderFolder
@@ -44,12 +44,13 @@ Watch = Callable[[str, int, int, Step], None]
 def climb(asked: Climb, watch: Watch) -> Ladder:
     """Make the base and the rungs that are not there yet; the table is written anew after each.
 
-    A training that diverges costs its rung, not the others; without a base there is no ladder.
+    What goes wrong in one rung (a training that diverges, first weights that are not there) costs that rung and not the others; without a
+    base, or without room on the disk, there is no ladder.
 
     Raises:
         UsageError: the file does not fit, a rung asks for what no recipe has, or the folder holds something else.
-        DivergedTraining: the base's.
-        OsteonError: as `cross_validate`.
+        CheckpointError: something cannot be written.
+        OsteonError: as `cross_validate` of the base.
         Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
     """
     rungs = read_rungs(asked.file)
@@ -106,8 +107,8 @@ def _timed(rung: Rung, place: int, ladder: Ladder, count: int, jobs: int, watch:
 def _made(rung: Rung, out: Path, request: Request, watch: Callable[[Step], None]) -> Rung:
     try:
         found = cross_validate(out / rung.folder, request, watch)
-    except DivergedTraining as fault:
-        if rung.name == BASE:
+    except OsteonError as fault:
+        if rung.name == BASE or isinstance(fault, CheckpointError):
             raise
         return msgspec.structs.replace(rung, error=str(fault))
     figures = {name: mean for name in FIGURES if (mean := found.find(ALL, name))}

@@ -65,7 +65,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     `auxiliary_loss` weighs the mean of their cross-entropies. `mirror` weighs, at the end, the cross-entropy against what the averaged
     weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`.
     `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none); `first_share`
-    is the share of the first weights, a whole model's, in those that are kept: the mean of both answers as their ensemble does.
+    is the share of the first weights, a whole model's, in those that are kept, which then answer about as the ensemble of both would.
     `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first blocks that stay
     as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
     the training sees (0: whole from the start). `window` is the share of the frame's side that the first two thirds see of a film, at
