@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from made_crossvalidation import COMMAND, EXPORT, Made, exported_at_once, mark, quiet, stages, with_folds
 from osteon.errors import LeakySplit, UsageError
-from osteon.lab.crossvalidation.first_weights import first_weights, recipe_for, unknown_past
+from osteon.lab.crossvalidation.first_weights import first_weights, recipe_for, recipe_of_fold
 from osteon.lab.crossvalidation.folder import CrossValidation, CrossValidationPlan
 from osteon.lab.crossvalidation.result import CrossValidated
 from osteon.lab.crossvalidation.stages import Request, Step, Watch, cross_validate
@@ -28,6 +28,7 @@ from osteon.lab.scoring import score_index
 from osteon.lab.store import open_store
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import export_run
+from osteon.lab.training.lineage import unknown_past
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Plan, RunFolder, RunRecord
@@ -483,6 +484,9 @@ def test_what_a_training_was_started_from_counts_as_well(films: pl.DataFrame, he
     third = a_run(tmp_path / "third", strange(films), init=str(second))
     with pytest.raises(UsageError, match=f"{first} has seen 12 of the 12 films of fold 1"):
         first_weights(str(third), 1, held)
+    for joined in (f"{first}", f"first,{third}"):
+        with pytest.raises(UsageError, match=f"{first} has seen 12 of the 12 films of fold 1"):
+            recipe_of_fold(tiny(f"mean_with={joined}"), 1, held)
 
 
 def test_a_training_that_cannot_tell_what_it_has_seen_is_refused(films: pl.DataFrame, held: pl.DataFrame, tmp_path: Path) -> None:
@@ -495,14 +499,14 @@ def test_a_training_that_cannot_tell_what_it_has_seen_is_refused(films: pl.DataF
 
 
 def test_of_files_nothing_tells_what_they_have_seen(films: pl.DataFrame, tmp_path: Path) -> None:
-    file = a_run(tmp_path / "file", films, init="first.pth")
-    assert [unknown_past(init) for init in ("imagenet", "random", "packaged", "model.onnx", "fracture@0.1.0")] == [
-        False,
-        False,
-        *[True] * 3,
-    ]
-    assert not unknown_past(str(a_run(tmp_path / "one", films))) and unknown_past(str(file))
-    assert unknown_past(str(a_run(tmp_path / "two", films, init=str(file))))
+    def unknown(*changes: object) -> bool:
+        return unknown_past(recipe("osteon", [str(change) for change in changes]))
+
+    one, file = a_run(tmp_path / "one", films), a_run(tmp_path / "file", films, init="first.pth")
+    assert not any(unknown(f"init={init}") for init in ("imagenet", "random", one))
+    assert all(unknown(f"init={init}") for init in ("packaged", "model.onnx", "fracture@0.1.0", file))
+    assert unknown(f"init={a_run(tmp_path / 'two', films, init=str(file))}")
+    assert unknown(f"mean_with={one},{file}") and not unknown(f"mean_with=first,{one}")
 
 
 def test_a_fold_that_cannot_be_started_is_told_before_anything_is_done(made: Made, films: pl.DataFrame, tmp_path: Path) -> None:

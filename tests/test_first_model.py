@@ -72,6 +72,13 @@ def test_a_training_starts_from_another(run: Path, folder: Path) -> None:
     assert torch.equal(checkpoint.load(folder / "next" / "checkpoint.pt")["network"][frozen], best(run)[frozen])
 
 
+def test_whom_a_training_is_averaged_with_is_recorded(run: Path, folder: Path) -> None:
+    recipe = tiny(f"init={run}", f"mean_with=first,{run}", "epochs=1", "frame.size=96")
+    start_training(TrainingRequest(recipe, folder / "index.parquet"), folder / "mean")
+    told = RunFolder(folder / "mean").record().weights
+    assert "; kept as the mean with the first weights, and with pass-00" in told and told.count("itself begun from") == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
@@ -214,9 +221,9 @@ def test_a_contradiction_is_refused(change: str) -> None:
         recipe_from("osteon", [f"init={REFERENCE}", change])
 
 
-def test_of_a_backbone_alone_no_share_is_kept() -> None:
-    alone = recipe("osteon", ["init=random", "first_share=0.5"])
-    with pytest.raises(UsageError, match=r"first_share: .*--init"):
+def test_with_a_backbone_alone_nothing_is_averaged() -> None:
+    alone = recipe("osteon", ["init=random", "mean_with=first"])
+    with pytest.raises(UsageError, match=r"mean_with=first: .*--init"):
         load_first(Detector(alone), alone)
 
 

@@ -24,6 +24,7 @@ from osteon.lab.index import read_index
 from osteon.lab.store import open_store
 from osteon.lab.training import checkpoint
 from osteon.lab.training.batches import TrainingFilms
+from osteon.lab.training.companions import load_companions
 from osteon.lab.training.loop import Position, Stopped, Training, ended, kept_position, time_used
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe
@@ -51,7 +52,7 @@ class Made:
         if not folder.record_file.exists():
             folder.start(record)
         torch.manual_seed(recipe.seed)
-        return Training(record, folder, ALONE, Detector(recipe))
+        return Training(record, folder, ALONE, Detector(recipe), load_companions(recipe)[0])
 
     def train(self, run: str, recipe: Recipe, watch: Watch = lambda _: None, **plan: object) -> Training:
         """A training that was taken to its end."""
@@ -159,21 +160,33 @@ def test_the_elder_has_the_averaged_weights_and_sees_the_mirror_image(made: Made
 
 
 @pytest.mark.parametrize("ema", [0.9, 0.0])
-def test_a_share_of_the_first_weights_is_kept_and_survives_a_stop(made: Made, ema: float) -> None:
-    plain, shared = tiny(f"ema={ema}"), tiny(f"ema={ema}", "first_share=0.3")
+def test_the_mean_with_others_is_kept_and_survives_a_stop(made: Made, ema: float) -> None:
+    plain = tiny(f"ema={ema}")
     first = {key: value.clone() for key, value in made.training(f"first {ema}", plain).detector.state_dict().items()}
-    alone, once = made.train(f"alone {ema}", plain), made.train(f"shared {ema}", shared)
+    alone = made.train(f"alone {ema}", plain)
+    joined = tiny(f"ema={ema}", f"mean_with=first, {alone.run.folder}")
+    once = made.train(f"joined {ema}", joined)
     for moment in (3, 4):
-        killed_at(made, f"shared and killed {ema}", moment, shared, save_every=0.0)
-    again = made.train(f"shared and killed {ema}", shared)
-    last = [run.best_file(1) for run in (alone.run, once.run, again.run)]
-    if not all(file.exists() for file in last):
-        last = [run.best_file(0) for run in (alone.run, once.run, again.run)]
-    learned, kept, killed = (checkpoint.load(file)["weights"] for file in last)
+        killed_at(made, f"joined and killed {ema}", moment, joined, save_every=0.0)
+    again = made.train(f"joined and killed {ema}", joined)
+    learned, kept, killed = (
+        checkpoint.load(trained.run.best_file(ranked(alone.at.history, plain)[0].epoch))["weights"] for trained in (alone, once, again)
+    )
     for key, value in kept.items():
-        expected = 0.7 * learned[key] + 0.3 * first[key] if value.is_floating_point() else learned[key]
+        expected = (2 * learned[key] + first[key]) / 3 if value.is_floating_point() else learned[key]
         torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
         assert torch.equal(value, killed[key])
+
+
+@pytest.mark.parametrize("name", ["imagenet", "packaged", "nowhere"])
+def test_only_a_training_can_join(made: Made, name: str) -> None:
+    with pytest.raises(UsageError, match=f"mean_with: {name} is not the folder of a training"):
+        load_companions(tiny(f"mean_with={name}"))
+
+
+def test_a_training_of_another_network_cannot_join(whole: Training) -> None:
+    with pytest.raises(UsageError, match=r"has another .*network"):
+        load_companions(tiny("network=lite2", f"mean_with={whole.run.folder}"))
 
 
 def test_without_an_average_there_is_no_elder(made: Made) -> None:
@@ -455,7 +468,8 @@ def test_a_budget_ends_the_schedule_in_time(made: Made) -> None:
     assert training.at.elapsed < budget * 60 + longest + training.at.selection_seconds
     assert spent - training.at.elapsed < 0.5 + training.at.selection_seconds  # the last checkpoint, which is no part of the schedule
     rates = [r for _, r in steps]
-    assert rates[1:] == sorted(rates[1:], reverse=True) and rates[0] > 0.9
+    # It may rise by a little where a selection took less time than the one before it, on a busy machine.
+    assert all(after <= before + 0.1 for before, after in pairwise(rates[1:])) and rates[0] > 0.9 and rates[-1] < 0.5
     last_step = 1 - (steps[-1][0] - steps[-2][0] + training.at.selection_seconds * 2) / (budget * 60)
     assert rates[-1] <= rate(recipe, max(last_step, 0), 0) + 1e-6
 

@@ -26,11 +26,13 @@ from osteon.lab.index import fingerprint, read_index
 from osteon.lab.lock import hold
 from osteon.lab.quantisation import Plan as Int8Plan
 from osteon.lab.release.commands import commands
+from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Release, ReleasePlan
 from osteon.lab.release.stages import STAGES, release
 from osteon.lab.scope.guarding import GuardPlan
 from osteon.lab.scoring import score_index, write_predictions
 from osteon.lab.training.export import Export, Exported
+from osteon.lab.training.run import RunFolder, RunRecord
 from osteon.model import load_model
 from tiny_training import osteon as typed
 from tiny_training import settings
@@ -185,6 +187,31 @@ def test_films_of_a_patient_that_was_learned_from_are_refused(ready: Ready, tmp_
     plan = msgspec.structs.replace(ready.plan, index=str(tmp_path / "index.parquet"))
     with pytest.raises(LeakySplit, match=r"has learned from 1 of the .* films of split 'valid'"):
         release(tmp_path / "out", plan, "", quiet)
+
+
+@pytest.mark.parametrize("setting", ["init", "mean_with"])
+def test_films_that_an_earlier_training_learned_from_are_refused(ready: Ready, tmp_path: Path, setting: str) -> None:
+    earlier, later = (shutil.copytree(ready.run, tmp_path / name) for name in ("earlier", "later"))
+    record = RunFolder(earlier).record()
+    rewrite(earlier, msgspec.structs.replace(record, plan=msgspec.structs.replace(record.plan, train="valid")))
+    rewrite(later, msgspec.structs.replace(record, recipe=msgspec.structs.replace(record.recipe, **{setting: str(earlier)})))
+    plan = msgspec.structs.replace(ready.plan, runs=(str(later),))
+    with pytest.raises(LeakySplit, match=f"{earlier} has learned from .* films of split 'valid'"):
+        release(tmp_path / "out", plan, "", quiet)
+
+
+def rewrite(run: Path, record: RunRecord) -> None:
+    (run / "recipe.json").write_bytes(msgspec.json.encode(record))
+
+
+def test_what_nothing_tells_is_noted(ready: Ready, tmp_path: Path) -> None:
+    run = shutil.copytree(ready.run, tmp_path / "run")
+    record = RunFolder(run).record()
+    plan = msgspec.structs.replace(ready.plan, runs=(str(run),))
+    rewrite(run, msgspec.structs.replace(record, recipe=msgspec.structs.replace(record.recipe, init="packaged")))
+    assert any(note.startswith("weights come from a file") for note in check_films(plan, read_index(ready.index)))
+    rewrite(run, msgspec.structs.replace(record, plan=msgspec.structs.replace(record.plan, fingerprint="another")))
+    assert any("is gone or has changed" in note for note in check_films(plan, read_index(ready.index)))
 
 
 def test_another_folder_and_another_process_are_refused(ready: Ready, tmp_path: Path) -> None:

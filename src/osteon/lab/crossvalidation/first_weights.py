@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,11 +10,11 @@ import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.crossvalidation.folder import CrossValidation
-from osteon.lab.index import fingerprint, read_index
-from osteon.lab.splits import ALL, learned, seen
-from osteon.lab.training.first_model import BACKBONE_ALONE, recipe_from
-from osteon.lab.training.recipe import Recipe, recipe
-from osteon.lab.training.run import Plan, RunFolder
+from osteon.lab.splits import seen
+from osteon.lab.training.first_model import recipe_from
+from osteon.lab.training.lineage import ancestors, films_seen
+from osteon.lab.training.recipe import FIRST, Recipe, companions, recipe
+from osteon.lab.training.run import RunFolder
 
 
 def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
@@ -36,8 +36,18 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
     return msgspec.structs.replace(fitted, init=init, departures=told)
 
 
+def recipe_of_fold(recipe: Recipe, fold: int, held: pl.DataFrame) -> Recipe:
+    """Return a recipe as a fold has it: begun from, and averaged with, that fold of the cross-validations that it names.
+
+    Raises:
+        UsageError: as `first_weights`.
+    """
+    joined = [name if name == FIRST else first_weights(name, fold, held) for name in companions(recipe)]
+    return msgspec.structs.replace(recipe, init=first_weights(recipe.init, fold, held), mean_with=",".join(joined))
+
+
 def first_weights(init: str, fold: int, held: pl.DataFrame) -> str:
-    """Return where a fold's training starts: from `init`, or from the same fold of the cross-validation that `init` is.
+    """Return where a fold's weights come from: `init`, or the same fold of the cross-validation that `init` is.
 
     Args:
         init: As `Recipe.init`, or another cross-validation's folder.
@@ -53,37 +63,18 @@ def first_weights(init: str, fold: int, held: pl.DataFrame) -> str:
         if not other.model(fold).exists():
             raise UsageError(f"{init}: its training of fold {fold} has not ended. Finish that cross-validation first.")
         init = str(other.run(fold).folder)
-    for run in _ancestors(init):
+    for run in ancestors([init]):
         _refuse_seen(run, fold, held)
     return init
 
 
-def unknown_past(init: str) -> bool:
-    """Return whether first weights come from a file, so that nothing tells which films it has seen."""
-    return [init, *(run.record().recipe.init for run in _ancestors(init))][-1] not in BACKBONE_ALONE
-
-
-def _ancestors(init: str) -> Iterator[RunFolder]:
-    """Yield the trainings that first weights come from: the one that `init` is, the one that it was started from, and so on."""
-    passed: set[str] = set()
-    while init not in passed and (run := RunFolder(Path(init))).record_file.is_file():
-        yield run
-        passed.add(init)
-        init = run.record().recipe.init
-
-
 def _refuse_seen(run: RunFolder, fold: int, held: pl.DataFrame) -> None:
-    plan = run.record().plan
-    films = read_index(Path(plan.index)) if Path(plan.index).exists() else None
-    if films is None or fingerprint(films) != plan.fingerprint:
-        raise UsageError(f"{run.folder}: its index {plan.index} is gone or has changed, so nothing tells which films it has seen.")
-    if len(known := seen(held, learned(films, _splits(plan)))):
+    films = films_seen(run)
+    if films is None:
+        index = run.record().plan.index
+        raise UsageError(f"{run.folder}: its index {index} is gone or has changed, so nothing tells which films it has seen.")
+    if len(known := seen(held, films)):
         raise UsageError(
             f"{run.folder} has seen {len(known):,} of the {len(held):,} films of fold {fold}, or others of their patients, such as "
             f"{known['path'][0]}. Start from a cross-validation with the same folds, or from weights that have seen none of these films."
         )
-
-
-def _splits(plan: Plan) -> str:
-    """Return the splits that a training learned from or chose its passes on, as `splits.learned` takes them."""
-    return plan.train if plan.train == ALL or not plan.select else f"{plan.train},{plan.select}"

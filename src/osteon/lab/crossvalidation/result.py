@@ -11,12 +11,12 @@ import polars as pl
 import osteon
 from osteon.card import Metric
 from osteon.lab import subgroups
-from osteon.lab.crossvalidation.first_weights import unknown_past
 from osteon.lab.crossvalidation.folder import CrossValidation, CrossValidationPlan
 from osteon.lab.evaluation import ALL, Plan
 from osteon.lab.evaluation_folder import evaluate, plan_for, write_json
 from osteon.lab.fold_figures import fold_metrics, fold_parts, folds_of
 from osteon.lab.scoring import Origin, Predictions, read_predictions, write_predictions
+from osteon.lab.training.lineage import unknown_past
 from osteon.lab.training.run import RunRecord
 
 
@@ -125,7 +125,7 @@ def _fold(here: CrossValidation, number: int, films: pl.DataFrame, figures: dict
 def _notes(plan: CrossValidationPlan, numbers: list[int], records: list[RunRecord]) -> Iterator[str]:
     if len(numbers) < len(plan.folds):
         yield f"{len(numbers)} of {len(plan.folds)} folds: the mean is of these, and the others may be easier or harder"
-    if any(unknown_past(record.recipe.init) for record in records):
+    if any(unknown_past(record.recipe) for record in records):
         yield f"the trainings started from {plan.recipe.init}: if that has learned from held films, the figures are too good"
     if len({record.code_commit for record in records}) > 1:
         yield "the folds were trained by different commits"

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
 from osteon.errors import UsageError
-from osteon.lab.crossvalidation.first_weights import first_weights
+from osteon.lab.crossvalidation.first_weights import recipe_of_fold
 from osteon.lab.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
 from osteon.lab.crossvalidation.result import CrossValidated, together
 from osteon.lab.index import Report, fingerprint, read_index, write_index
@@ -107,7 +106,7 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
     here.asked()  # refuses a folder of something else before anything is written there
     new = [number for number in chosen if not here.run(number).record_file.exists()]
     # All of them first: a fold that cannot be started is told before hours are spent on those before it.
-    starts = {number: first_weights(request.recipe.init, number, films.filter(fold=number)) for number in new}
+    recipes = {number: recipe_of_fold(request.recipe, number, films.filter(fold=number)) for number in new}
 
     def begin() -> None:
         with alone(folder, wait=True):
@@ -125,7 +124,7 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
                     begin()  # again: until now another call with another plan could take the folder
                     _write_index(here, number, films, request.index)
                     others = [other for other in chosen if other != number]
-                    _train(here, request, starts.get(number), step, _timed(here, others, request.jobs, watch))
+                    _train(here, request, recipes.get(number), step, _timed(here, others, request.jobs, watch))
                     _export(here, plan, step, watch)
                     _score(here, request.command, step, watch)
                 del left[number]
@@ -141,8 +140,8 @@ def _write_index(here: CrossValidation, number: int, films: pl.DataFrame, source
     write_index(films.with_columns(split=split), here.index(number), report)
 
 
-def _train(here: CrossValidation, request: Request, start: str | None, step: Step, watch: Watch) -> None:
-    """Train on the other folds, from `start`, or go on where there is a training; what an earlier one led to is removed."""
+def _train(here: CrossValidation, request: Request, recipe: Recipe | None, step: Step, watch: Watch) -> None:
+    """Train on the other folds, or go on where there is a training; what an earlier one led to is removed."""
     run = here.run(step.fold)
     begun = run.record_file.exists()
 
@@ -159,8 +158,7 @@ def _train(here: CrossValidation, request: Request, start: str | None, step: Ste
     if begun:
         resume_training(run.folder, request.device, request.offline, told)
     else:
-        assert start is not None  # a training is only ever added between the call's begin and now
-        recipe = msgspec.structs.replace(request.recipe, init=start)
+        assert recipe is not None  # a training is only ever added between the call's begin and now
         asked = TrainingRequest(recipe, here.index(step.fold), LEARN, "", request.budget, request.save_every, request.offline)
         start_training(asked, run.folder, request.device, told)
 

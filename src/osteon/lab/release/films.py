@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from osteon.errors import LeakySplit, UsageError
 from osteon.lab.crossvalidation.folder import CrossValidation
-from osteon.lab.index import read_index
 from osteon.lab.release.folder import ReleasePlan
 from osteon.lab.scoring import Origin, Predictions, of_split
-from osteon.lab.splits import learned, seen
-from osteon.lab.training.recipe import Recipe
+from osteon.lab.splits import seen
+from osteon.lab.training.lineage import ancestors, films_seen, unknown_past
+from osteon.lab.training.recipe import Recipe, companions
 from osteon.lab.training.run import RunFolder
 
 
@@ -27,7 +27,8 @@ def check_films(plan: ReleasePlan, films: pl.DataFrame) -> list[str]:
     Raises:
         UsageError: the reported split is used for something else as well.
         MeasurementError: a split is not there.
-        LeakySplit: a training has learned from films of the reported split, or of the one to calibrate on, or of their patients.
+        LeakySplit: a training, or one that its weights come from, has learned from films of the reported split, or of the one to calibrate
+            on, or of their patients.
     """
     for what, splits in _uses(plan).items():
         if plan.report in splits:
@@ -35,12 +36,12 @@ def check_films(plan: ReleasePlan, films: pl.DataFrame) -> list[str]:
         for split in splits:
             of_split(Predictions(films, Origin()), split)
     unseen = {"reported": plan.report} | ({} if plan.out_of_fold else {"calibrated on": plan.calibration.split})
-    for run in plan.runs:
-        record = RunFolder(Path(run)).record()
-        known = learned(read_index(record.plan.index), record.plan.train)
-        for what, split in unseen.items():
-            _refuse_seen(run, known, of_split(Predictions(films, Origin()), split).films, f"split {split!r}, which is to be {what}")
-    return list(_notes(plan))
+    trainings = ancestors(plan.runs)
+    for run in trainings:
+        if (known := films_seen(run, choosing=False)) is not None:
+            for what, split in unseen.items():
+                _refuse_seen(run, known, of_split(Predictions(films, Origin()), split).films, f"split {split!r}, which is to be {what}")
+    return list(_notes(plan, trainings))
 
 
 def _uses(plan: ReleasePlan) -> dict[str, tuple[str, ...]]:
@@ -52,18 +53,22 @@ def _uses(plan: ReleasePlan) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _refuse_seen(run: str, known: pl.DataFrame, films: pl.DataFrame, what: str) -> None:
+def _refuse_seen(run: RunFolder, known: pl.DataFrame, films: pl.DataFrame, what: str) -> None:
     if len(found := seen(films, known)):
         raise LeakySplit(
-            f"{run} has learned from {len(found):,} of the {len(films):,} films of {what}, or from others of their patients, such as "
-            f"{found['path'][0]}. Name another split."
+            f"{run.folder} has learned from {len(found):,} of the {len(films):,} films of {what}, or from others of their patients, "
+            f"such as {found['path'][0]}. Name another split."
         )
 
 
-def _notes(plan: ReleasePlan) -> Iterator[str]:
-    for run in plan.runs:
-        if RunFolder(Path(run)).record().plan.select == plan.report:
-            yield f"the best pass of {Path(run).name} was chosen on the reported split: its figures are too good"
+def _notes(plan: ReleasePlan, trainings: Sequence[RunFolder]) -> Iterator[str]:
+    for run in trainings:
+        if run.record().plan.select == plan.report:
+            yield f"the best pass of {run.folder.name} was chosen on the reported split: its figures are too good"
+        if films_seen(run, choosing=False) is None:
+            yield f"the index of {run.folder.name} is gone or has changed: if it learned from reported films, the figures are too good"
+    if any(unknown_past(run.record().recipe) for run in trainings):
+        yield "weights come from a file: if that has learned from reported films, the figures are too good"
     if plan.out_of_fold and (words := _another_recipe(plan)):
         yield words
 
@@ -77,6 +82,8 @@ def _another_recipe(plan: ReleasePlan) -> str:
             f"{plan.out_of_fold} is no cross-validation's folder: whether its predictions are of the released recipe is not recorded there"
         )
     recipes = [RunFolder(Path(run)).record().recipe for run in plan.runs]
-    other = [name for name in Recipe.__struct_fields__ if name not in {"seed", "departures", "init", "name"}]
+    other = [name for name in Recipe.__struct_fields__ if name not in {"seed", "departures", "init", "mean_with", "name"}]
     apart = [name for name in other if any(getattr(recipe, name) != getattr(asked.plan.recipe, name) for recipe in recipes)]
+    if any(len(companions(recipe)) != len(companions(asked.plan.recipe)) for recipe in recipes):
+        apart.append("mean_with")
     return f"the cross-validation's trainings have another {', '.join(apart)} than the released ones" if apart else ""

@@ -10,7 +10,7 @@ from osteon.lab.report.diagram import described, draw_network
 from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.report.material import Material
 from osteon.lab.training.anatomy import Anatomy
-from osteon.lab.training.recipe import Recipe, auxiliaries
+from osteon.lab.training.recipe import Recipe, auxiliaries, companions
 from osteon.lab.training.run import Pass, kept
 
 
@@ -88,8 +88,9 @@ def optimiser_in_words(recipe: Recipe) -> str:
     schedule = {"plateau": "divided by ten where the selection loss does not fall", "cosine": "cosine"}[recipe.schedule]
     decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
     average = f"; a moving average of the weights ({recipe.ema:g}) is kept" if recipe.ema else ""
-    first = f"; of what is kept {recipe.first_share:.0%} are the first weights" if recipe.first_share else ""
-    return f"{recipe.optimizer}, {rates}, {schedule}{decay}, batches of {recipe.batch}{average}{first}"
+    others = len(companions(recipe))
+    joined = f"; what is kept is the mean with {others} other{'s' if others > 1 else ''}" if others else ""
+    return f"{recipe.optimizer}, {rates}, {schedule}{decay}, batches of {recipe.batch}{average}{joined}"
 
 
 def selection_in_words(m: Material) -> str:

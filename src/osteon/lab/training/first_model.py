@@ -20,7 +20,7 @@ from osteon.errors import CheckpointError, MissingWeights, ModelFileError, Usage
 from osteon.lab.training import checkpoint
 from osteon.lab.training.agreement import check_model
 from osteon.lab.training.network import REFINED, Detector
-from osteon.lab.training.recipe import Recipe, recipe
+from osteon.lab.training.recipe import FIRST, Recipe, companions, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.unfolding import fill, head_of
 from osteon.lab.training.weights import BACKBONES, load_first_weights, sha256_of
@@ -107,9 +107,9 @@ def load_first(detector: Detector, recipe: Recipe, offline: bool = False) -> Fir
     """
     whole = find_whole(recipe.init)
     if whole is None:
-        if recipe.first_share:
+        if FIRST in companions(recipe):
             raise UsageError(
-                "first_share: weights of a backbone alone are nothing to keep a share of. Name a model or a training with --init."
+                f"mean_with={FIRST}: weights of a backbone alone are no model to be averaged with. Name a model or a training with --init."
             )
         return First(load_first_weights(detector.backbone, recipe.network, recipe.init, offline))
     if wrong := _contradicted(recipe, whole.settings):

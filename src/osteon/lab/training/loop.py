@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +22,14 @@ from osteon.errors import DivergedTraining
 from osteon.lab.metrics import ranking
 from osteon.lab.training import checkpoint
 from osteon.lab.training.batches import Draw, TrainingFilms
+from osteon.lab.training.companions import State, mean
 from osteon.lab.training.elder import Elder
 from osteon.lab.training.losses import film_loss, lesson_loss, mirror_loss
 from osteon.lab.training.network import Detector, Told
+from osteon.lab.training.recipe import FIRST, companions
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept
-from osteon.lab.training.schedule import average, between, optimizer, rate
+from osteon.lab.training.schedule import average, optimizer, rate
 from osteon.lab.training.variation import lesson
 from osteon.lab.training.watching import Progress, Watch, stop_signal
 
@@ -58,13 +60,13 @@ class Position:
 class Training:
     """One training, from its checkpoint to its end."""
 
-    def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector) -> None:
+    def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector, others: Sequence[State] = ()) -> None:
         self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = ring.wrap(_Parts(self.detector))
         self.optimizer = optimizer(self.detector, self.recipe)
-        self.mean = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.ema else {}
-        self.first = {key: value.clone() for key, value in self.detector.state_dict().items()} if self.recipe.first_share else {}
+        self.mean = _copy(self.detector) if self.recipe.ema else {}
+        self.others = [*others, *([_copy(self.detector)] if FIRST in companions(self.recipe) else [])]
         self.elder = Elder(self.recipe, self.mean, ring.device) if self.recipe.mirror else None
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
@@ -174,7 +176,7 @@ class Training:
         return loss, float(area[0]) if np.isfinite(area[0]) else None
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
-        own = {key: value.clone() for key, value in self.detector.state_dict().items()}
+        own = _copy(self.detector)
         self.detector.load_state_dict(self._learned())
         self.detector.eval()
         logits, losses = [], []
@@ -196,9 +198,9 @@ class Training:
             file.unlink()
 
     def _learned(self) -> dict[str, Tensor]:
-        """Return the weights that are measured and kept: the averaged ones, if there are any, with their share of the first ones."""
+        """Return the weights that are measured and kept: the averaged ones, if there are any, and their mean with those of others."""
         now = self.mean or self.detector.state_dict()
-        return between(self.first, now, self.recipe.first_share) if self.first else now
+        return mean(now, self.others) if self.others else now
 
     def _save(self) -> None:
         if self.ring.leads:
@@ -206,7 +208,7 @@ class Training:
                 {
                     "network": self.detector.state_dict(),
                     "mean": self.mean,
-                    "first": self.first,
+                    "others": self.others,
                     "optimizer": self.optimizer.state_dict(),
                     "position": msgspec.to_builtins(self.at),
                 },
@@ -216,9 +218,9 @@ class Training:
     def _resume(self) -> None:
         content = checkpoint.load(self.run.checkpoint)
         self.detector.load_state_dict(content["network"])
-        for own, saved in ((self.mean, content["mean"]), (self.first, content.get("first", {}))):
-            for key, value in saved.items():
-                own[key].copy_(value)
+        for key, value in content["mean"].items():
+            self.mean[key].copy_(value)
+        self.others = content.get("others", [])
         self.optimizer.load_state_dict(content["optimizer"])
         self.at = _position(content)
 
@@ -269,6 +271,10 @@ def time_used(at: Position, plan: Plan) -> float:
 def kept_position(run: RunFolder) -> Position:
     """Return where a training stands by its checkpoint; at the start if it has none yet."""
     return _position(checkpoint.load(run.checkpoint)) if run.checkpoint.exists() else Position()
+
+
+def _copy(network: nn.Module) -> State:
+    return {key: value.clone() for key, value in network.state_dict().items()}
 
 
 def _position(content: dict[str, Any]) -> Position:

@@ -64,8 +64,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
     `auxiliary` names, with commas between, what else the averaged features should tell: columns of 0 and 1 or study types of the index;
     `auxiliary_loss` weighs the mean of their cross-entropies. `mirror` weighs, at the end, the cross-entropy against what the averaged
     weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`.
-    `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none); `first_share`
-    is the share of the first weights, a whole model's, in those that are kept, which then answer about as the ensemble of both would.
+    `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none); `mean_with`
+    names, with commas between, trainings whose weights, with those of this one, are averaged into what is kept: folders, or `first` for
+    what this one began with, a whole model.
     `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first blocks that stay
     as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
     the training sees (0: whole from the start). `window` is the share of the frame's side that the first two thirds see of a film, at
@@ -105,7 +106,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     patience: Annotated[int, Meta(ge=0)] = 0
     select_by: Literal["loss", "auroc"] = "loss"
     ema: BelowOne = 0.0
-    first_share: BelowOne = 0.0
+    mean_with: str = ""
     keep: Annotated[int, Meta(ge=1)] = 5
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: Annotated[int, Meta(ge=0)] = 0
@@ -155,6 +156,9 @@ OSTEON = Recipe(
     select_by="auroc",
 )
 FIXED = ("name", "departures")
+FIRST = "first"
+"""In `mean_with`: what the training began with."""
+
 RECIPES = {recipe.name: recipe for recipe in (PAPER, ARTICLE, OSTEON)}
 
 
@@ -188,7 +192,16 @@ def auxiliaries(recipe: Recipe) -> tuple[str, ...]:
     >>> auxiliaries(recipe("osteon", ["auxiliary=hand, hardware"]))
     ('hand', 'hardware')
     """
-    return tuple(name.strip() for name in recipe.auxiliary.split(",") if name.strip())
+    return _names(recipe.auxiliary)
+
+
+def companions(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names in `recipe.mean_with`."""
+    return _names(recipe.mean_with)
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in words.split(",") if name.strip())
 
 
 def _change(settings: dict[str, Any], change: str) -> str:

@@ -44,15 +44,6 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return kind(groups, betas=(0.9, 0.999), fused=True)
 
 
-def between(first: dict[str, Tensor], learned: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Return weights of which `share` is the first ones' and the rest what was learned from them (arXiv 2109.01903); counters as learned.
-
-    Networks that come from each other lie in one valley of the loss, so that the mean of their weights answers as their ensemble does, in
-    one network.
-    """
-    return {key: torch.lerp(value, first[key], share) if value.is_floating_point() else value for key, value in learned.items()}
-
-
 def average(mean: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights towards the network's, in place; early steps move them more, and counters are copied.
 

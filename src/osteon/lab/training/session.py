@@ -14,6 +14,7 @@ from osteon.lab.index import fingerprint, read_index
 from osteon.lab.splits import learned
 from osteon.lab.store import FilmStore, open_store
 from osteon.lab.training.batches import TrainingFilms
+from osteon.lab.training.companions import State, load_companions
 from osteon.lab.training.first_model import First, load_first
 from osteon.lab.training.loop import Training, ended, kept_position
 from osteon.lab.training.network import Detector
@@ -55,7 +56,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
             run.refuse_used()
         films = read_index(request.index)
         detector = _first(request.recipe)
-        first = load_first(detector, request.recipe, request.offline)
+        first, others, told = _begun(detector, request.recipe, request.offline)
         plan = Plan(
             index=str(request.index.resolve()),
             fingerprint=fingerprint(films),
@@ -67,7 +68,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         record = RunRecord(
             recipe=request.recipe,
             plan=plan,
-            weights=first.told,
+            weights=told,
             code_commit=code_commit(),
             processes=processes.size,
             device=_device_name(processes),
@@ -78,7 +79,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         record = msgspec.structs.replace(record, refused=refused)
         if processes.leads:
             run.start(record)
-        return _go_on(Training(record, run, processes, detector), learn, held, watch)
+        return _go_on(Training(record, run, processes, detector, others), learn, held, watch)
 
 
 def has_ended(folder: Path) -> bool:
@@ -111,17 +112,24 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, w
             raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.size}. Go on with as many.")
         detector = _first(record.recipe)
         fresh = not run.checkpoint.exists()  # killed before the first one
-        first = load_first(detector, record.recipe, offline) if fresh else First(record.weights)
-        if first.told != record.weights:
-            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {first.told}. Put the old file back.")
+        first, others, told = _begun(detector, record.recipe, offline) if fresh else (First(""), [], record.weights)
+        if told != record.weights:
+            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {told}. Put the old file back.")
         learn, held, _ = _films(films, record, watch)
         give_norms(detector, first.folded, learn)
-        return _go_on(Training(record, run, processes, detector), learn, held, watch)
+        return _go_on(Training(record, run, processes, detector, others), learn, held, watch)
 
 
 def _first(recipe: Recipe) -> Detector:
     torch.manual_seed(recipe.seed)
     return Detector(recipe)
+
+
+def _begun(detector: Detector, recipe: Recipe, offline: bool) -> tuple[First, list[State], str]:
+    """Load all that a training begins with: its first weights, its companions', and a line on both for the record."""
+    first = load_first(detector, recipe, offline)
+    others, joined = load_companions(recipe)
+    return first, others, f"{first.told}; {joined}" if joined else first.told
 
 
 def refuse_selecting(recipe: Recipe) -> None:
