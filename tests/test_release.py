@@ -229,7 +229,7 @@ def test_calibrated_out_of_fold_the_card_says_so(whole: Release, ready: Ready, t
     done = release(tmp_path / "out", bare, "", quiet)
     here = Release(tmp_path / "out", bare)
     card = load_model(here.file).card
-    words = "films out of fold in cv, each scored by another training of recipe  () that had not learned from it"
+    words = "films out of fold in cross-validation 'cv', each scored by another training of recipe  () that had not learned from it"
     assert card.calibration.split == card.decision.split == words
     assert "132 films" in done.notes["calibrated"][0]
     assert "is no cross-validation's folder" in done.notes["films"][0]

@@ -117,7 +117,8 @@ def out_of_fold(folder: Path, index: pl.DataFrame, without: Sequence[str] = ()) 
 def out_of_fold_plan(plan: CalibrationPlan, folder: Path, scored: Predictions) -> CalibrationPlan:
     """Return a plan for predictions of `out_of_fold`; the card will say that other trainings made them, and of which recipe."""
     recipe = f" of recipe {scored.card.recipe} ({scored.card.network})" if scored.card else ""
-    told = f"films out of fold in {folder.resolve().name}, each scored by another training{recipe} that had not learned from it"
+    crossed = f"films out of fold in cross-validation {folder.resolve().name!r}"
+    told = f"{crossed}, each scored by another training{recipe} that had not learned from it"
     return msgspec.structs.replace(plan, split=ALL, told=told)
 
 
