@@ -68,7 +68,7 @@ def _notes(plan: ReleasePlan, trainings: Sequence[RunFolder]) -> Iterator[str]:
         if films_seen(run, choosing=False) is None:
             yield f"the index of {run.folder.name} is gone or has changed: if it learned from reported films, the figures are too good"
     if any(unknown_past(run.record().recipe) for run in trainings):
-        yield "weights come from a file: if that has learned from reported films, the figures are too good"
+        yield "weights come from a file, or from a training that is gone: if it learned from reported films, the figures are too good"
     if plan.out_of_fold and (words := _another_recipe(plan)):
         yield words
 

@@ -39,7 +39,7 @@ def load_companions(recipe: Recipe) -> tuple[list[State], str]:
             detector = Detector(recipe)
         as_first = load_first(detector, msgspec.structs.replace(recipe, init=name, mean_with=""))
         told.append(as_first.told.partition(", itself begun")[0])
-        found.append(detector.state_dict())
+        found.append({key: value for key, value in detector.state_dict().items() if not key.startswith("auxiliary.")})
     return found, f"kept as the mean with {', and with '.join(told)}" if told else ""
 
 
