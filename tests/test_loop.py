@@ -179,7 +179,7 @@ def test_the_mean_with_others_is_kept_and_survives_a_stop(made: Made, ema: float
 
 
 @pytest.mark.parametrize("name", ["imagenet", "packaged", "nowhere"])
-def test_only_a_training_can_join(made: Made, name: str) -> None:
+def test_only_a_training_can_join(name: str) -> None:
     with pytest.raises(UsageError, match=f"mean_with: {name} is not the folder of a training"):
         load_companions(tiny(f"mean_with={name}"))
 

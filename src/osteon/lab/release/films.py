@@ -36,10 +36,10 @@ def check_films(plan: ReleasePlan, films: pl.DataFrame) -> list[str]:
         for split in splits:
             of_split(Predictions(films, Origin()), split)
     unseen = {"reported": plan.report} | ({} if plan.out_of_fold else {"calibrated on": plan.calibration.split})
-    trainings = ancestors(plan.runs)
-    for run in trainings:
-        if (known := films_seen(run, choosing=False)) is not None:
-            for what, split in unseen.items():
+    trainings = [(run, films_seen(run, choosing=False)) for run in ancestors(plan.runs)]
+    for run, known in trainings:
+        for what, split in unseen.items():
+            if known is not None:
                 _refuse_seen(run, known, of_split(Predictions(films, Origin()), split).films, f"split {split!r}, which is to be {what}")
     return list(_notes(plan, trainings))
 
@@ -61,13 +61,13 @@ def _refuse_seen(run: RunFolder, known: pl.DataFrame, films: pl.DataFrame, what:
         )
 
 
-def _notes(plan: ReleasePlan, trainings: Sequence[RunFolder]) -> Iterator[str]:
-    for run in trainings:
+def _notes(plan: ReleasePlan, trainings: Sequence[tuple[RunFolder, pl.DataFrame | None]]) -> Iterator[str]:
+    for run, known in trainings:
         if run.record().plan.select == plan.report:
             yield f"the best pass of {run.folder.name} was chosen on the reported split: its figures are too good"
-        if films_seen(run, choosing=False) is None:
+        if known is None:
             yield f"the index of {run.folder.name} is gone or has changed: if it learned from reported films, the figures are too good"
-    if any(unknown_past(run.record().recipe) for run in trainings):
+    if any(unknown_past(run.record().recipe) for run, _ in trainings):
         yield "weights come from a file, or from a training that is gone: if it learned from reported films, the figures are too good"
     if plan.out_of_fold and (words := _another_recipe(plan)):
         yield words
