@@ -281,6 +281,18 @@ def test_more_members_than_are_kept_are_refused(folder: Path, tmp_path: Path) ->
             export_run(Export(folder / "pyramid", tmp_path / "model.onnx", members=members))
 
 
+def test_a_model_may_see_films_at_another_size_than_it_learned_at(folder: Path, tmp_path: Path) -> None:
+    made_run(tmp_path / "run", folder / "index.parquet", tiny("network=lite0", "head=pyramid", "read_at=96"), passes=1)
+    out = tmp_path / "m.onnx"
+    card = export_run(Export(tmp_path / "run", out)).card
+    assert (card.frame.size, tiny().frame.size) == (96, 64)
+    evidence = load_model(out).run(np.zeros((1, 96, 96), np.uint8))[1]
+    assert evidence.shape == (1, 96 // tiny().evidence_stride, 96 // tiny().evidence_stride)
+    stem = next(node for node in onnx.load(out).graph.node if node.op_type == "Conv")
+    shapes = {value.name: tuple(value.dims) for value in onnx.load(out).graph.initializer}
+    assert shapes[stem.input[1]] == (32, 1, 3, 3)  # one channel of three that are alike
+
+
 def test_trainings_of_different_frames_are_refused(folder: Path, tmp_path: Path) -> None:
     other = made_run(tmp_path / "run", folder / "index.parquet", tiny("frame.size=96"), passes=1)
     with pytest.raises(UsageError, match="another frame"):

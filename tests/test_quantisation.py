@@ -21,7 +21,8 @@ from osteon.explanation import peak
 from osteon.lab import localisation
 from osteon.lab import quantisation as module
 from osteon.lab.index import read_index
-from osteon.lab.quantisation import Answers, Held, Plan, choose, quantise_file
+from osteon.lab.quantisation import Plan, choose, quantise_file
+from osteon.lab.rounding_cost import AGAIN, Answers, Held
 from osteon.lab.store import FilmStore, open_store
 from osteon.model import load_model
 from osteon.precision import Ranges, Rounding
@@ -145,7 +146,7 @@ def chosen(shifts: dict[str, float], store: FilmStore, card: Card, **works: floa
     table = Table(shifts, works, len(store))
     ranges = Ranges(roundings=tuple(Rounding(inputs=((layer, 0),), levels=256, shape=(), low=bytes(4), high=bytes(4)) for layer in shifts))
     held = Held("tune", replace(store, films=store.films.with_columns(label=pl.lit(None, pl.Int8))), card, table.answers(None, store))
-    return choose(table, ranges, held).layers  # type: ignore[arg-type]
+    return choose(table, ranges, held, 0.0).layers  # type: ignore[arg-type]
 
 
 def test_the_fewest_layers_that_cost_too_much_stay_in_float32(quantised: tuple[Path, Card], store: FilmStore) -> None:
@@ -164,9 +165,24 @@ def test_decisions_by_chance_are_the_mean_over_all_errors_and_thresholds_near_by
     before = Answers(np.array([-5, 0, 5], np.float32), np.zeros((3, 1, 1), np.float32))
     after = Answers(before.logit + np.array([0, 0, 0.11], np.float32), before.evidence)
     held = Held("tune", store, card, before)
-    assert held.changed_by_chance(before) == 0
+    assert held.changed_by_chance(before, 0.0) == 0
     # The middle film would rise over 4 of 21 thresholds, if it had the last one's error: 0.025, 0.05, 0.075 and 0.1.
-    assert held.changed_by_chance(after) == pytest.approx(1 / 9 * 4 / 21)
+    assert held.changed_by_chance(after, 0.0) == pytest.approx(1 / 9 * 4 / 21)
+    # Where it is read again within 0.06, it rises over 0.025 and 0.05 alone.
+    assert held.changed_by_chance(after, 0.06) == pytest.approx(1 / 9 * 2 / 21)
+
+
+def test_films_near_the_threshold_keep_their_float32_answers(quantised: tuple[Path, Card], store: FilmStore) -> None:
+    before = Answers(np.linspace(-1, 1, 201, dtype=np.float32), np.zeros((201, 2, 2), np.float32), np.zeros(201, np.float32))
+    after = Answers(before.logit + np.float32(0.004), before.evidence + 1, before.novelty)
+    held = Held("tune", store, quantised[1], before)
+    near = held.nearness()
+    assert abs(2 * near / 2 - AGAIN) < 0.011  # the films lie evenly on two logits
+    settled = held.settled(after, near)
+    again = np.abs(after.logit) < near
+    assert 0 < again.sum() < 30
+    np.testing.assert_array_equal(settled.logit, np.where(again, before.logit, after.logit))
+    np.testing.assert_array_equal(settled.evidence[:, 0, 0], np.where(again, 0, 1))
 
 
 @pytest.mark.parametrize(

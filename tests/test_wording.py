@@ -34,7 +34,7 @@ def test_the_guards_figures_say_which_are_false_refusals() -> None:
 
 
 def test_what_8_bits_cost() -> None:
-    cost = Int8Cost(split="valid", films=400, changed=2, pointed=30, lost=1, auroc_float32=0.91, auroc=None, shift=0.05)
+    cost = Int8Cost(split="valid", films=400, changed=2, pointed=30, lost=1, again=12, auroc_float32=0.91, auroc=None, shift=0.05)
     [row] = int8_rows(Int8(calibrated_on="train", films=12, held="tune", layers=40, kept=2, costs=(cost,)))
-    assert row == ("valid", "400", "0.9100", "-", "2 (0.50%)", "30", "1", "0.050")
+    assert row == ("valid", "400", "12", "0.9100", "-", "2 (0.50%)", "30", "1", "0.050")
     assert len(row) == len(INT8_HEADER)

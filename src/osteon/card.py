@@ -155,16 +155,17 @@ class Scope(Struct, frozen=True, kw_only=True):
 class Int8Cost(Struct, frozen=True, kw_only=True):
     """What computing in 8 bits changed on the films of a split, against float32.
 
-    `changed`: films whose decision (yes or no at the card's threshold, or out of scope) became another. `pointed`: films whose peak of
-    evidence lies in a box in float32, and `lost` those of them where it does not in 8 bits. `shift`: root mean square of the change, in
-    logit units. An AUROC is None where the split has no films of both labels.
+    `changed`: films whose decision (yes, no or out of scope) became another. `boxed`: films with a box, `pointed`: whose peak of evidence lies
+    in one in float32, `lost`: and in 8 bits does not. `again`: read again in float32. `shift`: of the logit, root mean square.
     """
 
     split: str
     films: Annotated[int, Meta(gt=0)]
     changed: int
+    boxed: int = 0
     pointed: int = 0
     lost: int = 0
+    again: int = 0
     auroc_float32: Probability | None = None
     auroc: Probability | None = None
     shift: float = 0.0
@@ -176,15 +177,15 @@ class Int8Cost(Struct, frozen=True, kw_only=True):
         return max(
             fallen / INT8_LIMITS["auroc"],
             self.changed / self.films / INT8_LIMITS["changed"],
-            self.lost / max(self.pointed, 1) / INT8_LIMITS["lost"],
+            self.lost / max(self.boxed, self.pointed, 1) / INT8_LIMITS["lost"],
         )
 
 
 class Int8(Struct, frozen=True, kw_only=True):
     """The file's 8-bit form: how it was made, and what it costs against float32, measured at the card's threshold.
 
-    `layers`: how many compute in 8 bits, `kept`: how many could and were left in float32 to keep the cost low; they were chosen on split
-    `held`, the ranges on `films` films of split `calibrated_on`.
+    `layers`: how many compute in 8 bits, `kept`: how many could and were left in float32 to keep the cost low; chosen on split `held`, the
+    ranges on `films` films of split `calibrated_on`. Films whose logit lies within `near` of the threshold are read again in float32.
     """
 
     calibrated_on: str
@@ -192,6 +193,7 @@ class Int8(Struct, frozen=True, kw_only=True):
     held: str
     layers: int
     kept: int
+    near: Annotated[float, Meta(ge=0)] = 0.0
     made_with: str = ""
     costs: tuple[Int8Cost, ...] = ()
 

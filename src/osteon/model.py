@@ -10,6 +10,7 @@ import hashlib
 import io
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,13 @@ from osteon.cache import read_entry, write_entry
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
 from osteon.network import EXPORT_AGAIN, compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
-from osteon.precision import in_precision
+from osteon.precision import in_precision, leaves_open
 from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, pool_evidence, study_prediction
 from osteon.scope import INVERTED, blank, novel, undeclared
 from osteon.shelf import find_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import openvino
     from numpy.typing import NDArray
@@ -49,10 +50,20 @@ _ONE_THREAD = threading.Lock()
 class Model:
     """An open model file. Several threads may use one: as many films are read at once as it was opened for, the others wait."""
 
-    def __init__(self, card: Card, compiled: openvino.CompiledModel, precision: Precision = "float32") -> None:
+    def __init__(
+        self,
+        card: Card,
+        compiled: openvino.CompiledModel,
+        precision: Precision = "float32",
+        exactly: Callable[[], Model] | None = None,
+    ) -> None:
         self.card = card
         self.precision = precision
         self._compiled = compiled
+        self._exactly = exactly
+        """Opens the float32 form, which has the last word where 8 bits leave the decision open; opened for the first such film."""
+        self._exact: Model | None = None
+        self._opening = threading.Lock()
         self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}
         self._free: SimpleQueue[tuple[openvino.InferRequest, dict[str, NDArray[Any]]]] = SimpleQueue()
         with _ONE_THREAD:
@@ -86,6 +97,21 @@ class Model:
             raise UsageError(f"the model takes uint8 films (n, {size}, {size}), not {batch.dtype} {batch.shape}. Use osteon.film.prepare.")
         if absent := [name for name in outputs if name not in self._shapes]:
             raise UsageError(f"the model file has no output {absent[0]}, only {', '.join(sorted(self._shapes))}.")
+        told = self._read(batch, outputs)
+        if self._exactly is not None and OUTPUTS[0] in outputs:
+            logits = told[outputs.index(OUTPUTS[0])]
+            if open_ones := [i for i, logit in enumerate(logits) if leaves_open(float(logit), self.card)]:
+                for rows, exact in zip(told, self._in_float32().read(batch[open_ones], outputs), strict=True):
+                    rows[open_ones] = exact
+        return told
+
+    def _in_float32(self) -> Model:
+        assert self._exactly is not None
+        with self._opening:
+            self._exact = self._exact or self._exactly()
+        return self._exact
+
+    def _read(self, batch: NDArray[np.uint8], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         told = [np.empty((len(batch), *self._shapes[name]), np.float32) for name in outputs]
         request, held = self._free.get()
         try:
@@ -147,7 +173,8 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
 
     Args:
         path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`shelf.find_model`).
-        precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little.
+        precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little. Films whose answer in 8 bits is
+            nearer to the threshold than the card's `int8.near` are read again in float32.
         side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
             on all cores. The answers are the same.
 
@@ -156,26 +183,30 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
     """
     source = find_model(path)
     name = str(path or source.name)
-    content = read_content(source, name)
+    return _open(read_content(source, name), name, precision, side_by_side)
+
+
+def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Model:
     core = engine()
-    key = _key(core, content, precision, side_by_side)
+    key = _key(core, content, choice, side_by_side)
+    exactly = partial(_open, content, name, "float32", side_by_side)
     kept = read_entry(key)
-    if kept is not None and (model := _unpacked(core, kept, side_by_side)) is not None:
+    if kept is not None and (model := _unpacked(core, kept, exactly, side_by_side)) is not None:
         return model
     card, network = open_network(content, name)
-    model = _compiled(network, card, precision, name, side_by_side)
-    _probe(model, name)
-    write_entry(key, _packed(model))
-    return model
-
-
-def _compiled(network: openvino.Model, card: Card, choice: Choice, name: str, side_by_side: bool) -> Model:
     try:
         precision = in_precision(network, card, choice)
     except ModelFileError as fault:
         raise ModelFileError(f"{name}: {fault}") from fault
     with refusal(name):
-        return Model(card, compile_network(network, side_by_side), precision)
+        model = _model(card, compile_network(network, side_by_side), precision, exactly)
+    _probe(model, name)
+    write_entry(key, _packed(model))
+    return model
+
+
+def _model(card: Card, compiled: openvino.CompiledModel, precision: Precision, exactly: Callable[[], Model]) -> Model:
+    return Model(card, compiled, precision, exactly if precision == "int8" and card.int8 and card.int8.near else None)
 
 
 def _probe(model: Model, name: str) -> None:
@@ -215,11 +246,11 @@ def _packed(model: Model) -> bytes:
     return len(text).to_bytes(8) + text + blob.getvalue()
 
 
-def _unpacked(core: openvino.Core, content: bytes, side_by_side: bool) -> Model | None:
+def _unpacked(core: openvino.Core, content: bytes, exactly: Callable[[], Model], side_by_side: bool) -> Model | None:
     start = 8 + int.from_bytes(content[:8])
     precision, _, text = content[8:start].partition(b"\n")
     try:
         compiled = core.import_model(content[start:], "CPU", runtime(side_by_side))
-        return Model(Card.from_json(text), compiled, "int8" if precision == b"int8" else "float32")
+        return _model(Card.from_json(text), compiled, "int8" if precision == b"int8" else "float32", exactly)
     except (RuntimeError, ModelFileError):
         return None  # made by something else: it is built anew

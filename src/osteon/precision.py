@@ -2,12 +2,13 @@
 
 The ONNX graph is always float32. What NNCF found when it quantised the network (`osteon quantise`) stands beside it in the metadata
 under `int8`: which inputs of which layers are rounded to how many levels over which range, and the biases that make up for the rounding.
-From that the 8-bit network is made when the file is opened; weights need no second copy.
+From that the 8-bit network is made when the file is opened. Weights that were rounded otherwise than to the nearest step stand there too.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
@@ -61,11 +62,38 @@ class Bias(Struct, frozen=True, kw_only=True):
     values: bytes
 
 
+class Weights(Struct, frozen=True, kw_only=True):
+    """A layer's weights as whole numbers, to be multiplied by the step of the `Rounding` at its port 1: deflated int8, outputs first."""
+
+    layer: str
+    values: bytes
+
+    @staticmethod
+    def of(layer: str, values: NDArray[np.int8]) -> Weights:
+        """Return the weights of a layer, (outputs, inputs)."""
+        return Weights(layer=layer, values=zlib.compress(values.tobytes(), 9))
+
+    def within(self, rounding: Rounding) -> NDArray[np.float32]:
+        """Return the weights that they stand for, (outputs, inputs).
+
+        Raises:
+            ModelFileError: they do not fit the rounding.
+        """
+        low, high = _floats(rounding.low, rounding.shape), _floats(rounding.high, rounding.shape)
+        step = ((high.astype(np.float64) - low) / (rounding.levels - 1)).reshape(-1, 1)
+        try:
+            values = np.frombuffer(zlib.decompress(self.values), np.int8).reshape(len(step), -1)
+        except (zlib.error, ValueError) as fault:
+            raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
+        return (values * step).astype(np.float32)
+
+
 class Ranges(Struct, frozen=True, kw_only=True):
-    """All that makes a float32 network an 8-bit one."""
+    """All that makes a float32 network an 8-bit one; a layer without `weights` rounds its own to the nearest step."""
 
     roundings: tuple[Rounding, ...]
     biases: tuple[Bias, ...] = ()
+    weights: tuple[Weights, ...] = ()
     schema: int = SCHEMA
 
     @property
@@ -78,7 +106,8 @@ class Ranges(Struct, frozen=True, kw_only=True):
         kept = frozenset(layers)
         inputs = [tuple(place for place in r.inputs if place[0] in kept) for r in self.roundings]
         roundings = tuple(msgspec.structs.replace(r, inputs=i) for r, i in zip(self.roundings, inputs, strict=True) if i)
-        return Ranges(roundings=roundings, biases=tuple(b for b in self.biases if b.layer in kept))
+        biases, weights = (b for b in self.biases if b.layer in kept), (w for w in self.weights if w.layer in kept)
+        return Ranges(roundings=roundings, biases=tuple(biases), weights=tuple(weights))
 
     def to_json(self) -> str:
         """Return the text that travels in the model file."""
@@ -118,6 +147,19 @@ def in_precision(network: openvino.Model, card: Card, choice: Choice) -> Precisi
     return "int8"
 
 
+def leaves_open(logit: float, card: Card) -> bool:
+    """Return whether a logit in 8 bits is so near the card's threshold that float32 is asked: `int8.near` on either side may decide.
+
+    >>> from osteon.card import Card, Frame, Int8, Pooling
+    >>> eight = Int8(calibrated_on="train", films=150, held="tune", layers=68, kept=2, near=0.2)
+    >>> card = Card(name="wrist", version="1", frame=Frame(size=320), pooling=Pooling(kind="mean"), int8=eight)
+    >>> leaves_open(-0.1, card), leaves_open(0.3, card)
+    (True, False)
+    """
+    near = card.int8.near if card.int8 else 0.0
+    return (card.probability(logit - near) >= card.decision.threshold) != (card.probability(logit + near) >= card.decision.threshold)
+
+
 def folded(network: openvino.Model) -> openvino.Model:
     """Bring a network of fixed shape into the form whose layers `Ranges` names: constants folded, a bias and a limit one layer each.
 
@@ -152,6 +194,11 @@ def quantise(network: openvino.Model, ranges: Ranges) -> None:
     ops = {op.get_friendly_name(): op for op in network.get_ops()}
     for bias in ranges.biases:
         _port(ops, bias.add, bias.port).replace_source_output(constant(bias.values, bias.shape))
+    grids = {place: rounding for rounding in ranges.roundings for place in rounding.inputs}
+    for weights in ranges.weights:
+        port = _port(ops, weights.layer, 1)
+        values = weights.within(grids[weights.layer, 1])
+        port.replace_source_output(opset8.constant(values.reshape(port.get_shape()), np.float32).output(0))
     for rounding in ranges.roundings:
         ports = [_port(ops, *place) for place in rounding.inputs]
         low, high = (constant(limit, rounding.shape) for limit in (rounding.low, rounding.high))

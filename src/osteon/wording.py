@@ -8,7 +8,17 @@ if TYPE_CHECKING:
     from osteon.card import Calibration, Card, Decision, Frame, Int8, Pooling, Scope
 
 GUARD_HEADER = ("guard, measured on", "films", "out of scope", "share", "95 % interval", "remark")
-INT8_HEADER = ("8 bits, measured on", "films", "AUROC float32", "AUROC 8 bits", "decisions changed", "peaks in a box", "lost", "logit rms")
+INT8_HEADER = (
+    "8 bits, measured on",
+    "films",
+    "read again",
+    "AUROC float32",
+    "AUROC 8 bits",
+    "decisions changed",
+    "peaks in a box",
+    "lost",
+    "logit rms",
+)
 
 
 def facts(card: Card) -> dict[str, str]:
@@ -69,7 +79,8 @@ def eight_bits(int8: Int8 | None) -> str:
         return "none: the file computes in float32"
     kept = f", {int8.kept} left in float32 for their cost on {int8.held}" if int8.kept else ""
     default = "the default" if int8.fits else "taken only with --precision int8"
-    return f"{default}: {int8.layers} layers{kept}; ranges from {int8.films} films of {int8.calibrated_on} ({int8.made_with})"
+    again = f"; read again in float32 within {int8.near:.2g} logits of the threshold" if int8.near else ""
+    return f"{default}: {int8.layers} layers{kept}{again}; ranges from {int8.films} films of {int8.calibrated_on} ({int8.made_with})"
 
 
 def int8_rows(int8: Int8) -> list[tuple[str, ...]]:
@@ -78,7 +89,7 @@ def int8_rows(int8: Int8) -> list[tuple[str, ...]]:
     for c in int8.costs:
         areas = ("-" if area is None else f"{area:.4f}" for area in (c.auroc_float32, c.auroc))
         changed = f"{c.changed:,} ({c.changed / c.films:.2%})"
-        rows.append((c.split, f"{c.films:,}", *areas, changed, f"{c.pointed:,}", f"{c.lost:,}", f"{c.shift:.3f}"))
+        rows.append((c.split, f"{c.films:,}", f"{c.again:,}", *areas, changed, f"{c.pointed:,}", f"{c.lost:,}", f"{c.shift:.3f}"))
     return rows
 
 

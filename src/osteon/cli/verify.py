@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PARTS: tuple[Part, ...] = ("data", "figures", "8 bits", "guard")
 """What a card has numbers of."""
 
-COUNTS = frozenset(("n", "films", "studies", "abnormal", "changed", "pointed", "lost", "refused"))
+COUNTS = frozenset(("n", "films", "studies", "abnormal", "changed", "boxed", "pointed", "lost", "again", "refused"))
 """Numbers that are shown without a fraction."""
 
 

@@ -1,32 +1,30 @@
 """A float32 model file -> the same file with an 8-bit form beside its weights, and in its card what that costs.
 
-NNCF chooses the ranges on training films (post-training quantisation: symmetric, weights by channel; Jacob et al., CVPR 2018) and corrects
-the biases for the mean error of rounding (Nagel et al., ICCV 2019). The last layers stay in float32, so that the logit is still the pooled
-evidence. Then, on films that nothing was calibrated on, the layers whose rounding moves the logit most are left in float32 too, as few
-as keep the cost within `card.INT8_LIMITS`.
+NNCF chooses what is rounded and over which ranges, on training films (post-training quantisation: symmetric, weights by channel; Jacob et
+al., CVPR 2018); weights are then rounded for what they see (`rounding.py`). The last layers stay in float32, so that the logit is still the
+pooled evidence. Films whose answer is then so near the threshold that rounding may decide are read again in float32; and on films that
+nothing was calibrated on, the layers whose rounding moves the logit most are left in float32 too, as few as keep the cost within
+`card.INT8_LIMITS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from osteon.card import INT8_LIMITS, Card, Int8, Int8Cost
 from osteon.errors import MeasurementError, UsageError
-from osteon.explanation import peak
-from osteon.lab import calibration, localisation
 from osteon.lab.index import read_index
-from osteon.lab.metrics import ranking
 from osteon.lab.model_file import model_path, with_card
 from osteon.lab.ranges import made_with, nncf_runtime, round_network
+from osteon.lab.rounding import round_weights
+from osteon.lab.rounding_cost import Answers, Held
 from osteon.lab.scoring import Origin, Predictions, of_split
 from osteon.lab.store import FilmStore, open_store
 from osteon.model import OUTPUTS, Model, load_model
@@ -46,14 +44,14 @@ LEAST_FILMS = 30
 HEADROOM = 0.5
 """Of the decisions that may change, how many may by chance on the films that the layers are chosen on: on other films it is more."""
 
-NEAR = 0.25
-"""Logits on either side of the threshold over which `changed_by_chance` is averaged."""
-
 PER_VALUE = 12
 """How many multiplications take the time of reading or writing one value, on a CPU."""
 
 RANKED_ON = 24
 """Films on which the layers are ranked; the cost is measured on all of a split."""
+
+ROUNDED_ON = 24
+"""Films on which the layers' inputs are seen when their weights are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,84 +71,6 @@ class Plan:
     report: tuple[str, ...] = ()
     films: int = 150
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What one network says of the films of a split: logits (n,), evidence (n, h, w) and, with a guard, novelty (n,)."""
-
-    logit: NDArray[np.float32]
-    evidence: NDArray[np.float32]
-    novelty: NDArray[np.float32] | None = None
-
-    def shift(self, other: Answers) -> float:
-        """Return the root mean square difference of the logits on the films that both answered."""
-        n = min(len(self.logit), len(other.logit))
-        return float(np.sqrt(np.mean(np.square(self.logit[:n] - other.logit[:n], dtype=np.float64))))
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """Films of a split, and what float32 says of them; 8 bits are measured against that."""
-
-    split: str
-    store: FilmStore
-    card: Card
-    float32: Answers
-
-    def cost(self, eight: Answers) -> Int8Cost:
-        """Return what 8 bits change."""
-        here, there = self._pointed(self.float32), self._pointed(eight)
-        return Int8Cost(
-            split=self.split,
-            films=len(self.store),
-            changed=int((self._decided(self.float32) != self._decided(eight)).sum()),
-            pointed=int(here.sum()),
-            lost=int((here & ~there).sum()),
-            auroc_float32=self._auroc(self.float32),
-            auroc=self._auroc(eight),
-            shift=self.float32.shift(eight),
-        )
-
-    def changed_by_chance(self, eight: Answers) -> float:
-        """Return the share of decisions that would change if any film had had any other's error: what `changed` is a small sample of.
-
-        It is the mean over thresholds within `NEAR` of the card's. That one was often chosen on these very films, and then lies right
-        beside two of them, which any error moves; other films lie where they will.
-        """
-        errors = eight.logit.astype(np.float64) - self.float32.logit
-        near = (self.float32.logit + away for away in np.linspace(-NEAR, NEAR, 21))
-        return float(np.mean([(self._above(films[:, None] + errors) != self._above(films)[:, None]).mean() for films in near]))
-
-    @cached_property
-    def _label(self) -> NDArray[np.float64]:
-        return self.store.films["label"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-
-    def _above(self, logits: NDArray[np.floating]) -> NDArray[np.bool_]:
-        return calibration.apply(self.card.calibration, logits.astype(np.float64)) >= self.card.decision.threshold
-
-    def _decided(self, answers: Answers) -> NDArray[np.int64]:
-        """Return 1 and 0 for abnormal or not, 2 for out of scope."""
-        called = self._above(answers.logit).astype(np.int64)
-        if answers.novelty is None or self.card.scope is None:
-            return called
-        return np.where(answers.novelty > self.card.scope.threshold, 2, called)
-
-    def _auroc(self, answers: Answers) -> float | None:
-        known = ~np.isnan(self._label)
-        label = self._label[known] == 1
-        if label.all() or not label.any():
-            return None
-        return float(ranking(label, answers.logit[known].astype(np.float64), np.ones((1, len(label))))[0][0])
-
-    def _pointed(self, answers: Answers) -> NDArray[np.bool_]:
-        boxes = self.store.films["boxes"].to_list()
-        size = self.card.frame.size
-        inside = (
-            bool(given) and localisation.in_boxes(*peak(cells, place, size)[:2], given)
-            for cells, place, given in zip(answers.evidence, self.store.placements, boxes, strict=True)
-        )
-        return np.fromiter(inside, bool, len(self.store))
 
 
 def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Progress | None = None) -> Card:
@@ -180,15 +100,18 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     trial = Trial(card, folded(network))
     held = [Held(split, store, card, trial.answers(None, store)) for split, store in zip(rows, stores, strict=True)]
     every = round_network(trial.network, ranging.pixels)
-    chosen = choose(trial, every, held[0], progress)
+    every = round_weights(trial.network, every, ranging.pixels[:ROUNDED_ON], plan.seed, progress)
+    near = held[0].nearness()
+    chosen = choose(trial, every, held[0], near, progress)
     facts = Int8(
         calibrated_on=plan.calibrate_on,
         films=len(ranging),
         held=plan.hold,
         layers=len(chosen.layers),
         kept=len(every.layers) - len(chosen.layers),
+        near=near,
         made_with=made_with(),
-        costs=tuple(part.cost(trial.answers(chosen, part.store)) for part in held),
+        costs=tuple(part.cost(part.settled(trial.answers(chosen, part.store), near)) for part in held),
     )
     new = msgspec.structs.replace(card, int8=facts)
     with_card(file, new, out, chosen)
@@ -237,8 +160,8 @@ class Trial:
         return found
 
 
-def choose(trial: Trial, ranges: Ranges, held: Held, progress: Progress | None = None) -> Ranges:
-    """Return the ranges of as many layers as the limits allow.
+def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Progress | None = None) -> Ranges:
+    """Return the ranges of as many layers as the limits allow, where films that 8 bits leave within `near` of the threshold are read again.
 
     Errors of layers add like independent ones, so a layer takes up its squared shift of the logit, alone, and is worth its share of the
     work. The layers that take most for what they are worth are left in float32; how many that takes is found by halving, since fewer
@@ -247,23 +170,25 @@ def choose(trial: Trial, ranges: Ranges, held: Held, progress: Progress | None =
     Raises:
         MeasurementError: not even one layer can compute in 8 bits.
     """
-    if _fits(trial, ranges, held):
+    if _fits(trial, ranges, held, near):
         return ranges
     ranked = _ranked(trial, ranges, held, progress)
     low, high = 0, len(ranked)  # leaving `low` layers in float32 is too few, `high` enough
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _fits(trial, ranges.only(ranked[middle:]), held) else (middle, high)
+        low, high = (low, middle) if _fits(trial, ranges.only(ranked[middle:]), held, near) else (middle, high)
     if high == len(ranked):
         raise MeasurementError(f"no layer can compute in 8 bits within the limits on split {held.split!r}. The model stays in float32.")
     return ranges.only(ranked[high:])
 
 
-def _fits(trial: Trial, ranges: Ranges, held: Held) -> bool:
+def _fits(trial: Trial, ranges: Ranges, held: Held, near: float) -> bool:
     eight = trial.answers(ranges, held.store)
-    cost = held.cost(eight)
+    cost = held.cost(held.settled(eight, near))
     # What is counted has the whole limit: a film beside the threshold changes at any error, and half of a few hundred films' limit is none.
-    return cost.excess <= 1 and held.changed_by_chance(eight) <= HEADROOM * INT8_LIMITS["changed"]
+    # Nor is one peak a share of a few dozen.
+    cost = msgspec.structs.replace(cost, lost=max(cost.lost - 1, 0))
+    return cost.excess <= 1 and held.changed_by_chance(eight, near) <= HEADROOM * INT8_LIMITS["changed"]
 
 
 def _ranked(trial: Trial, ranges: Ranges, held: Held, progress: Progress | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""A float32 network and some films -> what NNCF would round in it: the `Ranges` that travel in the model file."""
+"""A float32 network and some films -> what NNCF would round in it, over which ranges: the beginning of the `Ranges` of a model file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osteon.errors import ModelFileError
-from osteon.precision import Bias, Ranges, Rounding
+from osteon.precision import Ranges, Rounding
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,7 +24,9 @@ _LAST = frozenset(("Convolution", "GroupConvolution", "MatMul"))
 
 
 def round_network(network: openvino.Model, films: NDArray[np.uint8]) -> Ranges:
-    """Return the ranges and biases with which NNCF's post-training quantisation computes a network in 8 bits.
+    """Return the ranges over which NNCF's post-training quantisation rounds what a network computes with, weights to the nearest step.
+
+    They hold all that the films bring about: what is cut off costs more than coarser steps do.
 
     Args:
         network: As `precision.folded` returns it; it stays as it is.
@@ -45,6 +47,8 @@ def round_network(network: openvino.Model, films: NDArray[np.uint8]) -> Ranges:
                 # Weights use half of the 8 bits: where a processor has no VNNI, sums of two products in 16 bits would saturate.
                 overflow_fix=nncf.OverflowFix.ENABLE,
                 backend_params={"compress_weights": False},
+                activations_range_estimator_params=_whole_range(),
+                disable_bias_correction=True,  # `rounding.round_weights` has its own
             ),
         )
     return read_ranges(quantised, network)
@@ -61,7 +65,7 @@ def read_ranges(quantised: openvino.Model, network: openvino.Model) -> Ranges:
     rounded = [_rounding(op) for op in quantised.get_ordered_ops() if op.get_type_name() == "FakeQuantize"]
     if not rounded:
         raise ModelFileError("the network has no layer that can compute in 8 bits: it has no convolution before its last one.")
-    return Ranges(roundings=tuple(rounded), biases=tuple(_biases(quantised, network))).only(_answering(network))
+    return Ranges(roundings=tuple(rounded)).only(_answering(network))
 
 
 def last_layers(network: openvino.Model) -> set[str]:
@@ -99,6 +103,14 @@ def nncf_runtime() -> ModuleType:
     return sys.modules["nncf"]
 
 
+def _whole_range() -> object:
+    from nncf.quantization.range_estimator import AggregatorType, RangeEstimatorParameters, StatisticsCollectorParameters, StatisticsType
+
+    lowest = StatisticsCollectorParameters(statistics_type=StatisticsType.MIN, aggregator_type=AggregatorType.MIN)
+    highest = StatisticsCollectorParameters(statistics_type=StatisticsType.MAX, aggregator_type=AggregatorType.MAX)
+    return RangeEstimatorParameters(min=lowest, max=highest)
+
+
 def _answering(network: openvino.Model) -> set[str]:
     """Return the layers that logit and evidence are computed from."""
     ahead = [port.get_node() for port in network.outputs if port.get_names() & {"logit", "evidence"}]
@@ -118,23 +130,6 @@ def _rounding(op: openvino.Node) -> Rounding:
     return Rounding(
         inputs=tuple(sorted(inputs)), levels=op.get_attributes()["levels"], shape=low.shape, low=low.tobytes(), high=high.tobytes()
     )
-
-
-def _biases(quantised: openvino.Model, network: openvino.Model) -> Iterator[Bias]:
-    """Yield the constants that the correction of biases changed."""
-    before = {op.get_friendly_name(): op for op in network.get_ops()}
-    for op in quantised.get_ordered_ops():
-        old = before.get(op.get_friendly_name())
-        if op.get_type_name() != "Add" or old is None:
-            continue
-        for port in range(2):
-            if _is_constant(op, port) and not np.array_equal(new := _value(op, port), _value(old, port)):
-                convolution = op.input(1 - port).get_source_output().get_node().get_friendly_name()
-                yield Bias(add=op.get_friendly_name(), port=port, layer=convolution, shape=new.shape, values=new.tobytes())
-
-
-def _is_constant(op: openvino.Node, port: int) -> bool:
-    return str(op.input(port).get_source_output().get_node().get_type_name()) == "Constant"
 
 
 def _value(op: openvino.Node, port: int) -> NDArray[np.float32]:

@@ -41,7 +41,10 @@ class SameConv2d(nn.Conv2d):
         if self.stride[0] == 2:
             (top, bottom), (left, right) = (_same_padding(int(side), self.kernel_size[0]) for side in input.shape[2:])
             input = functional.pad(input, (left, right, top, bottom))  # noqa: A001
-        return super().forward(input)
+        # Where all channels of a film are alike one of them is enough: filters that are summed see as much in it.
+        alone = self.groups == 1 and input.shape[1] == 1
+        filtered: Tensor = self._conv_forward(input, self.weight.sum(1, keepdim=True) if alone else self.weight, None)
+        return filtered
 
     def folded(self, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
         """Return `norm(self(x))` for a `norm` that keeps its statistics, in one pass over the film instead of two."""
@@ -120,7 +123,7 @@ class EfficientNetLite(nn.Module):
         """Return the features by stride.
 
         Args:
-            x: (n, 3, H, W) float, `(grey - mean) / std`.
+            x: (n, 3, H, W) float, `(grey - mean) / std`; or (n, 1, H, W) for three channels that are alike.
 
         Returns:
             (n, channels[s], ceil(H / s), ceil(W / s)) for s = 4, 8, 16 and 32.

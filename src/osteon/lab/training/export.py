@@ -21,6 +21,7 @@ from osteon.lab.splits import learned
 from osteon.lab.training import checkpoint
 from osteon.lab.training.agreement import check_model
 from osteon.lab.training.network import Detector, Ensemble
+from osteon.lab.training.recipe import read_frame
 from osteon.lab.training.run import RunFolder, RunRecord, kept
 from osteon.whole import whole
 
@@ -69,7 +70,7 @@ def export_run(export: Export) -> Exported:
     runs = [RunFolder(folder) for folder in (export.run, *export.others)]
     records = [run.record() for run in runs]
     for run, record in zip(runs, records, strict=True):
-        if record.recipe.frame != records[0].recipe.frame:
+        if read_frame(record.recipe) != read_frame(records[0].recipe):
             raise UsageError(f"{run.folder} sees films in another frame than {export.run}. Export trainings of one frame together.")
     detectors = [d for run, record in zip(runs, records, strict=True) for d in _best(run, record, export.members)]
     network = detectors[0] if len(detectors) == 1 else Ensemble(detectors).eval()
@@ -132,7 +133,7 @@ def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export
     return Card(
         name=export.name or _joined(record.recipe.name for record in records),
         version=export.version,
-        frame=recipe.frame,
+        frame=read_frame(recipe),
         pooling=msgspec.structs.replace(recipe.pooling, bias=bias),
         network=_described(records, export.members),
         recipe=_joined(record.recipe.name for record in records),

@@ -70,7 +70,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first blocks that stay
     as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
     the training sees (0: whole from the start). `window` is the share of the frame's side that the first two thirds see of a film, at
-    its whole resolution and mostly over a finding (0: whole films from the start); it needs boxes.
+    its whole resolution and mostly over a finding (0: whole films from the start); it needs boxes. `read_at` is the side of the frame in
+    which the finished model sees films (0: as it has learned): the last few pixels cost a reader time, not accuracy.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     augmentation: Augmentation
     growth: BelowOne = 0.0
     window: BelowOne = 0.0
+    read_at: Annotated[int, Meta(ge=0, le=4096)] = 0
     evidence_stride: Literal[8, 16, 32] = 32
     branch: bool = True
     init: str = "imagenet"
@@ -184,6 +186,15 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         return msgspec.convert(settings, Recipe, strict=False)
     except msgspec.ValidationError as fault:
         raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
+
+
+def read_frame(recipe: Recipe) -> Frame:
+    """Return the frame in which the finished model sees films.
+
+    >>> read_frame(recipe("osteon", ["read_at=368"])).size
+    368
+    """
+    return msgspec.structs.replace(recipe.frame, size=recipe.read_at) if recipe.read_at else recipe.frame
 
 
 def auxiliaries(recipe: Recipe) -> tuple[str, ...]:

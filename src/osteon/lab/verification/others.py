@@ -71,7 +71,17 @@ def int8_checks(m: Material) -> Iterator[Check | str]:
 def _cost(card: Int8Cost, now: Int8Cost) -> Iterator[Check]:
     """Decisions that change, and peaks that move, are themselves near ties: their counts may differ by what the limits allow."""
     where, few = f"8 bits on {card.split}", max(1.0, INT8_LIMITS["changed"] * now.films)
-    spread = {"films": 0.0, "changed": few, "pointed": few, "lost": few, "auroc_float32": AREA, "auroc": AREA, "shift": SHIFT * now.shift}
+    spread = {
+        "films": 0.0,
+        "changed": few,
+        "boxed": 0.0,
+        "pointed": few,
+        "lost": few,
+        "again": few,
+        "auroc_float32": AREA,
+        "auroc": AREA,
+        "shift": SHIFT * now.shift,
+    }
     for name, by in spread.items():
         yield check("8 bits", where, name, (getattr(card, name), getattr(now, name)), by)
 
