@@ -50,7 +50,7 @@ def train(
     if resume and changes:
         raise UsageError(f"--resume goes on with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
     if resume and has_ended(out):
-        _say(f"{out}: this training has ended, nothing was done. Next: osteon export {out} -o model.onnx")
+        _say(f"{out}: this training has ended, nothing was done. Next: {_next(out)}")
         return
     try:
         with training_bar() as watch:
@@ -63,7 +63,7 @@ def train(
         _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
         raise typer.Exit(130) from stop
     _tell_refused(out)
-    _say(f"{len(history)} passes in {out}. Next: osteon export {out} -o model.onnx")
+    _say(f"{len(history)} passes in {out}. Next: {_next(out)}")
 
 
 @app.command()
@@ -91,6 +91,14 @@ def describe(
     from osteon.lab.model_file import describe_file, model_path
 
     describe_file(model_path(model), facts, out)
+
+
+def _next(run: Path) -> str:
+    from osteon.lab.training.run import RunFolder
+
+    if RunFolder(run).record().recipe.task == "views":
+        return f"osteon train INDEX --init {run} -o another"
+    return f"osteon export {run} -o model.onnx"
 
 
 def _tell_refused(run: Path) -> None:

@@ -15,10 +15,13 @@ from osteon.lab.training.first_model import recipe_from
 from osteon.lab.training.lineage import ancestors, films_seen
 from osteon.lab.training.recipe import FIRST, Recipe, companions, recipe
 from osteon.lab.training.run import RunFolder
+from osteon.lab.training.session import has_ended
 
 
 def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
     """Return a recipe as `first_model.recipe_from` does; its `init` may be another cross-validation's folder, whose models it then fits.
+
+    A folder with a training in each `fold-N/run`, made by `osteon train`, does as well.
 
     Raises:
         UsageError: as there, or that cross-validation has finished no pass.
@@ -26,7 +29,7 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
     """
     init = recipe(name, changes).init
     other = CrossValidation(Path(init))
-    if not other.asked_file.is_file():
+    if not _has_folds(other):
         return recipe_from(name, changes)
     begun = [str(path) for path in sorted(other.folder.glob("fold-*/run")) if RunFolder(path).history()]
     if not begun:
@@ -50,7 +53,7 @@ def first_weights(init: str, fold: int, held: pl.DataFrame) -> str:
     """Return where a fold's weights come from: `init`, or the same fold of the cross-validation that `init` is.
 
     Args:
-        init: As `Recipe.init`, or another cross-validation's folder.
+        init: As `Recipe.init`, or a folder with folds, as for `recipe_for`.
         fold: Its number.
         held: The films of the fold.
 
@@ -59,13 +62,18 @@ def first_weights(init: str, fold: int, held: pl.DataFrame) -> str:
             or cannot tell.
     """
     other = CrossValidation(Path(init))
-    if other.asked_file.is_file():
-        if not other.model(fold).exists():
+    if _has_folds(other):
+        if not (other.model(fold).exists() if other.asked_file.is_file() else has_ended(other.run(fold).folder)):
             raise UsageError(f"{init}: its training of fold {fold} has not ended. Finish that cross-validation first.")
         init = str(other.run(fold).folder)
     for run in ancestors([init]):
         _refuse_seen(run, fold, held)
     return init
+
+
+def _has_folds(folder: CrossValidation) -> bool:
+    """Return whether it is a cross-validation, or trainings that were made fold by fold as one has them."""
+    return folder.asked_file.is_file() or any(folder.folder.glob("fold-*/run/recipe.json"))
 
 
 def _refuse_seen(run: RunFolder, fold: int, held: pl.DataFrame) -> None:

@@ -7,7 +7,7 @@ processes draws the whole batch and takes its own part of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import polars as pl
@@ -52,9 +52,11 @@ class Batch:
 
 
 class TrainingFilms:
-    """A store's labelled films with what the loss needs of each."""
+    """A store's labelled films with what the loss needs of each; without labels and boxes where the recipe's task is "views"."""
 
     def __init__(self, store: FilmStore, recipe: Recipe, training: pl.DataFrame) -> None:
+        if recipe.task == "views":
+            store, training = replace(store, films=_unlabelled(store.films)), _unlabelled(training)
         labels = store.films["label"]
         if labels.null_count():
             raise EmptyDataset("the training split holds films without a label. Index them with labels, or split them off.")
@@ -137,6 +139,11 @@ def evidence_targets(batch: Batch, theta: Tensor, shape: tuple[int, int]) -> Ten
     reach_x, reach_y = torch.maximum((right - left) / 2, cell_x), torch.maximum((bottom - top) / 2, cell_y)
     inside = ((x - middle_x).abs() <= reach_x) & ((y - middle_y).abs() <= reach_y) & (right > left)
     return inside.any(-1).float()
+
+
+def _unlabelled(films: pl.DataFrame) -> pl.DataFrame:
+    """Return films of which all are called normal and none has a box: what is not there cannot leak into order, weights or loss."""
+    return films.with_columns(label=pl.lit(0, pl.Int8), boxes=pl.lit(None))
 
 
 def _also(films: pl.DataFrame, training: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float32]:

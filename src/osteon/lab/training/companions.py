@@ -25,7 +25,7 @@ def load_companions(recipe: Recipe) -> tuple[list[State], str]:
     """Return the weights of the trainings that `recipe.mean_with` names, but for `first`, and a line for the run's record.
 
     Raises:
-        UsageError: a name is no training's folder, or its network, head or pooling is another.
+        UsageError: a name is no training's folder, it has learned without labels, or its network, head or pooling is another.
         MissingWeights: it has no finished pass, or its weights cannot be read.
     """
     found, told = [], []
@@ -33,8 +33,11 @@ def load_companions(recipe: Recipe) -> tuple[list[State], str]:
         if name == FIRST:
             told.append("the first weights")
             continue
-        if find_whole(name) is None or not Path(name).is_dir():
-            raise UsageError(f"mean_with: {name} is not the folder of a training. Name one that `osteon train -o` made, or {FIRST!r}.")
+        whole = find_whole(name)
+        if whole is None or not whole.answers or not Path(name).is_dir():
+            raise UsageError(
+                f"mean_with: {name} is not the folder of a training with labels. Name one that `osteon train -o` made, or {FIRST!r}."
+            )
         with torch.random.fork_rng():  # the training draws as it would without company
             detector = Detector(recipe)
         as_first = load_first(detector, msgspec.structs.replace(recipe, init=name, mean_with=""))

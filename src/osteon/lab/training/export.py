@@ -63,13 +63,19 @@ def export_run(export: Export) -> Exported:
     The file is written beside its place, opened as any user opens it, compared with torch, and only then moved there.
 
     Raises:
-        UsageError: a folder holds no training, or fewer finished passes than members; runs that see films in different frames.
+        UsageError: a folder holds no training, one without labels, or fewer finished passes than members; runs that see films in different
+            frames.
         CheckpointError: weights cannot be read, or the file cannot be written.
         ModelFileError: the file does not answer as torch does.
     """
     runs = [RunFolder(folder) for folder in (export.run, *export.others)]
     records = [run.record() for run in runs]
     for run, record in zip(runs, records, strict=True):
+        if record.recipe.task == "views":
+            raise UsageError(
+                f"{run.folder} has never seen a label (task=views), so it is no model. Begin a training with it, and export that: "
+                f"osteon train INDEX --init {run.folder}"
+            )
         if read_frame(record.recipe) != read_frame(records[0].recipe):
             raise UsageError(f"{run.folder} sees films in another frame than {export.run}. Export trainings of one frame together.")
     detectors = [d for run, record in zip(runs, records, strict=True) for d in _best(run, record, export.members)]

@@ -46,13 +46,15 @@ class First:
 class Whole:
     """A whole model: how to name it, its file or folder, the settings that belong to its weights, and the frame it saw films in.
 
-    Settings are a recipe's, by name; a dot reaches inside, as in `pooling.kind`.
+    Settings are a recipe's, by name; a dot reaches inside, as in `pooling.kind`. `answers` is whether its head has learned: that of a
+    training without labels has not, so that its backbone alone is taken.
     """
 
     name: str
     place: Path
     settings: dict[str, Any]
     frame: Frame
+    answers: bool = True
 
 
 def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
@@ -61,7 +63,7 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     Network, head with its evidence stride and branch, and pooling are the model's. So are the frame and the learning rates, where `changes`
     do not name them: the frame in which the model saw films, and for backbone and head alike a quarter of the recipe's rate for the
     backbone. A head drawn at random must learn faster than what stands before it; one that has learned need not, and neither has far to
-    go. All are noted as departures.
+    go. A training without labels leaves head, pooling and rates to the recipe. All are noted as departures.
 
     Args:
         name: `paper`, `article` or `osteon`.
@@ -84,7 +86,7 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
         )
     rate = plain.learning_rate if "learning_rate" in given else plain.learning_rate / SLOWER
     free = {f"frame.{key}": value for key, value in msgspec.structs.asdict(whole.frame).items()}
-    free |= {"learning_rate": rate, "head_learning_rate": rate}
+    free |= {"learning_rate": rate, "head_learning_rate": rate} if whole.answers else {}
     kept = {key: value for key, value in whole.settings.items() if key not in given}  # what is given agrees, or refines
     wanted = kept | {key: value for key, value in free.items() if key not in given}
     own = [change for change in changes if not change.startswith("init=")]
@@ -106,11 +108,11 @@ def load_first(detector: Detector, recipe: Recipe, offline: bool = False) -> Fir
         UsageError: the model has another network, head or pooling than the recipe, or is an ensemble.
     """
     whole = find_whole(recipe.init)
+    if FIRST in companions(recipe) and (whole is None or not whole.answers):
+        raise UsageError(
+            f"mean_with={FIRST}: weights of a backbone alone are no model to be averaged with. Name a model or a training with --init."
+        )
     if whole is None:
-        if FIRST in companions(recipe):
-            raise UsageError(
-                f"mean_with={FIRST}: weights of a backbone alone are no model to be averaged with. Name a model or a training with --init."
-            )
         return First(load_first_weights(detector.backbone, recipe.network, recipe.init, offline))
     if wrong := _contradicted(recipe, whole.settings):
         right = " ".join(f"--set {key}={whole.settings[key]}" for key in wrong)
@@ -139,6 +141,8 @@ def find_whole(init: str) -> Whole | None:
     if init in BACKBONE_ALONE or not Path(init).is_dir():
         return None
     _, learned = _best_pass(Path(init))
+    if learned.task == "views":
+        return Whole(init, Path(init), {"network": learned.network}, learned.frame, answers=False)
     of_head = {"evidence_stride": learned.evidence_stride, "branch": learned.branch} if learned.head == "pyramid" else {}
     settings = {"network": learned.network, "head": learned.head, **of_head, **_pooled(learned.pooling)}
     return Whole(init, Path(init), settings, learned.frame)
@@ -177,8 +181,9 @@ def _load_run(detector: Detector, whole: Whole) -> First:
     before = RunFolder(whole.place).record().weights
     try:
         weights = checkpoint.load(path)["weights"]
-        kept = {key: value for key, value in weights.items() if not key.startswith("auxiliary.")}  # each training asks what it asks
-        detector.load_state_dict({key: value for key, value in detector.state_dict().items() if key.startswith("auxiliary.")} | kept)
+        own = ("auxiliary.",) if whole.answers else ("auxiliary.", "head.")  # each training asks what it asks
+        kept = {key: value for key, value in weights.items() if not key.startswith(own)}
+        detector.load_state_dict({key: value for key, value in detector.state_dict().items() if key.startswith(own)} | kept)
     except (CheckpointError, KeyError, RuntimeError) as fault:
         raise MissingWeights(f"{path}: no weights of this network can be read from it. Name another training with --init.") from fault
     return First(f"{path.name} of {whole.place.name}, SHA-256 {sha256_of(path)}, itself begun from {before}")

@@ -10,16 +10,21 @@ from osteon.lab.training.batches import Batch, evidence_targets
 from osteon.lab.training.network import Told
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.variation import Lesson
+from osteon.lab.training.views import views_loss
 
 
 def lesson_loss(told: Told, lesson: Lesson, recipe: Recipe) -> Tensor:
     """Return each film's loss (n,); of a mixed film by the shares of the two: `share loss(own) + (1 - share) loss(other)`.
+
+    Of two views of each film it is `views_loss`, which the whole batch has together.
 
     Args:
         told: The network's answers.
         lesson: What was shown.
         recipe: Weighs the parts.
     """
+    if recipe.task == "views":
+        return views_loss(told.also)
     loss = _known_loss(told, lesson.batch, lesson.theta, recipe)
     if lesson.other is None or lesson.share is None:
         return loss

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from osteon.card import Pooling
 from osteon.errors import UsageError
 from osteon.lab.training.recipe import Recipe, auxiliaries
+from osteon.lab.training.views import projector
 from osteon.lab.training.weights import Backbone, build_backbone
 from osteon.prediction import highest
 
@@ -126,7 +127,10 @@ class PyramidHead(nn.Module):
 
 
 class Told(NamedTuple):
-    """What a detector tells a training: logit (n,); evidence and the cells that boxes supervise (n, h, w); logits of what else is asked."""
+    """What a detector tells a training: logit (n,); evidence and the cells that boxes supervise (n, h, w); what else is asked.
+
+    That is a logit (n, m) for each of `auxiliaries`, or the embedding of a view.
+    """
 
     logit: Tensor
     evidence: Tensor
@@ -146,7 +150,9 @@ class Detector(nn.Module):
         self.backbone = build_backbone(recipe.network)
         self.head: MeanHead | PyramidHead = (MeanHead if recipe.head == "mean" else PyramidHead)(self.backbone, recipe)
         asked = len(auxiliaries(recipe))
-        self.auxiliary = nn.Linear(self.backbone.channels[32], asked) if asked else None
+        self.auxiliary: nn.Module | None = nn.Linear(self.backbone.channels[32], asked) if asked else None
+        if recipe.task == "views":
+            self.auxiliary = projector(self.backbone.channels[32])
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, -1, 1, 1), persistent=False)
         try:

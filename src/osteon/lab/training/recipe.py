@@ -57,6 +57,9 @@ class Augmentation(Struct, frozen=True, kw_only=True):
 class Recipe(Struct, frozen=True, kw_only=True):
     """One training.
 
+    `task` "label" learns the film's label; "views" learns without labels and boxes that two views of a film are one film (VICReg), for
+    another training to begin from: backbone alone, by `init`. Every film then stands in a pass once; head, losses, `window` and the
+    augmentations that join films are left alone.
     `head` "mean" is the paper's (global average, one linear unit); "pyramid" is a small feature pyramid at `evidence_stride` (at 8: one
     at 16 with a refinement) whose cells are pooled by `pooling`, with `branch` beside a linear unit on the averaged features. `loss`
     "weighted" is the paper's, "plain" unweighted cross-entropy; `focus` weighs films that are hard for the network more. `box_loss` weighs
@@ -80,6 +83,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     head: Literal["mean", "pyramid"]
     pooling: Pooling
     augmentation: Augmentation
+    task: Literal["label", "views"] = "label"
     growth: BelowOne = 0.0
     window: BelowOne = 0.0
     read_at: Annotated[int, Meta(ge=0, le=4096)] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +44,14 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
     """Train from the first weights; returns a row a pass.
 
     Raises:
-        UsageError: the folder already holds a training, or no selection split is named and the recipe needs one.
+        UsageError: the folder already holds a training, or no selection split is named and the recipe needs one; or as `_refuse_answers`.
         DatasetError: a split is missing or holds no usable film.
         MissingWeights: the first weights are not there.
         TrainingError: as `Training.go_on`.
     """
     run = RunFolder(folder)
+    if request.recipe.task == "views":
+        _refuse_answers(request)
     if not request.select:
         refuse_selecting(request.recipe)
     with prepared_processor(), ring(device) as processes:
@@ -142,6 +145,27 @@ def refuse_selecting(recipe: Recipe) -> None:
         )
 
 
+def _refuse_answers(request: TrainingRequest) -> None:
+    """Refuse a training without labels that is to be measured or taught by answers, or has no whole batch of films to compare.
+
+    Raises:
+        UsageError: there is a selection split, `mirror` or `auxiliary`, a batch of one film, or torchrun has started several processes.
+    """
+    recipe = request.recipe
+    wrong = {
+        "--select none": request.select,
+        "--set mirror=0": recipe.mirror,
+        "--set auxiliary=": recipe.auxiliary,
+        "--set batch=16": recipe.batch < 2,
+        "one process, without torchrun": int(os.environ.get("WORLD_SIZE", "1")) > 1,
+    }
+    if changes := [change for change, is_wrong in wrong.items() if is_wrong]:
+        raise UsageError(
+            "task=views learns no label, so no answer can be measured or taught, and it compares the films of a whole batch. "
+            f"Train with: {', '.join(changes)}"
+        )
+
+
 def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms | None, dict[str, str]]:
     plan, recipe = record.plan, record.recipe
     learning = learned(films, plan.train)
@@ -149,7 +173,7 @@ def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[Traini
         raise UsageError(f"split {plan.select!r} is both learned from and selected on. Name another split with --select, or none.")
     store = _store(learning, recipe, watch)
     learn = TrainingFilms(store, recipe, store.films)
-    if recipe.window and not (learn.boxed & (learn.label > 0)).any():
+    if recipe.window and recipe.task == "label" and not (learn.boxed & (learn.label > 0)).any():
         raise UsageError("window: no abnormal film has a box, so a part of a film has no label. Train with --set window=0, or index boxes.")
     if not plan.select:
         return learn, None, store.refused

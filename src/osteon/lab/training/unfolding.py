@@ -68,7 +68,7 @@ def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[
             _put(state, name, ("weight", "bias", "running_mean", "running_var"), [one, bias, 0 * one, one - module.eps])
             folded.append(name)
             bias = None
-        elif isinstance(module, nn.Conv2d | nn.Linear) and module is not detector.auxiliary:  # a file has no such unit
+        elif isinstance(module, nn.Conv2d | nn.Linear) and not name.startswith("auxiliary"):  # a file has no such unit
             weights = _next(layers, "Conv", "Gemm")
             if isinstance(module, nn.Linear) and len(weights) == 1:
                 weights = [weights[0].flatten(1), torch.tensor([pooling.bias])]

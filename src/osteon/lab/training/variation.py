@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -28,8 +29,8 @@ class Lesson:
     """What a step shows, and what it asks.
 
     Attributes:
-        image: Films (n, s, s) float32, 0 to 255.
-        theta: The warps (n, 2, 3) that they went through.
+        image: Films (n, s, s) float32, 0 to 255; where two views of each are shown (2n, s, s), the first of each before the second.
+        theta: The warps (n, 2, 3), or (2n, 2, 3), that they went through.
         batch: Their labels and boxes.
         other: Of the films that shine through them; None without MixUp.
         share: How much of a film is its own (n,), the rest is the other's; None without MixUp.
@@ -53,6 +54,8 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         fraction: Of the training that is done, 0 to 1.
         device: Where the step is computed.
     """
+    if recipe.task == "views":
+        return _two_views(data, films, recipe, draw, fraction, device)
     a, batch, other, share = recipe.augmentation, data.take(films[draw.mine]).to(device), None, None
     if a.cut or a.mixup or a.mosaic:
         partners = data.take(films[draw.partners()]).to(device)
@@ -176,6 +179,14 @@ def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, s
     if a.erase:
         grey = _erase(grey, a.erase, draw)
     return grey * 255
+
+
+def _two_views(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: Draw, fraction: float, device: torch.device) -> Lesson:
+    """Return each film twice, varied as `recipe` says but whole and on its own: a window, or another film in it, is no view of it."""
+    alone = msgspec.structs.replace(recipe.augmentation, cut=0.0, mixup=0.0, mosaic=0.0)
+    one = msgspec.structs.replace(recipe, task="label", window=0.0, augmentation=alone)
+    first, second = (lesson(data, films, one, draw, fraction, device) for _ in range(2))
+    return Lesson(torch.cat([first.image, second.image]), torch.cat([first.theta, second.theta]), first.batch)
 
 
 def _undone(theta: Tensor, points: Tensor) -> Tensor:
