@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from made_model import made_card
 from made_network import make_network
-from osteon.card import Card, Int8, Int8Cost
+from osteon.card import Card, Decision, Int8, Int8Cost
 from osteon.errors import ModelFileError
 from osteon.model import load_model
-from osteon.precision import METADATA, Bias, Choice, Ranges, Rounding
+from osteon.precision import METADATA, Bias, Choice, Ranges, Rounding, leaves_open
 
 CHEAP = Int8Cost(split="tune", films=1000, changed=5, pointed=100, lost=1, auroc_float32=0.900, auroc=0.8981, shift=0.02)
 FACTS = Int8(calibrated_on="train", films=300, held="tune", layers=2, kept=0, costs=(CHEAP,))
@@ -50,6 +52,7 @@ def costing(**changes: object) -> Int8:
         (costing(changed=6), False),
         (costing(lost=2), False),
         (costing(pointed=0, lost=0), True),
+        (costing(boxed=200, lost=2), True),
     ],
 )
 def test_8_bits_are_the_default_where_no_cost_exceeds_its_limit(tmp_path: Path, int8: Int8, fits: bool) -> None:
@@ -118,3 +121,55 @@ def test_fewer_layers_share_a_rounding() -> None:
     ranges = Ranges(roundings=(shared, STEM), biases=biases)
     assert ranges.layers == ["a", "b", "stem/WithoutBiases"]
     assert ranges.only(["b"]) == Ranges(roundings=(msgspec.structs.replace(shared, inputs=(("b", 1),)),), biases=biases[1:])
+
+
+@pytest.fixture
+def films() -> NDArray[np.uint8]:
+    return np.random.default_rng(4).integers(0, 256, (24, 64, 64), dtype=np.uint8)
+
+
+def near(file: Path, films: NDArray[np.uint8]) -> Path:
+    """Write a model file whose threshold lies amid the answers of these films, and which reads about a third of them again."""
+    logits = load_model(made(file), "int8").run(films)[0]
+    within = float(np.quantile(np.abs(logits - np.median(logits)), 0.3))
+    decision = Decision(threshold=made_card(64).probability(float(np.median(logits))))
+    make_network(file, made_card(64, int8=msgspec.structs.replace(FACTS, near=within), decision=decision))
+    model = onnx.load(str(file))
+    onnx.helper.set_model_props(model, {entry.key: entry.value for entry in model.metadata_props} | {METADATA: RANGES.to_json()})
+    file.write_bytes(model.SerializeToString())
+    return file
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_a_film_near_the_threshold_is_read_again_in_float32(tmp_path: Path, films: NDArray[np.uint8], side_by_side: bool) -> None:
+    rounded = load_model(made(tmp_path / "without.onnx"), "int8").run(films)
+    file = near(tmp_path / "m.onnx", films)
+    exact, model = load_model(file, "float32").run(films), load_model(file, "auto", side_by_side=side_by_side)
+    assert model.precision == "int8"
+    again = np.array([leaves_open(float(logit), model.card) for logit in rounded[0]])
+    assert 4 <= again.sum() <= 12
+    with ThreadPoolExecutor(3) as pool:
+        alone = list(pool.map(lambda film: model.run(film[None]), films))
+    for k, told in enumerate(model.run(films)):
+        chosen = np.where(again.reshape(-1, *[1] * (told.ndim - 1)), exact[k], rounded[k])
+        np.testing.assert_array_equal(told, chosen)
+        np.testing.assert_array_equal(np.concatenate([parts[k] for parts in alone]), chosen)
+    assert not np.array_equal(exact[0][again], rounded[0][again])
+
+
+def test_float32_is_opened_for_the_first_film_that_needs_it_and_once(
+    tmp_path: Path, films: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSTEON_CACHE", "")
+    model = load_model(near(tmp_path / "m.onnx", films), "int8")
+    opened = []
+    exactly = model._exactly
+    assert exactly is not None
+    monkeypatch.setattr(model, "_exactly", lambda: (opened.append(1), exactly())[1])
+    far = films[np.array([not leaves_open(float(model._read(film[None], ["logit"])[0][0]), model.card) for film in films])]
+    model.run(far)
+    assert not opened
+    (tmp_path / "m.onnx").unlink()  # what was opened is complete
+    model.run(films)
+    model.run(films)
+    assert len(opened) == 1

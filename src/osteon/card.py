@@ -155,8 +155,8 @@ class Scope(Struct, frozen=True, kw_only=True):
 class Int8Cost(Struct, frozen=True, kw_only=True):
     """What computing in 8 bits changed on the films of a split, against float32.
 
-    `changed`: films whose decision (yes, no or out of scope) became another. `boxed`: films with a box, `pointed`: whose peak of evidence lies
-    in one in float32, `lost`: and in 8 bits does not. `again`: read again in float32. `shift`: of the logit, root mean square.
+    `changed`: films whose decision (yes, no or out of scope) became another. `boxed`: films with a box; `pointed`: their peak of evidence
+    lies in one in float32; `lost`: and in 8 bits does not. `again`: read again in float32. `shift`: of the logit, root mean square.
     """
 
     split: str

@@ -28,7 +28,8 @@ def projector(channels: int) -> nn.Sequential:
 def views_loss(embedded: Tensor) -> Tensor:
     """Return the loss of a batch of n films as each film's (n,), all alike: equation 6 of the paper.
 
-    It is 0 where both views of a film are one embedding, whose numbers have a deviation of 1 or more and do not go together.
+    The distance of two views is a mean over the numbers as well, as in the authors' code. The loss is 0 where both views of a film are one
+    embedding, whose numbers have a deviation of 1 or more and do not go together.
 
     Args:
         embedded: Embeddings (2n, d) float32, the first view of each film before the second of each; n at least 2.
