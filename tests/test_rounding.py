@@ -93,8 +93,9 @@ def test_rounded_weights_travel_as_text_and_lie_on_the_steps_of_their_ranges(fil
     assert len(found.weights) >= 4
     grids = {layer: r for r in found.roundings for layer, port in r.inputs if port == 1}
     for part in found.weights:
-        high = np.frombuffer(grids[part.layer].high, "<f4").reshape(-1, 1)
-        steps = part.within(grids[part.layer]) / high * 127
+        high = np.frombuffer(grids[part.layer].high, "<f4").reshape(grids[part.layer].shape)
+        shape = next(tuple(op.input(1).get_shape()) for op in opened(file)[1].get_ops() if op.get_friendly_name() == part.layer)  # type: ignore[attr-defined]
+        steps = part.within(grids[part.layer], shape) / high * 127
         np.testing.assert_allclose(steps, np.rint(steps), atol=1e-4)
         assert np.abs(np.rint(steps)).max() <= STEPS
     before, after = answers(file, both[1]), answers(file, found)
@@ -103,9 +104,13 @@ def test_rounded_weights_travel_as_text_and_lie_on_the_steps_of_their_ranges(fil
     assert [part.layer for part in only.weights] == [found.weights[0].layer] == [part.layer for part in only.biases]
 
 
-@pytest.mark.parametrize("values", [b"", Weights.of("stem", np.zeros((1, 7), np.int8)).values])
+@pytest.mark.parametrize("values", [b"", Weights.of("", np.zeros(7, np.int8)).values, Weights.of("", np.zeros(10**6, np.int8)).values])
 def test_weights_that_do_not_fit_are_refused(file: Path, both: tuple[Ranges, Ranges], values: bytes) -> None:
     broken = Weights(layer=both[1].weights[0].layer, values=values)
-    ranges = Ranges(roundings=both[1].roundings, weights=(broken,))
     with pytest.raises(ModelFileError, match="8-bit form does not fit"):
-        quantise(opened(file)[1], ranges)  # type: ignore[arg-type]
+        quantise(opened(file)[1], Ranges(roundings=both[1].roundings, weights=(broken,)))  # type: ignore[arg-type]
+
+
+def test_weights_without_their_range_are_refused(file: Path, both: tuple[Ranges, Ranges]) -> None:
+    with pytest.raises(ModelFileError, match="not the range that they are rounded over"):
+        quantise(opened(file)[1], Ranges(roundings=(), weights=both[1].weights))  # type: ignore[arg-type]

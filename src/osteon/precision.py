@@ -7,6 +7,7 @@ From that the 8-bit network is made when the file is opened. Weights that were r
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections import Counter
@@ -19,7 +20,7 @@ from msgspec import Struct
 from osteon.errors import ModelFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import openvino
     from numpy.typing import NDArray
@@ -73,19 +74,20 @@ class Weights(Struct, frozen=True, kw_only=True):
         """Return the weights of a layer, (outputs, inputs)."""
         return Weights(layer=layer, values=zlib.compress(values.tobytes(), 9))
 
-    def within(self, rounding: Rounding) -> NDArray[np.float32]:
-        """Return the weights that they stand for, (outputs, inputs).
+    def within(self, rounding: Rounding, shape: Sequence[int]) -> NDArray[np.float32]:
+        """Return the weights that they stand for, of a layer's `shape`, outputs first.
 
         Raises:
-            ModelFileError: they do not fit the rounding.
+            ModelFileError: they do not fit the rounding, or the shape.
         """
         low, high = _floats(rounding.low, rounding.shape), _floats(rounding.high, rounding.shape)
-        step = ((high.astype(np.float64) - low) / (rounding.levels - 1)).reshape(-1, 1)
+        step = (high.astype(np.float64) - low) / (rounding.levels - 1)
+        inflated, most = zlib.decompressobj(), math.prod(shape)
         try:
-            values = np.frombuffer(zlib.decompress(self.values), np.int8).reshape(len(step), -1)
+            values = np.frombuffer(inflated.decompress(self.values, most + 1), np.int8).reshape(shape)
+            return (values * step).astype(np.float32).reshape(shape)
         except (zlib.error, ValueError) as fault:
             raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
-        return (values * step).astype(np.float32)
 
 
 class Ranges(Struct, frozen=True, kw_only=True):
@@ -197,8 +199,10 @@ def quantise(network: openvino.Model, ranges: Ranges) -> None:
     grids = {place: rounding for rounding in ranges.roundings for place in rounding.inputs}
     for weights in ranges.weights:
         port = _port(ops, weights.layer, 1)
-        values = weights.within(grids[weights.layer, 1])
-        port.replace_source_output(opset8.constant(values.reshape(port.get_shape()), np.float32).output(0))
+        if (weights.layer, 1) not in grids:
+            raise ModelFileError(f"its 8-bit form has weights of {weights.layer} and not the range that they are rounded over. {_AGAIN}")
+        values = weights.within(grids[weights.layer, 1], port.get_shape())
+        port.replace_source_output(opset8.constant(values, np.float32).output(0))
     for rounding in ranges.roundings:
         ports = [_port(ops, *place) for place in rounding.inputs]
         low, high = (constant(limit, rounding.shape) for limit in (rounding.low, rounding.high))
