@@ -15,6 +15,7 @@ from osteon.lab.index import fingerprint, read_index
 from osteon.lab.model_file import file_sha256
 from osteon.lab.scoring import Predictions, read_predictions, score_index, write_predictions
 from osteon.lab.training.export import Export, export_run
+from osteon.lab.training.recipe import read_frame
 from osteon.lab.training.run import RunFolder, RunRecord
 from osteon.model import load_model
 
@@ -123,7 +124,7 @@ def _kept_evaluation(folder: Path) -> Evaluation | None:
 
 
 def _check_of_run(card: Card, record: RunRecord, request: Request) -> None:
-    if record.plan.fingerprint not in {source.fingerprint for source in card.data} or record.recipe.frame != card.frame:
+    if record.plan.fingerprint not in {source.fingerprint for source in card.data} or read_frame(record.recipe) != card.frame:
         raise UsageError(
             f"{request.model}: {card.reference} was not made from {request.run}: its card names other training data or another frame. "
             f"Name a model exported from this run, or leave --model out."
