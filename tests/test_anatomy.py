@@ -86,6 +86,11 @@ def test_the_pyramid_says_what_it_reads(ours: Anatomy) -> None:
     assert stage(ours, "evidence").reads == ("smoothing", "widening")
 
 
+def test_it_is_the_finished_models() -> None:
+    read = anatomy(recipe("osteon", ["frame.size=128", "read_at=96"]))
+    assert (read.size, read.stages[0].outputs.height) == (96, 96)
+
+
 def test_an_impossible_recipe_is_refused() -> None:
     with pytest.raises(UsageError, match="freeze=17"):
         anatomy(recipe("osteon", ["freeze=17"]))

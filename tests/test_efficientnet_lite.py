@@ -197,3 +197,13 @@ def test_exports_to_onnx_with_the_same_answer(side: int):
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     (answer,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     np.testing.assert_allclose(answer, expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_one_channel_stands_for_three_that_are_alike(size: int) -> None:
+    network = randomised(EfficientNetLite("lite0")).eval()
+    grey = torch.randn(2, 1, size, size)
+    with torch.enable_grad():  # as it is exported, no norm folded
+        three, one = network(grey.expand(-1, 3, -1, -1).contiguous()), network(grey)
+    for stride, features in three.items():
+        torch.testing.assert_close(one[stride], features, atol=1e-3, rtol=1e-3)

@@ -162,7 +162,7 @@ def test_a_recipe_takes_over_what_belongs_to_the_weights() -> None:
     said = (
         "network: densenet169 -> lite0",
         "head: mean -> pyramid",
-        "frame.size: 320 -> 384",
+        f"frame.size: 320 -> {load_model(FILE).card.frame.size}",
         "evidence_stride: 32 -> 8",
         "learning_rate: 0.0001 -> 2.5e-05",
     )

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from osteon.lab.training.densenet import DenseBlock, DenseLayer, DenseNet, Transition
 from osteon.lab.training.efficientnet_lite import EfficientNetLite, InvertedBottleneck, SameConv2d
 from osteon.lab.training.network import Detector, MeanHead, PyramidHead
-from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.recipe import Recipe, read_frame
 
 Kind = Literal["film", "convolution", "dense block", "transition", "bottlenecks", "norm", "pyramid", "evidence", "logit"]
 
@@ -80,14 +80,15 @@ class Anatomy(Struct, frozen=True, kw_only=True):
 
 
 def anatomy(recipe: Recipe) -> Anatomy:
-    """Return the stages of a recipe's network.
+    """Return the stages of a recipe's network, at the size at which the finished model reads films.
 
     Raises:
         UsageError: the recipe freezes more blocks than the network has.
     """
     detector = Detector(recipe).eval().to("meta")  # made there at once, its first weights would cost seconds
-    trace = _traced(detector, recipe.frame.size)
-    film = Shape(1, recipe.frame.size, recipe.frame.size)
+    size = read_frame(recipe).size
+    trace = _traced(detector, size)
+    film = Shape(1, size, size)
     first = Stage(name="film", kind="film", does="grey, bone bright; repeated for red, green, blue", inputs=film, outputs=film, pieces=(1,))
     if isinstance(detector.backbone, DenseNet):
         backbone = list(_densenet(detector.backbone, trace))
@@ -98,7 +99,7 @@ def anatomy(recipe: Recipe) -> Anatomy:
     stages = (first, *backbone, *head, _logit(recipe, trace))
     return Anatomy(
         network=recipe.network,
-        size=recipe.frame.size,
+        size=size,
         stages=stages,
         parameters=sum(stage.parameters for stage in stages),
         flops=sum(stage.flops for stage in stages),

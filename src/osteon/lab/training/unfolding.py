@@ -70,6 +70,9 @@ def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[
             bias = None
         elif isinstance(module, nn.Conv2d | nn.Linear) and not name.startswith("auxiliary"):  # a file has no such unit
             weights = _next(layers, "Conv", "Gemm")
+            if isinstance(module, nn.Conv2d) and weights[0].shape[1] == 1 and module.groups == 1:
+                # The file has one channel of three that are alike: each of them takes its share.
+                weights[0] = weights[0].expand(-1, module.in_channels, -1, -1) / module.in_channels
             if isinstance(module, nn.Linear) and len(weights) == 1:
                 weights = [weights[0].flatten(1), torch.tensor([pooling.bias])]
             _put(state, name, ("weight", "bias") if module.bias is not None else ("weight",), weights)
