@@ -78,6 +78,16 @@ def test_a_model_of_another_run(tmp_path: Path) -> None:
         supply(made_run(tmp_path), tmp_path / "out", model=other)
 
 
+def test_a_model_that_reads_films_at_another_size_than_it_learned_at(tmp_path: Path) -> None:
+    made = made_run(tmp_path)
+    run = RunFolder(made.run)
+    record = run.record()
+    frame = msgspec.structs.replace(record.recipe.frame, size=128)
+    recipe = msgspec.structs.replace(record.recipe, frame=frame, read_at=record.recipe.frame.size)
+    run.record_file.write_bytes(msgspec.json.encode(msgspec.structs.replace(record, recipe=recipe)))
+    assert supply(made, tmp_path / "out", model=made.model).evaluation
+
+
 def test_an_evaluation_of_another_model(tmp_path: Path) -> None:
     made = made_run(tmp_path)
     sharper = msgspec.structs.replace(made.card, calibration=Calibration(slope=0.5, split="tune"))

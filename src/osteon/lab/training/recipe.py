@@ -86,7 +86,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     task: Literal["label", "views"] = "label"
     growth: BelowOne = 0.0
     window: BelowOne = 0.0
-    read_at: Annotated[int, Meta(ge=0, le=4096)] = 0
+    read_at: Annotated[int, Meta(ge=0)] = 0
     evidence_stride: Literal[8, 16, 32] = 32
     branch: bool = True
     init: str = "imagenet"
@@ -187,7 +187,9 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     noted = [_change(settings, change) for change in changes]
     settings["departures"] = (*settings["departures"], *noted)
     try:
-        return msgspec.convert(settings, Recipe, strict=False)
+        made = msgspec.convert(settings, Recipe, strict=False)
+        msgspec.convert(msgspec.to_builtins(read_frame(made)), Frame)  # `replace` checks nothing
+        return made
     except msgspec.ValidationError as fault:
         raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
 
