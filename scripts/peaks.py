@@ -1,4 +1,4 @@
-"""How often the strongest evidence lies in a box: as the middle of the highest cell, and as osteon's centroid (docs/experiments.md).
+"""How often the strongest evidence lies in a box: as the middle of the highest cell, the centroid around it, and osteon's peak (docs/experiments.md).
 
     python scripts/peaks.py MODEL INDEX [SPLIT]
 
@@ -26,12 +26,12 @@ def main(file: str, index: str, split: str = "held") -> None:
     model = load_model(file)
     films = read_index(Path(index)).filter(split=split, label=1).filter(pl.col("boxes").list.len() > 0)
     size, sides, near = model.card.frame.size, [], []
-    hits: dict[str, list[bool]] = {"middle of the highest cell": [], "centroid around it": []}
+    hits: dict[str, list[bool]] = {"middle of the highest cell": [], "centroid around it": [], "centroid around the strongest place": []}
     for row in films.iter_rows(named=True):
         film, boxes = read_film(Path(row["root"], row["path"])), row["boxes"]
         _, maps = model.run(prepare(film, model.card.frame)[None])
         placement = place(film, model.card.frame)
-        points = middle(maps[0], placement, size), peak(maps[0], placement, size)[:2]
+        points = middle(maps[0], placement, size), peak(only(maps[0]), placement, size)[:2], peak(maps[0], placement, size)[:2]
         for found, (x, y) in zip(hits.values(), points, strict=True):
             found.append(in_boxes(x, y, boxes))
         sides += [width for _, _, width, _ in boxes]
@@ -47,6 +47,15 @@ def middle(evidence: NDArray[np.float32], placement: Placement, size: int) -> tu
     row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
     step = size / evidence.shape[0]
     return placement.to_film((float(column) + 0.5) * step, (float(row) + 0.5) * step)
+
+
+def only(evidence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the map with nothing but its highest cell and those around it, whose strongest place that cell is."""
+    row, column = np.unravel_index(int(evidence.argmax()), evidence.shape)
+    near = slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2)
+    alone = np.full_like(evidence, -np.inf)
+    alone[near] = evidence[near]
+    return alone
 
 
 def away(x: float, y: float, boxes: list[list[float]]) -> float:

@@ -158,6 +158,15 @@ def test_the_cells_around_draw_the_peak_by_their_evidence() -> None:
     assert peak(evidence, WHOLE, SIZE) == pytest.approx((44 + 8 / 3, 20, 30))
 
 
+@pytest.mark.parametrize(("cells", "place"), [(32, (11, 11)), (16, (3, 3))])
+def test_cells_beside_each_other_outweigh_a_higher_one_where_they_are_fine(cells: int, place: tuple[int, int]) -> None:
+    evidence = np.full((cells, cells), -30, np.float32)
+    evidence[3, 3], evidence[10:13, 10:13] = 5, 4.8
+    step = SIZE / cells
+    there = [(at + 0.5) * step for at in reversed(place)]
+    assert peak(evidence, WHOLE, SIZE) == pytest.approx((*there, evidence[place]))
+
+
 def test_padding_holds_no_peak_and_draws_none() -> None:
     evidence = alone(2, 1)
     evidence[:2] = 99

@@ -115,8 +115,14 @@ def test_the_card_keeps_its_costs(tmp_path: Path) -> None:
     assert Card.from_json(card.to_json()) == card
 
 
+def test_the_layout_before_this_one_is_still_read(tmp_path: Path, films: NDArray[np.uint8]) -> None:
+    now, before = (made(tmp_path / f"{i}.onnx", text=msgspec.structs.replace(RANGES, schema=i).to_json()) for i in (2, 1))
+    assert '"schema":2' in RANGES.to_json()
+    np.testing.assert_array_equal(load_model(now, "int8").run(films)[0], load_model(before, "int8").run(films)[0])
+
+
 def test_fewer_layers_share_a_rounding() -> None:
-    shared = msgspec.structs.replace(STEM, inputs=(("a", 0), ("b", 1)))
+    shared = msgspec.structs.replace(STEM, inputs=(("a", 0), ("b", 1)), beside=(("guard/mean", 0),))
     biases = tuple(Bias(layer=layer, add=layer, port=1, shape=(), values=bytes(4)) for layer in "ab")
     ranges = Ranges(roundings=(shared, STEM), biases=biases)
     assert ranges.layers == ["a", "b", "stem/WithoutBiases"]

@@ -111,24 +111,32 @@ def test_what_follows_the_last_convolution_stays_in_float32(file: Path) -> None:
     assert not any(name.startswith(CONVOLUTIONS[:-1]) for name in last)
 
 
-def test_what_only_a_guard_reads_stays_in_float32(tmp_path: Path) -> None:
-    model = onnx.load(make_network(tmp_path / "m.onnx"))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((8, 1), np.float32), "directions"))
+def test_a_guard_computes_in_float32_and_reads_what_is_rounded_for_a_layer(tmp_path: Path) -> None:
+    model, node = onnx.load(make_network(tmp_path / "m.onnx")), onnx.helper.make_node
+    constants = {"directions": np.ones((8, 1), np.float32), "cells": np.array([2, 3])}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
     model.graph.node.extend(
         [
-            onnx.helper.make_node("Mul", ["d", "d"], ["square"], name="guard/square"),
-            onnx.helper.make_node("ReduceMean", ["square", "cells"], ["features"], name="guard/mean", keepdims=0),
-            onnx.helper.make_node("MatMul", ["features", "directions"], ["column"], name="guard/product"),
-            onnx.helper.make_node("Squeeze", ["column", "one"], ["novelty"], name="guard/novelty"),
+            node("Mul", ["d", "d"], ["square"], name="guard/square"),
+            node("ReduceMean", ["square", "cells"], ["squares"], name="guard/squares", keepdims=0),
+            node("ReduceMean", ["d", "cells"], ["mean"], name="guard/mean", keepdims=0),
+            node("Add", ["mean", "squares"], ["features"], name="guard/features"),
+            node("MatMul", ["features", "directions"], ["column"], name="guard/product"),
+            node("Squeeze", ["column", "one"], ["novelty"], name="guard/novelty"),
         ]
     )
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2, 3]), "cells"))
     model.graph.output.append(onnx.helper.make_tensor_value_info("novelty", onnx.TensorProto.FLOAT, ["n"]))
     _, network = open_network(model.SerializeToString(), "made")
     found = round_network(folded(network), films(8))
     assert set(CONVOLUTIONS[:-1]) <= {layer.removesuffix("/WithoutBiases") for layer in found.layers}
     assert not [layer for layer in found.layers if layer.startswith("guard")]
-    quantise(network, found)
+    dense = next(rounding for rounding in found.roundings if ("dense/WithoutBiases", 0) in rounding.inputs)
+    assert dense.beside == (("guard/mean", 0), ("guard/square", 0), ("guard/square", 1))
+    assert not found.only(set(found.layers) - {"dense/WithoutBiases"}).roundings.count(dense)
+    quantise(network, Ranges.from_json(found.to_json()))
+    read = {op.get_friendly_name(): op.input(0).get_source_output().get_node().get_type_name() for op in network.get_ops() if op.inputs()}
+    assert read["guard/mean"] == read["guard/square"] == "FakeQuantize"
+    assert read["guard/features"] == "ReduceMean"
 
 
 def test_a_network_of_one_layer_is_refused(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ _PLASMA = ("0d0887", "4c02a1", "7e03a8", "a92395", "cc4778", "e56b5d", "f89540",
 STRONGEST = 0.5
 """The share of colour where heat is 1; the bone stays visible below it."""
 
+FINE = 20
+"""Cells a side from which on a finding is larger than a cell: fractures take a twentieth of a film (`docs/experiments.md`)."""
+
 _STEPS = 1000
 _SMALLEST_TEXT, _TEXTS_A_SIDE = 13, 40
 _LEGEND_TEXTS = 30
@@ -88,10 +91,11 @@ def spread(cells: NDArray[np.float64], placement: Placement, frame: Frame, shape
 
 
 def peak(evidence: NDArray[np.float32], placement: Placement, size: int) -> tuple[float, float, float]:
-    """Return the point at which a map is strongest, x and y in film pixels, and its highest cell in logit units.
+    """Return the point at which a map is strongest, x and y in film pixels, and the highest cell there in logit units.
 
-    The point is the centroid of exp(evidence) over the highest cell that lies on the film and those around it: a finding seldom lies in the
-    middle of a cell. Cells count by the middle of their part that lies on the film.
+    The strongest place is the cell on the film whose exp(evidence), with that of the cells around it, is highest: a finding is larger than
+    a cell of a fine map, and a cell that stands alone seldom is one. The point is the centroid of exp(evidence) over those cells, since a
+    finding seldom lies in the middle of one. Cells count by the middle of their part that lies on the film.
 
     Args:
         evidence: (h, w) over the whole frame.
@@ -99,14 +103,24 @@ def peak(evidence: NDArray[np.float32], placement: Placement, size: int) -> tupl
         size: The frame's side S.
     """
     down, across = cells_on_film(evidence.shape, placement, size)
-    row, column = np.unravel_index(int(evidence[down.start : down.stop, across.start : across.stop].argmax()), (len(down), len(across)))
-    rows, columns = (along[max(int(at) - 1, 0) : int(at) + 2] for along, at in ((down, row), (across, column)))
-    around = evidence[rows.start : rows.stop, columns.start : columns.stop].astype(np.float64)
+    seen = evidence[down.start : down.stop, across.start : across.stop].astype(np.float64)
+    places = np.exp(seen - seen.max())
+    if min(evidence.shape) >= FINE:
+        places = _with_neighbours(_with_neighbours(places).T).T
+    row, column = (int(at) for at in np.unravel_index(int(places.argmax()), places.shape))
+    near = slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2)
+    around = seen[near]
     weight = np.exp(around - around.max())
-    x = [_middle(cell, size / evidence.shape[1], placement.offset_x, placement.width * placement.scale_x) for cell in columns]
-    y = [_middle(cell, size / evidence.shape[0], placement.offset_y, placement.height * placement.scale_y) for cell in rows]
+    x = [_middle(cell, size / evidence.shape[1], placement.offset_x, placement.width * placement.scale_x) for cell in across[near[1]]]
+    y = [_middle(cell, size / evidence.shape[0], placement.offset_y, placement.height * placement.scale_y) for cell in down[near[0]]]
     there = placement.to_film(float(weight.sum(0) @ x / weight.sum()), float(weight.sum(1) @ y / weight.sum()))
     return *there, float(around.max())
+
+
+def _with_neighbours(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add to each row half of the one before and of the one after."""
+    padded = np.pad(cells, ((1, 1), (0, 0)))
+    return np.asarray(cells + (padded[:-2] + padded[2:]) / 2, np.float64)
 
 
 def cells_on_film(shape: tuple[int, ...], placement: Placement, size: int) -> tuple[range, range]:

@@ -33,8 +33,8 @@ Choice = Literal["auto", "float32", "int8"]
 METADATA = "int8"
 """Where `Ranges` stand in the model file's metadata."""
 
-SCHEMA = 1
-"""Version of the layout of `Ranges`."""
+SCHEMA = 2
+"""Version of the layout of `Ranges`. The first had neither `weights` nor `beside`, and is read as well."""
 
 _AGAIN = "Make it again with `osteon quantise`, or take --precision float32."
 
@@ -43,7 +43,8 @@ class Rounding(Struct, frozen=True, kw_only=True):
     """A FakeQuantize: what it feeds, its `levels`, and the range that they span.
 
     `inputs`: (layer, port) pairs that share it. `low` and `high`: little-endian float32 of `shape`, () where one range serves the whole
-    tensor, one for each channel otherwise.
+    tensor, one for each channel otherwise. `beside`: what else reads the rounded tensor and computes in float32, a guard; it is rounded
+    only while there are `inputs`.
     """
 
     inputs: tuple[tuple[str, int], ...]
@@ -51,6 +52,7 @@ class Rounding(Struct, frozen=True, kw_only=True):
     shape: tuple[int, ...]
     low: bytes
     high: bytes
+    beside: tuple[tuple[str, int], ...] = ()
 
 
 class Bias(Struct, frozen=True, kw_only=True):
@@ -126,8 +128,8 @@ class Ranges(Struct, frozen=True, kw_only=True):
             ranges = msgspec.json.decode(text, type=Ranges)
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
-        if ranges.schema != SCHEMA:
-            raise ModelFileError(f"its 8-bit form has schema {ranges.schema}, this osteon reads {SCHEMA}. {_AGAIN}")
+        if not 1 <= ranges.schema <= SCHEMA:
+            raise ModelFileError(f"its 8-bit form has schema {ranges.schema}, this osteon reads up to {SCHEMA}. {_AGAIN}")
         return ranges
 
 
@@ -204,7 +206,7 @@ def quantise(network: openvino.Model, ranges: Ranges) -> None:
         values = weights.within(grids[weights.layer, 1], port.get_shape())
         port.replace_source_output(opset8.constant(values, np.float32).output(0))
     for rounding in ranges.roundings:
-        ports = [_port(ops, *place) for place in rounding.inputs]
+        ports = [_port(ops, *place) for place in (*rounding.inputs, *rounding.beside)]
         low, high = (constant(limit, rounding.shape) for limit in (rounding.low, rounding.high))
         rounded = opset8.fake_quantize(ports[0].get_source_output(), low, high, low, high, rounding.levels).output(0)
         for port in ports:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +58,8 @@ def round_network(network: openvino.Model, films: NDArray[np.uint8]) -> Ranges:
 def read_ranges(quantised: openvino.Model, network: openvino.Model) -> Ranges:
     """Read out of a network that NNCF quantised what `precision.quantise` needs to make it again.
 
-    What only a guard reads stays in float32, since its threshold was set there.
+    A guard computes in float32, since its threshold was set there; what it reads of the network is rounded where the network's next layer
+    has it rounded, so that no second copy is written for it.
 
     Raises:
         ModelFileError: nothing in it is quantised.
@@ -65,7 +67,9 @@ def read_ranges(quantised: openvino.Model, network: openvino.Model) -> Ranges:
     rounded = [_rounding(op) for op in quantised.get_ordered_ops() if op.get_type_name() == "FakeQuantize"]
     if not rounded:
         raise ModelFileError("the network has no layer that can compute in 8 bits: it has no convolution before its last one.")
-    return Ranges(roundings=tuple(rounded)).only(_answering(network))
+    answering = _answering(network)
+    kept = Ranges(roundings=tuple(rounded)).only(answering)
+    return msgspec.structs.replace(kept, roundings=tuple(_with_readers(network, r, answering) for r in kept.roundings))
 
 
 def last_layers(network: openvino.Model) -> set[str]:
@@ -121,6 +125,14 @@ def _answering(network: openvino.Model) -> set[str]:
             found.add(op.get_friendly_name())
             ahead += [port.get_source_output().get_node() for port in op.inputs()]
     return found
+
+
+def _with_readers(network: openvino.Model, rounding: Rounding, answering: set[str]) -> Rounding:
+    """Return the rounding with what reads the same tensor and answers nothing."""
+    layer, port = rounding.inputs[0]
+    op = next(op for op in network.get_ops() if op.get_friendly_name() == layer)
+    readers = [(p.get_node().get_friendly_name(), p.get_index()) for p in op.input(port).get_source_output().get_target_inputs()]
+    return msgspec.structs.replace(rounding, beside=tuple(sorted(place for place in readers if place[0] not in answering)))
 
 
 def _rounding(op: openvino.Node) -> Rounding:
