@@ -1,4 +1,4 @@
-"""How often the strongest evidence lies in a box: as the middle of the highest cell, the centroid around it, and osteon's peak (docs/experiments.md).
+"""How often the strongest evidence lies in a box: middle of the highest cell, centroid around it, osteon's peak (docs/experiments.md).
 
     python scripts/peaks.py MODEL INDEX [SPLIT]
 
