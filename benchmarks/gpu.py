@@ -3,7 +3,8 @@
     python benchmarks/gpu.py [--device cuda] [--seconds 3] [--rounds 3] [-o bench-out/gpu.json]
 
 Each way learns from the same random films on the device. Written where no GPU was at hand: `--device cpu --sides 64 --batch 2` shows that
-it runs. What is lost by bfloat16 is measured by training twice, with `--set precision=...`, and `osteon compare`.
+it runs, and with larger ones what compiling does there. What is lost by bfloat16 is measured by training twice, with `--set
+precision=...`, and `osteon compare`.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--sides", default=",".join(map(str, SIDES)))
     parser.add_argument("--batch", type=int, default=0, help="films of a step; by default as many as are quick on a large GPU")
     parser.add_argument("--ways", default="", help="only those whose name has this in it")
@@ -124,9 +126,9 @@ def main() -> None:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("there is no NVIDIA GPU here, or torch was built without CUDA. --device cpu shows that it runs.")
     peaks = measured_peaks(device)
-    print(f"{device_name(device)}: {peaks.float32:.0f} TFLOP/s in float32, {peaks.bfloat16:.0f} in bfloat16, {peaks.memory:,.0f} GB/s")
+    print(f"{device_name(device)}: {peaks.float32:.3g} TFLOP/s in float32, {peaks.bfloat16:.3g} in bfloat16, {peaks.memory:,.0f} GB/s")
     rows = []
-    for network, usual in NETWORKS.items():
+    for network, usual in ((name, NETWORKS[name]) for name in given.networks.split(",")):
         for side in map(int, given.sides.split(",")):
             for way in (way for way in WAYS if given.ways in way.name):
                 row = measured(way, network, (given.batch or usual, side), peaks, (device, given.rounds, given.seconds))

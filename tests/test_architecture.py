@@ -24,7 +24,16 @@ FIGURES = ("lab/figures.py", "lab/tuning/figure.py", "lab/exploration/", "lab/re
 ROOMS = {
     "msgspec": ("card.py", "precision.py", "lab/", "cli/"),
     "numpy": ("",),
-    "openvino": ("network.py", "precision.py", "model.py", "lab/ranges.py", "lab/rounding.py", "lab/quantisation.py", "lab/bench/"),
+    "openvino": (
+        "network.py",
+        "precision.py",
+        "model.py",
+        "lab/ranges.py",
+        "lab/rounding.py",
+        "lab/narrowing.py",
+        "lab/quantisation.py",
+        "lab/bench/",
+    ),
     "nncf": ("lab/ranges.py",),
     "PIL": ("raster.py", "film.py", "explanation.py", "lab/"),
     "pydicom": ("dicom/",),

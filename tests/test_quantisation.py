@@ -160,6 +160,22 @@ def test_the_fewest_layers_that_cost_too_much_stay_in_float32(quantised: tuple[P
         chosen({"a": 0.5, "b": 0.3}, store, card)
 
 
+@pytest.mark.parametrize(("shifts", "taken"), [((0.5, 0.4, 0.001, 0.0), 2), ((0.001, 0.0, 0.0, 0.0), 0), ((0.5, 0.5, 0.5, 0.5), None)])
+def test_as_many_channels_are_left_out_as_the_limits_allow(
+    shifts: tuple[float, ...], taken: int | None, quantised: tuple[Path, Card], store: FilmStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = {f"lost {lost}": shift for lost, shift in zip(module.LOST, shifts, strict=True)} | {"all": 0.0}
+    one = {name: Ranges(roundings=(Rounding(inputs=((name, 0),), levels=256, shape=(), low=bytes(4), high=bytes(4)),)) for name in layers}
+    table = Table(layers, {}, len(store))
+    table.network = None  # type: ignore[attr-defined]
+    held = Held(
+        "tune", replace(store, films=store.films.with_columns(label=pl.lit(None, pl.Int8))), quantised[1], table.answers(None, store)
+    )
+    monkeypatch.setattr(module, "narrow", lambda network, ranges, films, lost, progress: one[f"lost {lost}"])
+    found = module.narrowed(table, one["all"], np.asarray(store.pixels), held, 0.0)  # type: ignore[arg-type]
+    assert found == one["all" if taken is None else f"lost {module.LOST[taken]}"]
+
+
 def test_decisions_by_chance_are_the_mean_over_all_errors_and_thresholds_near_by(quantised: tuple[Path, Card], store: FilmStore) -> None:
     card = quantised[1]
     before = Answers(np.array([-5, 0, 5], np.float32), np.zeros((3, 1, 1), np.float32))

@@ -54,9 +54,27 @@ class Rounding(Struct, frozen=True, kw_only=True):
     high: bytes
     beside: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The lowest and the highest value, each of `shape`.
+
+        Raises:
+            ModelFileError: they do not fit the shape.
+        """
+        return _floats(self.low, self.shape), _floats(self.high, self.shape)
+
+    @property
+    def step(self) -> NDArray[np.float32]:
+        """What lies between two levels, of `shape`."""
+        low, high = self.limits
+        return np.asarray((high.astype(np.float64) - low) / (self.levels - 1), np.float32)
+
 
 class Bias(Struct, frozen=True, kw_only=True):
-    """A layer's bias, corrected for the mean error of rounding: little-endian float32 of `shape`, which `add` takes at `port`."""
+    """A layer's bias, corrected for the mean error of rounding: little-endian float32 of `shape`, which `add` takes at `port`.
+
+    Where a layer has lost inputs, also what else reads these, with the weights that it still needs.
+    """
 
     layer: str
     add: str
@@ -66,7 +84,10 @@ class Bias(Struct, frozen=True, kw_only=True):
 
 
 class Weights(Struct, frozen=True, kw_only=True):
-    """A layer's weights as whole numbers, to be multiplied by the step of the `Rounding` at its port 1: deflated int8, outputs first."""
+    """A layer's weights as whole numbers, to be multiplied by the step of the `Rounding` at its port 1: deflated int8, outputs first.
+
+    There may be fewer outputs than in float32, one for each step, and fewer inputs.
+    """
 
     layer: str
     values: bytes
@@ -76,18 +97,15 @@ class Weights(Struct, frozen=True, kw_only=True):
         """Return the weights of a layer, (outputs, inputs)."""
         return Weights(layer=layer, values=zlib.compress(values.tobytes(), 9))
 
-    def within(self, rounding: Rounding, shape: Sequence[int]) -> NDArray[np.float32]:
-        """Return the weights that they stand for, of a layer's `shape`, outputs first.
+    def numbers(self, outputs: int, shape: Sequence[int]) -> NDArray[np.int8]:
+        """Return the whole numbers, (outputs, inputs, ...) where the layer has `shape` in float32.
 
         Raises:
-            ModelFileError: they do not fit the rounding, or the shape.
+            ModelFileError: they do not fit the shape.
         """
-        low, high = _floats(rounding.low, rounding.shape), _floats(rounding.high, rounding.shape)
-        step = (high.astype(np.float64) - low) / (rounding.levels - 1)
         inflated, most = zlib.decompressobj(), math.prod(shape)
         try:
-            values = np.frombuffer(inflated.decompress(self.values, most + 1), np.int8).reshape(shape)
-            return (values * step).astype(np.float32).reshape(shape)
+            return np.frombuffer(inflated.decompress(self.values, most + 1), np.int8).reshape(outputs, -1, *shape[2:])
         except (zlib.error, ValueError) as fault:
             raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
 
@@ -191,27 +209,36 @@ def quantise(network: openvino.Model, ranges: Ranges) -> None:
         ModelFileError: the network has no such layer: the ranges were made with another release of OpenVINO, or of another network.
     """
     from openvino import opset8
-
-    def constant(content: bytes, shape: tuple[int, ...]) -> openvino.Output:
-        return opset8.constant(_floats(content, shape), np.float32).output(0)
+    from openvino.op import Constant  # opset8's own makes a list of every number in it first
 
     ops = {op.get_friendly_name(): op for op in network.get_ops()}
     for bias in ranges.biases:
-        _port(ops, bias.add, bias.port).replace_source_output(constant(bias.values, bias.shape))
+        _port(ops, bias.add, bias.port).replace_source_output(Constant(_floats(bias.values, bias.shape)).output(0))
     grids = {place: rounding for rounding in ranges.roundings for place in rounding.inputs}
-    for weights in ranges.weights:
-        port = _port(ops, weights.layer, 1)
-        if (weights.layer, 1) not in grids:
+    whole = {(weights.layer, 1): weights for weights in ranges.weights}
+    for place, weights in whole.items():
+        port = _port(ops, *place)
+        if place not in grids:
             raise ModelFileError(f"its 8-bit form has weights of {weights.layer} and not the range that they are rounded over. {_AGAIN}")
-        values = weights.within(grids[weights.layer, 1], port.get_shape())
-        port.replace_source_output(opset8.constant(values, np.float32).output(0))
+        # Whole numbers times a step, which OpenVINO takes as they are: it need not round float32 ones first.
+        numbers = opset8.convert(Constant(weights.numbers(grids[place].step.size, port.get_shape())), "f32")
+        port.replace_source_output(opset8.multiply(numbers, Constant(grids[place].step)).output(0))
+    _settle(network)
     for rounding in ranges.roundings:
-        ports = [_port(ops, *place) for place in (*rounding.inputs, *rounding.beside)]
-        low, high = (constant(limit, rounding.shape) for limit in (rounding.low, rounding.high))
-        rounded = opset8.fake_quantize(ports[0].get_source_output(), low, high, low, high, rounding.levels).output(0)
-        for port in ports:
-            port.replace_source_output(rounded)
-    network.validate_nodes_and_infer_types()
+        ports = [_port(ops, *place) for place in (*rounding.inputs, *rounding.beside) if place not in whole]
+        if ports:
+            low, high = (Constant(limit) for limit in rounding.limits)
+            rounded = opset8.fake_quantize(ports[0].get_source_output(), low, high, low, high, rounding.levels).output(0)
+            for port in ports:
+                port.replace_source_output(rounded)
+    _settle(network)
+
+
+def _settle(network: openvino.Model) -> None:
+    try:
+        network.validate_nodes_and_infer_types()
+    except RuntimeError as fault:
+        raise ModelFileError(f"its 8-bit form does not fit: its layers have other widths than those behind them. {_AGAIN}") from fault
 
 
 def _floats(content: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,10 +1,10 @@
 """A float32 model file -> the same file with an 8-bit form beside its weights, and in its card what that costs.
 
 NNCF chooses what is rounded and over which ranges, on training films (post-training quantisation: symmetric, weights by channel; Jacob et
-al., CVPR 2018); weights are then rounded for what they see (`rounding.py`). The last layers stay in float32, so that the logit is still the
-pooled evidence. Films whose answer is then so near the threshold that rounding may decide are read again in float32; and on films that
-nothing was calibrated on, the layers whose rounding moves the logit most are left in float32 too, as few as keep the cost within
-`card.INT8_LIMITS`.
+al., CVPR 2018); weights are then rounded for what they see (`rounding.py`), and channels left out that hardly count (`narrowing.py`). The
+last layers stay in float32, so that the logit is still the pooled evidence. Films whose answer is then so near the threshold that rounding
+may decide are read again in float32; and on films that nothing was calibrated on, the layers whose rounding moves the logit most are left
+in float32 too, as few as keep the cost within `card.INT8_LIMITS`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from osteon.card import INT8_LIMITS, Card, Int8, Int8Cost
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.index import read_index
 from osteon.lab.model_file import model_path, with_card
+from osteon.lab.narrowing import narrow
 from osteon.lab.ranges import made_with, nncf_runtime, round_network
 from osteon.lab.rounding import round_weights
 from osteon.lab.rounding_cost import Answers, Held
@@ -52,6 +54,12 @@ RANKED_ON = 24
 
 ROUNDED_ON = 24
 """Films on which the layers' inputs are seen when their weights are rounded."""
+
+NARROWED_ON = 120
+"""Films on which channels are seen when some are left out: on 24, more are left out than other films can do without."""
+
+LOST = (1e-3, 7e-4, 5e-4, 3e-4)
+"""Of the variance that a layer computes, what may be lost with channels that are left out: the first that keeps the limits is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     every = round_weights(trial.network, every, ranging.pixels[:ROUNDED_ON], plan.seed, progress)
     near = held[0].nearness()
     chosen = choose(trial, every, held[0], near, progress)
+    chosen = narrowed(trial, chosen, ranging.pixels[:NARROWED_ON], held[0], near, progress)
     facts = Int8(
         calibrated_on=plan.calibrate_on,
         films=len(ranging),
@@ -180,6 +189,15 @@ def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Prog
     if high == len(ranked):
         raise MeasurementError(f"no layer can compute in 8 bits within the limits on split {held.split!r}. The model stays in float32.")
     return ranges.only(ranked[high:])
+
+
+def narrowed(trial: Trial, ranges: Ranges, films: NDArray[np.uint8], held: Held, near: float, progress: Progress | None = None) -> Ranges:
+    """Return the ranges of as few channels as the limits allow; not one peak is given for them."""
+    for lost in LOST:
+        fewer = narrow(trial.network, ranges, films, lost, progress=progress)
+        if _fits(trial, fewer, held, near) and held.cost(held.settled(trial.answers(fewer, held.store), near)).excess <= 1:
+            return fewer
+    return ranges
 
 
 def _fits(trial: Trial, ranges: Ranges, held: Held, near: float) -> bool:

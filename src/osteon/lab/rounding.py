@@ -41,7 +41,7 @@ _CONVOLUTIONS = ("Convolution", _DEPTHWISE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Layer:
+class Layer:
     """A convolution, its weights (outputs, inputs) and the port of an addition that gives it its bias."""
 
     op: openvino.Node
@@ -51,14 +51,17 @@ class _Layer:
 
     @property
     def name(self) -> str:
+        """What the network calls it."""
         return str(self.op.get_friendly_name())
 
     @property
     def bias(self) -> Floats:
+        """What is added to its outputs, (1, outputs, 1, 1)."""
         return np.asarray(_source(self.add, self.port).data, np.float64)
 
     @property
     def depthwise(self) -> bool:
+        """Whether each output has one input."""
         return str(self.op.get_type_name()) == _DEPTHWISE
 
 
@@ -74,20 +77,39 @@ def round_weights(
         seed: Of the places that are looked at.
         progress: Called with (done, total).
     """
-    layers = list(_layers(network, ranges))
+    layers = list(rounded_layers(network, ranges))
     weights, biases, grids = [], [], {}
-    for done, (layer, seen) in enumerate(zip(layers, _seen(network, layers, films, seed), strict=True), 1):
-        mean = seen.mean(0)
-        values, step = rounded(layer.weights, _moments(seen - mean))
-        missed = ((layer.weights - values * step[:, None]) * mean).sum(1)
-        bias = (layer.bias + missed.reshape(layer.bias.shape)).astype("<f4")
-        weights.append(Weights.of(layer.name, values))
-        biases.append(Bias(layer=layer.name, add=layer.add.get_friendly_name(), port=layer.port, shape=bias.shape, values=bias.tobytes()))
-        grids[layer.name, 1] = step
+    for done, (layer, inputs) in enumerate(zip(layers, seen(network, layers, films, seed), strict=True), 1):
+        part, bias, grids[layer.name, 1] = fitted(layer, layer.weights, inputs)
+        weights.append(part)
+        biases.append(bias)
         if progress:
             progress(done, len(layers))
-    roundings = tuple(_on(r, grids[r.inputs[0]]) if r.inputs[0] in grids else r for r in ranges.roundings)
+    roundings = tuple(on_steps(r, grids[r.inputs[0]]) if r.inputs[0] in grids else r for r in ranges.roundings)
     return msgspec.structs.replace(ranges, roundings=roundings, biases=tuple(biases), weights=tuple(weights))
+
+
+def fitted(layer: Layer, weights: Floats, inputs: Floats, kept: NDArray[np.intp] | None = None) -> tuple[Weights, Bias, Floats]:
+    """Round a layer's weights, with the bias that makes up for what is left of it on the mean of its inputs.
+
+    Args:
+        layer: The layer.
+        weights: (outputs, inputs), to be rounded in the place of its own.
+        inputs: What it sees, as `seen` yields it.
+        kept: The inputs that are still there, where some are left out.
+
+    Returns:
+        Its weights as whole numbers, its bias, and the step of each output.
+    """
+    mean = inputs.mean(0)
+    centred, there = inputs - mean, mean
+    if kept is not None:
+        weights, centred, there = weights[:, kept], centred[..., kept], mean[..., kept]
+    values, step = rounded(weights, moments(centred))
+    missed = (layer.weights * mean).sum(1) - (values * step[:, None] * there).sum(1)
+    bias = (layer.bias + missed.reshape(layer.bias.shape)).astype("<f4")
+    told = Bias(layer=layer.name, add=layer.add.get_friendly_name(), port=layer.port, shape=bias.shape, values=bias.tobytes())
+    return Weights.of(layer.name, values), told, step
 
 
 def rounded(weights: Floats, moments: Floats) -> tuple[NDArray[np.int8], Floats]:
@@ -118,14 +140,14 @@ def rounded(weights: Floats, moments: Floats) -> tuple[NDArray[np.int8], Floats]
     return values, step
 
 
-def _moments(centred: Floats) -> Floats:
+def moments(centred: Floats) -> Floats:
     """Return second moments of (n, outputs or 1, inputs)."""
     if centred.shape[1] == 1:
         return centred[:, 0].T @ centred[:, 0] / len(centred)
     return np.asarray(np.einsum("noi,noj->oij", centred, centred, optimize=True) / len(centred))
 
 
-def _layers(network: openvino.Model, ranges: Ranges) -> Iterator[_Layer]:
+def rounded_layers(network: openvino.Model, ranges: Ranges) -> Iterator[Layer]:
     """Yield the convolutions whose weights are rounded and that have a bias to make up with, in the network's order."""
     named = {layer for r in ranges.roundings for layer, port in r.inputs if port == 1}
     for op in network.get_ordered_ops():
@@ -134,10 +156,10 @@ def _layers(network: openvino.Model, ranges: Ranges) -> Iterator[_Layer]:
             constants = [port for port in range(add.get_input_size()) if _source(add, port).get_type_name() == "Constant"]
             if add.get_type_name() == "Add" and constants:
                 weights = np.asarray(_source(op, 1).data, np.float64)
-                yield _Layer(op, weights.reshape(op.output(0).get_shape()[1], -1), add, constants[0])
+                yield Layer(op, weights.reshape(op.output(0).get_shape()[1], -1), add, constants[0])
 
 
-def _seen(network: openvino.Model, layers: Sequence[_Layer], films: NDArray[np.uint8], seed: int) -> Iterator[Floats]:
+def seen(network: openvino.Model, layers: Sequence[Layer], films: NDArray[np.uint8], seed: int) -> Iterator[Floats]:
     """Yield what each layer sees at some places of the films: (places, 1, inputs), a depthwise one (places, outputs, inputs).
 
     One layer at a time: all of them at all places would take gigabytes.
@@ -152,7 +174,7 @@ def _seen(network: openvino.Model, layers: Sequence[_Layer], films: NDArray[np.u
         yield np.concatenate([_windows(layer, request.infer({0: film[None]})[0][0], at) for film, at in zip(films, places, strict=True)])
 
 
-def _windows(layer: _Layer, maps: NDArray[np.float32], at: Floats) -> Floats:
+def _windows(layer: Layer, maps: NDArray[np.float32], at: Floats) -> Floats:
     how = layer.op.get_attributes()
     (stride, _), begin, end = how["strides"], how["pads_begin"], how["pads_end"]
     side = np.arange(layer.op.input(1).get_shape()[-1])
@@ -165,7 +187,8 @@ def _windows(layer: _Layer, maps: NDArray[np.float32], at: Floats) -> Floats:
     return windows.reshape(shape).astype(np.float64)
 
 
-def _on(rounding: Rounding, step: Floats) -> Rounding:
+def on_steps(rounding: Rounding, step: Floats) -> Rounding:
+    """Return the rounding of weights with these steps."""
     high = (step * (LEVELS // 2)).astype("<f4")
     return msgspec.structs.replace(rounding, levels=LEVELS, low=(-high).tobytes(), high=high.tobytes())
 

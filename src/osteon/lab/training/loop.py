@@ -23,6 +23,7 @@ from osteon.lab.metrics import ranking
 from osteon.lab.training import checkpoint
 from osteon.lab.training.batches import Draw, TrainingFilms
 from osteon.lab.training.companions import State, mean
+from osteon.lab.training.compilation import compiled
 from osteon.lab.training.elder import Elder
 from osteon.lab.training.losses import film_loss, lesson_loss, mirror_loss
 from osteon.lab.training.network import Detector, Told
@@ -63,7 +64,7 @@ class Training:
     def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector, others: Sequence[State] = ()) -> None:
         self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = ring.wrap(_Parts(self.detector))
+        self.network = compiled(ring.wrap(_Parts(self.detector)), self.recipe)
         self.optimizer = optimizer(self.detector, self.recipe)
         self.mean = _copy(self.detector) if self.recipe.ema else {}
         self.others = [*others, *([_copy(self.detector)] if FIRST in companions(self.recipe) else [])]

@@ -74,7 +74,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
     the training sees (0: whole from the start). `window` is the share of the frame's side that the first two thirds see of a film, at
     its whole resolution and mostly over a finding (0: whole films from the start); it needs boxes. `read_at` is the side of the frame in
-    which the finished model sees films (0: as it has learned): the last few pixels cost a reader time, not accuracy.
+    which the finished model sees films (0: as it has learned): the last few pixels cost a reader time, not accuracy. `compiled` has torch
+    compile what a step computes, "graphs" as CUDA graphs besides.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     mean_with: str = ""
     keep: Annotated[int, Meta(ge=1)] = 5
     precision: Literal["float32", "bfloat16"] = "float32"
+    compiled: Literal["no", "yes", "graphs"] = "no"
     seed: Annotated[int, Meta(ge=0)] = 0
     departures: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ from osteon.lab.splits import learned
 from osteon.lab.store import FilmStore, open_store
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.companions import State, load_companions
+from osteon.lab.training.compilation import refuse_uncompilable
 from osteon.lab.training.first_model import First, load_first
 from osteon.lab.training.loop import Training, ended, kept_position
 from osteon.lab.training.network import Detector
@@ -44,7 +45,8 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
     """Train from the first weights; returns a row a pass.
 
     Raises:
-        UsageError: the folder already holds a training, or no selection split is named and the recipe needs one; or as `_refuse_answers`.
+        UsageError: the folder already holds a training, or no selection split is named and the recipe needs one; or as
+            `_refuse_answers` and `refuse_uncompilable`.
         DatasetError: a split is missing or holds no usable film.
         MissingWeights: the first weights are not there.
         TrainingError: as `Training.go_on`.
@@ -57,6 +59,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
     with prepared_processor(), ring(device) as processes:
         if processes.leads:
             run.refuse_used()
+        refuse_uncompilable(request.recipe, processes.device)
         films = read_index(request.index)
         detector = _first(request.recipe)
         first, others, told = _begun(detector, request.recipe, request.offline)
@@ -113,6 +116,7 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, w
             raise DatasetError(f"{record.plan.index} has changed since {folder} was started. Restore it, or start a new training.")
         if processes.size != record.processes:
             raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.size}. Go on with as many.")
+        refuse_uncompilable(record.recipe, processes.device)
         detector = _first(record.recipe)
         fresh = not run.checkpoint.exists()  # killed before the first one
         first, others, told = _begun(detector, record.recipe, offline) if fresh else (First(""), [], record.weights)
