@@ -56,7 +56,7 @@ class Pace:
     training, runs of the index."""
 
     rounds: int = 12
-    films: int = 4
+    films: int = 12
     starts: int = 5
     folders: int = 3
     in_folder: int = 128
