@@ -135,3 +135,14 @@ def test_a_refusal_names_only_settings_that_can_be_set() -> None:
 def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(UsageError, match=r"no recipe 'papers'.*paper, article, osteon"):
         recipe("papers")
+
+
+@pytest.mark.parametrize(("stride", "sides"), [(8, (352, 368, 384)), (16, (352, 384)), (32, (352, 384))])
+def test_a_film_is_read_at_sides_that_halve_evenly(stride: int, sides: tuple[int, ...]) -> None:
+    for side in (344, 352, 360, 368, 376, 384):
+        changes = [f"evidence_stride={stride}", f"read_at={side}"]
+        if side in sides:
+            assert recipe("osteon", changes).read_at == side
+        else:
+            with pytest.raises(UsageError, match=rf"read_at={side}: evidence would lie beside what it shows\. Take a multiple of (16|32)"):
+                recipe("osteon", changes)

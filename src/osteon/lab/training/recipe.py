@@ -163,6 +163,9 @@ OSTEON = Recipe(
     ema=0.995,
     select_by="auroc",
 )
+COARSEST = 32
+"""The stride of the last features."""
+
 FIXED = ("name", "departures")
 FIRST = "first"
 """In `mean_with`: what the training began with."""
@@ -191,9 +194,12 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     try:
         made = msgspec.convert(settings, Recipe, strict=False)
         msgspec.convert(msgspec.to_builtins(read_frame(made)), Frame)  # `replace` checks nothing
-        return made
     except msgspec.ValidationError as fault:
         raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
+    # A side that does not come out even when it is halved, down to what evidence is made of, moves features by a cell against each other.
+    if made.read_at % (halved := min(2 * made.evidence_stride, COARSEST)):
+        raise UsageError(f"read_at={made.read_at}: evidence would lie beside what it shows. Take a multiple of {halved} with --set.")
+    return made
 
 
 def read_frame(recipe: Recipe) -> Frame:
