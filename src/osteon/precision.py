@@ -34,7 +34,7 @@ METADATA = "int8"
 """Where `Ranges` stand in the model file's metadata."""
 
 SCHEMA = 2
-"""Version of the layout of `Ranges`. The first had neither `weights` nor `beside`, and is read as well."""
+"""Version of the layout of `Ranges`. The first had nothing `beside` and all channels, and is read as well."""
 
 _AGAIN = "Make it again with `osteon quantise`, or take --precision float32."
 
@@ -221,8 +221,9 @@ def quantise(network: openvino.Model, ranges: Ranges) -> None:
         if place not in grids:
             raise ModelFileError(f"its 8-bit form has weights of {weights.layer} and not the range that they are rounded over. {_AGAIN}")
         # Whole numbers times a step, which OpenVINO takes as they are: it need not round float32 ones first.
-        numbers = opset8.convert(Constant(weights.numbers(grids[place].step.size, port.get_shape())), "f32")
-        port.replace_source_output(opset8.multiply(numbers, Constant(grids[place].step)).output(0))
+        step = grids[place].step
+        numbers = opset8.convert(Constant(weights.numbers(step.size, port.get_shape())), "f32")
+        port.replace_source_output(opset8.multiply(numbers, Constant(step)).output(0))
     _settle(network)
     for rounding in ranges.roundings:
         ports = [_port(ops, *place) for place in (*rounding.inputs, *rounding.beside) if place not in whole]

@@ -39,9 +39,7 @@ class _Chain:
     product: openvino.Node | None
 
 
-def narrow(
-    network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], lost: float, seed: int = 0, progress: Progress | None = None
-) -> Ranges:
+def narrow(network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], lost: float, progress: Progress | None = None) -> Ranges:
     """Return the ranges with the weights of fewer channels.
 
     Args:
@@ -49,18 +47,21 @@ def narrow(
         ranges: Of this network, with `rounding.round_weights`; layers without weights there keep their channels.
         films: Prepared films (n, S, S) that the channels are seen on.
         lost: Of the variance that each reader computes, what may be lost.
-        seed: Of the places that are looked at.
         progress: Called with (done, total).
     """
     rounded = {weights.layer for weights in ranges.weights}
     layers = {layer.name: layer for layer in rounded_layers(network, ranges) if layer.name in rounded}
     chains = list(_chains(layers))
     for done, chain in enumerate(chains, 1):
-        [inputs] = seen(network, [chain.reader], films, seed)
-        wanted, scale = _wanted(chain, inputs)
-        kept, weights = least(wanted * scale, moments(inputs - inputs.mean(0)), lost)
+        [inputs] = seen(network, [chain.reader], films, seed=0)
+        mean = inputs.mean(0)
+        around = moments(inputs - mean)
+        wanted, scale = _wanted(chain, around)
+        kept, weights = least(wanted * scale, around, lost)
         if len(kept) < wanted.shape[1]:
-            ranges = _without(ranges, chain, kept, weights / scale, inputs)
+            outputs = len(chain.reader.weights)
+            fresh = fitted(chain.reader, weights[:outputs], mean, around, kept)
+            ranges = _without(ranges, chain, kept, fresh, (weights / scale)[outputs:, kept])
         if progress:
             progress(done, len(chains))
     return ranges
@@ -80,7 +81,7 @@ def least(weights: Floats, seen_moments: Floats, lost: float) -> tuple[NDArray[n
     n = len(seen_moments)
     inverse = np.linalg.inv(seen_moments + (DAMPING * np.trace(seen_moments) / n + np.finfo(np.float32).tiny) * np.eye(n))
     left, there, spent = weights.copy(), np.ones(n, bool), 0.0
-    best, whole = (np.arange(n), weights), float(np.einsum("oi,ij,oj->", weights, seen_moments, weights))
+    best, whole = (np.arange(n), weights), _variance(weights, seen_moments)
     while there.sum() > TOGETHER:
         costs = np.where(there, (left**2).sum(0) / np.where(there, np.diagonal(inverse), 1), np.inf)
         out = int(costs.argmin())
@@ -131,13 +132,13 @@ def _averaged(readers: list[openvino.Node]) -> openvino.Node | None:
     """Return the product with constants that the averages of some channels go into, if that is all that reads them."""
     if len(readers) != 1 or readers[0].get_type_name() != "ReduceMean":
         return None
-    [*nodes] = (port.get_node() for port in readers[0].output(0).get_target_inputs())
+    nodes = [port.get_node() for port in readers[0].output(0).get_target_inputs()]
     if len(nodes) != 1 or nodes[0].get_type_name() != "MatMul" or not nodes[0].get_attributes()["transpose_b"]:
         return None
     return nodes[0] if nodes[0].input(1).get_source_output().get_node().get_type_name() == "Constant" else None
 
 
-def _wanted(chain: _Chain, inputs: Floats) -> tuple[Floats, Floats]:
+def _wanted(chain: _Chain, around: Floats) -> tuple[Floats, Floats]:
     """Return all weights that the channels are read with, (outputs, channels), and by what each output counts, (outputs, 1).
 
     The product of the averages counts as much as all that the reader computes.
@@ -145,32 +146,35 @@ def _wanted(chain: _Chain, inputs: Floats) -> tuple[Floats, Floats]:
     own = chain.reader.weights
     if chain.product is None:
         return own, np.ones((len(own), 1))
-    product = _constant(chain.product)
-    centred = inputs[:, 0] - inputs[:, 0].mean(0)
-    scale = np.sqrt((centred @ own.T).var(0).sum() / (centred @ product.T).var(0).sum())
+    product: Floats = np.asarray(chain.product.input(1).get_source_output().get_node().data, np.float64)
+    scale = np.sqrt(_variance(own, around) / _variance(product, around))
     return np.concatenate([own, product]), np.repeat([1.0, scale], [len(own), len(product)])[:, None]
 
 
-def _without(ranges: Ranges, chain: _Chain, kept: NDArray[np.intp], weights: Floats, inputs: Floats) -> Ranges:
-    """Return the ranges with these channels alone between the makers and the reader, whose weights are those given."""
-    reader, outputs = chain.reader, len(chain.reader.weights)
-    part, bias, step = fitted(reader, weights[:outputs], inputs, kept)
-    parts, biases = {w.layer: w for w in ranges.weights} | {reader.name: part}, {(b.layer, b.add): b for b in ranges.biases}
-    biases[reader.name, bias.add] = bias
-    rounded = {(reader.name, 1): lambda r: on_steps(r, step)}
+def _variance(weights: Floats, around: Floats) -> float:
+    """Return the variance of all outputs together."""
+    return float(np.einsum("oi,ij,oj->", weights, around, weights, optimize=True))
+
+
+def _without(ranges: Ranges, chain: _Chain, kept: NDArray[np.intp], fresh: tuple[Weights, Bias, Floats], product: Floats) -> Ranges:
+    """Return the ranges with these channels alone between the makers and the reader, which is `fresh`, and the product's weights."""
+    reader = chain.reader.name
+    grids = {rounding.inputs[0]: rounding for rounding in ranges.roundings}
+    parts, biases = {w.layer: w for w in ranges.weights}, {(b.layer, b.add): b for b in ranges.biases}
+    parts[reader], biases[reader, fresh[1].add] = fresh[:2]
+    grids[reader, 1] = on_steps(grids[reader, 1], fresh[2])
     for maker in chain.makers:
         made, own = parts[maker.name], biases[maker.name, maker.add.get_friendly_name()]
         parts[maker.name] = Weights.of(maker.name, made.numbers(len(maker.weights), maker.op.input(1).get_shape())[kept])
         values = np.frombuffer(own.values, "<f4").reshape(own.shape)[:, kept]
         biases[maker.name, own.add] = msgspec.structs.replace(own, shape=values.shape, values=values.tobytes())
-        rounded |= {(maker.name, 1): lambda r: _of(r, kept, 0)}
+        grids[maker.name, 1] = _of(grids[maker.name, 1], kept, 0)
         if maker.depthwise:
-            rounded |= {(maker.name, 0): lambda r: _of(r, kept, 1)}
+            grids[maker.name, 0] = _of(grids[maker.name, 0], kept, 1)
     if chain.product is not None:
-        values, name = weights[outputs:, kept].astype("<f4"), chain.product.get_friendly_name()
-        biases[reader.name, name] = Bias(layer=reader.name, add=name, port=1, shape=values.shape, values=values.tobytes())
-    roundings = tuple(rounded[r.inputs[0]](r) if r.inputs[0] in rounded else r for r in ranges.roundings)
-    return msgspec.structs.replace(ranges, roundings=roundings, weights=tuple(parts.values()), biases=tuple(biases.values()))
+        values, name = product.astype("<f4"), chain.product.get_friendly_name()
+        biases[reader, name] = Bias(layer=reader, add=name, port=1, shape=values.shape, values=values.tobytes())
+    return msgspec.structs.replace(ranges, roundings=tuple(grids.values()), weights=tuple(parts.values()), biases=tuple(biases.values()))
 
 
 def _of(rounding: Rounding, kept: NDArray[np.intp], axis: int) -> Rounding:
@@ -179,8 +183,3 @@ def _of(rounding: Rounding, kept: NDArray[np.intp], axis: int) -> Rounding:
         return rounding
     low, high = (np.take(limit, kept, axis) for limit in rounding.limits)
     return msgspec.structs.replace(rounding, shape=low.shape, low=low.astype("<f4").tobytes(), high=high.astype("<f4").tobytes())
-
-
-def _constant(product: openvino.Node) -> Floats:
-    held: Floats = np.asarray(product.input(1).get_source_output().get_node().data, np.float64)
-    return held

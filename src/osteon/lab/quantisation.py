@@ -194,18 +194,19 @@ def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Prog
 def narrowed(trial: Trial, ranges: Ranges, films: NDArray[np.uint8], held: Held, near: float, progress: Progress | None = None) -> Ranges:
     """Return the ranges of as few channels as the limits allow; not one peak is given for them."""
     for lost in LOST:
-        fewer = narrow(trial.network, ranges, films, lost, progress=progress)
-        if _fits(trial, fewer, held, near) and held.cost(held.settled(trial.answers(fewer, held.store), near)).excess <= 1:
+        fewer = narrow(trial.network, ranges, films, lost, progress)
+        if _fits(trial, fewer, held, near, given=0):
             return fewer
     return ranges
 
 
-def _fits(trial: Trial, ranges: Ranges, held: Held, near: float) -> bool:
+def _fits(trial: Trial, ranges: Ranges, held: Held, near: float, given: int = 1) -> bool:
+    """Return whether the limits are kept; `given` peaks may be lost beyond them."""
     eight = trial.answers(ranges, held.store)
     cost = held.cost(held.settled(eight, near))
     # What is counted has the whole limit: a film beside the threshold changes at any error, and half of a few hundred films' limit is none.
     # Nor is one peak a share of a few dozen.
-    cost = msgspec.structs.replace(cost, lost=max(cost.lost - 1, 0))
+    cost = msgspec.structs.replace(cost, lost=max(cost.lost - given, 0))
     return cost.excess <= 1 and held.changed_by_chance(eight, near) <= HEADROOM * INT8_LIMITS["changed"]
 
 

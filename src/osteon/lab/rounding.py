@@ -80,7 +80,8 @@ def round_weights(
     layers = list(rounded_layers(network, ranges))
     weights, biases, grids = [], [], {}
     for done, (layer, inputs) in enumerate(zip(layers, seen(network, layers, films, seed), strict=True), 1):
-        part, bias, grids[layer.name, 1] = fitted(layer, layer.weights, inputs)
+        mean = inputs.mean(0)
+        part, bias, grids[layer.name, 1] = fitted(layer, layer.weights, mean, moments(inputs - mean))
         weights.append(part)
         biases.append(bias)
         if progress:
@@ -89,24 +90,24 @@ def round_weights(
     return msgspec.structs.replace(ranges, roundings=roundings, biases=tuple(biases), weights=tuple(weights))
 
 
-def fitted(layer: Layer, weights: Floats, inputs: Floats, kept: NDArray[np.intp] | None = None) -> tuple[Weights, Bias, Floats]:
+def fitted(
+    layer: Layer, weights: Floats, mean: Floats, seen_moments: Floats, kept: NDArray[np.intp] | None = None
+) -> tuple[Weights, Bias, Floats]:
     """Round a layer's weights, with the bias that makes up for what is left of it on the mean of its inputs.
 
     Args:
         layer: The layer.
         weights: (outputs, inputs), to be rounded in the place of its own.
-        inputs: What it sees, as `seen` yields it.
+        mean: Of its inputs, (1 or outputs, inputs).
+        seen_moments: Centred second moments of its inputs, as `moments` returns them.
         kept: The inputs that are still there, where some are left out.
 
     Returns:
         Its weights as whole numbers, its bias, and the step of each output.
     """
-    mean = inputs.mean(0)
-    centred, there = inputs - mean, mean
-    if kept is not None:
-        weights, centred, there = weights[:, kept], centred[..., kept], mean[..., kept]
-    values, step = rounded(weights, moments(centred))
-    missed = (layer.weights * mean).sum(1) - (values * step[:, None] * there).sum(1)
+    there = np.arange(weights.shape[1]) if kept is None else kept
+    values, step = rounded(weights[:, there], seen_moments[..., there[:, None], there])
+    missed = (layer.weights * mean).sum(1) - (values * step[:, None] * mean[:, there]).sum(1)
     bias = (layer.bias + missed.reshape(layer.bias.shape)).astype("<f4")
     told = Bias(layer=layer.name, add=layer.add.get_friendly_name(), port=layer.port, shape=bias.shape, values=bias.tobytes())
     return Weights.of(layer.name, values), told, step
