@@ -130,6 +130,12 @@ def test_packaged_is_the_newest_by_its_name() -> None:
     assert newest is not None and newest.name == next(reversed(packaged_models())) == recipe_from("osteon", ["init=packaged"]).init
 
 
+def test_a_film_may_be_read_at_sides_that_suit_the_evidence_of_the_model() -> None:
+    assert recipe_from("osteon", ["init=packaged", "read_at=336"]).read_at == 336  # evidence at stride 8, the recipe's own at 16
+    with pytest.raises(UsageError, match=r"read_at=344: .* Take a multiple of 16"):
+        recipe_from("osteon", ["init=packaged", "read_at=344"])
+
+
 def test_a_training_starts_from_a_packaged_model(tuned: Path) -> None:
     record = RunFolder(tuned).record()
     assert record.recipe.init == REFERENCE

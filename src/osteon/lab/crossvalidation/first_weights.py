@@ -13,7 +13,7 @@ from osteon.lab.crossvalidation.folder import CrossValidation
 from osteon.lab.splits import seen
 from osteon.lab.training.first_model import recipe_from
 from osteon.lab.training.lineage import ancestors, films_seen
-from osteon.lab.training.recipe import FIRST, Recipe, companions, recipe
+from osteon.lab.training.recipe import FIRST, Recipe, companions, plain_recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import has_ended
 
@@ -27,7 +27,7 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
         UsageError: as there, or that cross-validation has finished no pass.
         MissingWeights, ModelFileError: as there.
     """
-    init = recipe(name, changes).init
+    init = plain_recipe(name, changes).init
     other = CrossValidation(Path(init))
     if not _has_folds(other):
         return recipe_from(name, changes)

@@ -20,7 +20,7 @@ from osteon.errors import CheckpointError, MissingWeights, ModelFileError, Usage
 from osteon.lab.training import checkpoint
 from osteon.lab.training.agreement import check_model
 from osteon.lab.training.network import REFINED, Detector
-from osteon.lab.training.recipe import FIRST, Recipe, companions, recipe
+from osteon.lab.training.recipe import FIRST, Recipe, companions, plain_recipe, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.unfolding import fill, head_of
 from osteon.lab.training.weights import BACKBONES, load_first_weights, sha256_of
@@ -74,10 +74,10 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
         MissingWeights: the folder to start from holds no training with a finished pass.
         ModelFileError: the model file is not there, or none.
     """
-    plain = recipe(name, changes)
+    plain = plain_recipe(name, changes)
     whole = find_whole(plain.init)
     if whole is None:
-        return plain
+        return recipe(name, changes)
     given = {change.partition("=")[0] for change in changes}
     if wrong := [key for key in _contradicted(plain, whole.settings) if key in given]:
         raise UsageError(

@@ -181,10 +181,23 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         changes: `setting=value`; a dot reaches inside: `frame.size=224`, `augmentation.flip=0`.
 
     Raises:
-        UsageError: no such recipe or setting, or a value outside its range.
+        UsageError: as `plain_recipe`; or settings that do not go together.
 
     >>> recipe("article", ["epochs=3", "frame.size=128"]).departures[-2:]
     ('epochs: 30 -> 3', 'frame.size: 224 -> 128')
+    """
+    made = plain_recipe(name, changes)
+    # A side that does not come out even when it is halved, down to what evidence is made of, moves features by a cell against each other.
+    if made.read_at % (halved := min(2 * made.evidence_stride, COARSEST)):
+        raise UsageError(f"read_at={made.read_at}: evidence would lie beside what it shows. Take a multiple of {halved} with --set.")
+    return made
+
+
+def plain_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """Return a recipe as `recipe` does, before what it begins from has had its say: settings need not fit each other yet.
+
+    Raises:
+        UsageError: no such recipe or setting, or a value outside its range.
     """
     if name not in RECIPES:
         raise UsageError(f"there is no recipe {name!r}. Take one of: {', '.join(RECIPES)}.")
@@ -196,17 +209,14 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         msgspec.convert(msgspec.to_builtins(read_frame(made)), Frame)  # `replace` checks nothing
     except msgspec.ValidationError as fault:
         raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
-    # A side that does not come out even when it is halved, down to what evidence is made of, moves features by a cell against each other.
-    if made.read_at % (halved := min(2 * made.evidence_stride, COARSEST)):
-        raise UsageError(f"read_at={made.read_at}: evidence would lie beside what it shows. Take a multiple of {halved} with --set.")
     return made
 
 
 def read_frame(recipe: Recipe) -> Frame:
     """Return the frame in which the finished model sees films.
 
-    >>> read_frame(recipe("osteon", ["read_at=368"])).size
-    368
+    >>> read_frame(recipe("osteon", ["read_at=352"])).size
+    352
     """
     return msgspec.structs.replace(recipe.frame, size=recipe.read_at) if recipe.read_at else recipe.frame
 
