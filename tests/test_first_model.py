@@ -23,6 +23,7 @@ from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe, recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
+from osteon.lab.training.watching import Progress
 from osteon.model import load_model
 from osteon.shelf import find_model, packaged_models
 from tiny_training import SETTINGS, own_stores, same_bits, tiny, weights
@@ -77,6 +78,28 @@ def test_whom_a_training_is_averaged_with_is_recorded(run: Path, folder: Path) -
     start_training(TrainingRequest(recipe, folder / "index.parquet"), folder / "mean")
     told = RunFolder(folder / "mean").record().weights
     assert "; kept as the mean with the first weights, and with pass-00" in told and told.count("itself begun from") == 1
+
+
+def test_by_whom_a_training_is_taught_is_recorded_and_looked_for_again(run: Path, folder: Path, tmp_path: Path) -> None:
+    teacher = shutil.copytree(run, tmp_path / "teacher")
+    request = TrainingRequest(tiny(f"teachers={teacher}", "epochs=2", "frame.size=96"), folder / "index.parquet")
+
+    def kill(progress: Progress) -> None:
+        if progress.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start_training(request, tmp_path / "taught", watch=kill)
+    told = RunFolder(tmp_path / "taught").record().weights
+    assert "; taught by pass-00" in told and " of teacher, SHA-256 " in told and "itself begun from" not in told
+    for file in (teacher / "best").glob("*.pt"):
+        state = checkpoint.load(file)["weights"]
+        checkpoint.save({"weights": {key: value * 2 for key, value in state.items()}}, file)
+    with pytest.raises(MissingWeights, match=r"was started from .* taught by .*, and now there is taught by .*Put the old file back"):
+        resume_training(tmp_path / "taught")
+    shutil.copytree(run, teacher, dirs_exist_ok=True)
+    resume_training(tmp_path / "taught")
+    assert len(RunFolder(tmp_path / "taught").history()) == 2
 
 
 @pytest.mark.parametrize(

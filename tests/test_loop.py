@@ -23,10 +23,11 @@ from osteon.errors import CheckpointError, DivergedTraining, UsageError
 from osteon.lab.index import read_index
 from osteon.lab.store import open_store
 from osteon.lab.training import checkpoint
+from osteon.lab.training.advisers import load_teachers
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.companions import load_companions
 from osteon.lab.training.loop import Position, Stopped, Training, ended, kept_position, time_used
-from osteon.lab.training.network import Detector
+from osteon.lab.training.network import Detector, Ensemble
 from osteon.lab.training.recipe import OSTEON, Recipe
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept, ranked
@@ -52,7 +53,7 @@ class Made:
         if not folder.record_file.exists():
             folder.start(record)
         torch.manual_seed(recipe.seed)
-        return Training(record, folder, ALONE, Detector(recipe), load_companions(recipe)[0])
+        return Training(record, folder, ALONE, Detector(recipe), load_companions(recipe)[0], load_teachers(recipe)[0])
 
     def train(self, run: str, recipe: Recipe, watch: Watch = lambda _: None, **plan: object) -> Training:
         """A training that was taken to its end."""
@@ -146,8 +147,8 @@ def test_a_training_taught_by_its_average_and_by_the_table_comes_to_the_same_bit
 
 
 def test_the_elder_has_the_averaged_weights_and_sees_the_mirror_image(made: Made) -> None:
-    training = made.training("elder", tiny("mirror=1"))
-    assert training.elder is not None
+    training = made.training("elder", tiny("mirror=0.8"))
+    (elder,) = training.advisers
     films = made.films(training.recipe, "train").take(np.arange(4)).image
     with torch.no_grad():
         for change in (0.0, 0.01):
@@ -156,7 +157,44 @@ def test_the_elder_has_the_averaged_weights_and_sees_the_mirror_image(made: Made
                     value.add_(change)
             same = Detector(training.recipe).eval()
             same.load_state_dict(training.mean)
-            assert torch.equal(training.elder.of(films), same(films.flip(-1))[0])
+            advice = elder.advise(films, 0.25)
+            assert torch.equal(advice.logit, same(films.flip(-1))[0])
+            assert advice.evidence is None and advice.weight == pytest.approx(0.2)
+
+
+def test_a_training_taught_by_others_comes_to_the_same_bits(made: Made, whole: Training, learned: dict[str, Tensor]) -> None:
+    other = made.train("another teacher", tiny("network=lite2", "evidence_stride=32", "frame.size=96", "epochs=1"))
+    recipe = tiny(f"teachers={whole.run.folder}, {other.run.folder}")
+    once = made.train("in a council", recipe)
+    for moment in (3, 4):
+        killed_at(made, "in a council and killed", moment, recipe, save_every=0.0)
+    made.train("in a council and killed", recipe)
+    assert same_bits(weights(made.folder / "in a council and killed"), weights(once.run.folder))
+    unheard = made.train("unheard", tiny(f"teachers={whole.run.folder}", "teaching=0"))
+    assert same_bits(weights(unheard.run.folder), learned)  # they draw no random number, and move no statistic
+    assert not torch.equal(weights(once.run.folder)["network head.cell.weight"], learned["network head.cell.weight"])
+
+
+def test_teachers_say_what_their_ensemble_says(made: Made, whole: Training) -> None:
+    recipe = tiny(f"teachers={whole.run.folder}, {whole.run.folder}", "teaching=0.7")
+    training = made.training("council", recipe)
+    (council,) = training.advisers
+    films = made.films(recipe, "train").take(np.arange(4)).image
+    best = checkpoint.load(whole.run.best_file(ranked(whole.run.history(), whole.recipe)[0].epoch))["weights"]
+    one = Detector(whole.recipe).eval()
+    one.load_state_dict(best)
+    with torch.no_grad():
+        logit, evidence = Ensemble([one, one]).eval()(films)
+    advice = council.advise(films, 0.25)
+    torch.testing.assert_close(advice.logit, logit)
+    torch.testing.assert_close(advice.evidence, evidence)
+    assert advice.weight == 0.7 and not advice.logit.requires_grad
+
+
+@pytest.mark.parametrize("name", ["imagenet", "packaged", "nowhere"])
+def test_only_a_training_can_teach(name: str) -> None:
+    with pytest.raises(UsageError, match=f"teachers: {name} is not the folder of a training"):
+        load_teachers(tiny(f"teachers={name}"))
 
 
 @pytest.mark.parametrize("ema", [0.9, 0.0])

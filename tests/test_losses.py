@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from osteon.lab.training.advisers import Advice
 from osteon.lab.training.batches import Batch, evidence_targets
-from osteon.lab.training.losses import auxiliary_loss, evidence_loss, film_loss, lesson_loss, mirror_loss
+from osteon.lab.training.losses import advice_loss, auxiliary_loss, evidence_loss, film_loss, lesson_loss
 from osteon.lab.training.network import Told
 from osteon.lab.training.recipe import OSTEON, PAPER, Recipe
 from osteon.lab.training.variation import Lesson
@@ -119,8 +120,27 @@ def test_what_else_is_asked_is_a_mean_over_what_the_table_says() -> None:
     np.testing.assert_allclose((told - alone(cells, OWN, recipe)).numpy(), [0.5 * loss for loss in by_hand], rtol=1e-4, atol=1e-6)
 
 
-def test_the_mirror_s_loss_asks_for_its_probability() -> None:
-    mirrored = [1.0, -0.5, 30.0]
-    told = mirror_loss(LOGIT, torch.tensor(mirrored), OWN)
-    by_hand = [w * entropy(x, 1 / (1 + math.exp(-m))) for x, m, w in zip(LOGIT.tolist(), mirrored, OWN.weight.tolist(), strict=True)]
+def sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+def test_advice_asks_for_its_probability() -> None:
+    said = [1.0, -0.5, 30.0]
+    told = advice_loss(answers(torch.zeros(3, 6, 6)), Advice(torch.tensor(said), None, 0.4), OWN, OSTEON)
+    by_hand = [0.4 * w * entropy(x, sigmoid(s)) for x, s, w in zip(LOGIT.tolist(), said, OWN.weight.tolist(), strict=True)]
     np.testing.assert_allclose(told.numpy(), by_hand, rtol=1e-5)
+
+
+def test_advice_on_the_place_is_read_at_the_cells_of_the_network() -> None:
+    here, there = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    advice, recipe = Advice(LOGIT, there, 1.0), msgspec.structs.replace(OSTEON, box_loss=2.0)
+    film = advice_loss(answers(here), advice._replace(evidence=None), OWN, recipe)
+    cells = [
+        np.mean([entropy(float(x), sigmoid(float(s))) for x, s in zip(of.flatten(), by.flatten(), strict=True)])
+        for of, by in zip(here, there, strict=True)
+    ]
+    told = advice_loss(answers(here), advice, OWN, recipe)
+    np.testing.assert_allclose((told - film).numpy(), 2 * OWN.weight.numpy() * cells, rtol=1e-4)
+    coarse = torch.full((3, 2, 2), 0.3)
+    same = advice_loss(answers(here), advice._replace(evidence=coarse), OWN, recipe)
+    torch.testing.assert_close(same, advice_loss(answers(here), advice._replace(evidence=torch.full((3, 6, 6), 0.3)), OWN, recipe))

@@ -72,7 +72,7 @@ def test_a_recipe_without_changes_is_itself(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_came_later_is_off_and_a_record_from_before_is_read(name: str) -> None:
     later = RECIPES[name]
-    new = ("growth", "window", "mirror", "auxiliary", "mean_with", "read_at"), (
+    new = ("growth", "window", "mirror", "auxiliary", "teachers", "mean_with", "read_at"), (
         "cut", "mixup", "mosaic", "blur", "local", "grain", "compress", "quarter", "collimate", "cast",
     )  # fmt: skip
     assert not any(getattr(later, setting) for setting in new[0]) and later.branch and later.task == "label"
@@ -116,7 +116,7 @@ def test_changes_leave_the_recipes_as_they_are() -> None:
         "augmentation.scale=1", "augmentation.flip=-1", "warmup=1", "ema=1", "seed=-1", "keep=0", "evidence_stride=4", "name=mine",
         "departures=none", "pooling.kind=max",
         "growth=1", "growth=-0.1", "window=1", "window=-0.1",
-        "mirror=-1", "task=", "task=boxes", "read_at=-1", "read_at=16", "read_at=5000",
+        "mirror=-1", "teaching=-1", "task=", "task=boxes", "read_at=-1", "read_at=16", "read_at=5000",
         "branch=maybe", "pooling.share=0", "pooling.kind=top", "augmentation.mosaic=2", "augmentation.cast=-1",
         "augmentation.cut=2", "augmentation.mixup=-1", "augmentation.blur=nan", "augmentation.collimate=1.1",
     ],

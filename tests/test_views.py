@@ -21,6 +21,7 @@ from osteon.lab.crossvalidation.stages import Request, cross_validate
 from osteon.lab.index import read_index
 from osteon.lab.store import open_store
 from osteon.lab.training import checkpoint
+from osteon.lab.training.advisers import load_teachers
 from osteon.lab.training.batches import Draw, TrainingFilms
 from osteon.lab.training.companions import load_companions
 from osteon.lab.training.export import Export, export_run
@@ -181,6 +182,7 @@ def test_the_command_trains_and_says_what_is_next(folder: Path) -> None:
     ("changes", "said"),
     [
         (("mirror=1",), "--set mirror=0"),
+        (("teachers=a-run",), "--set teachers="),
         (("auxiliary=HAND",), "--set auxiliary="),
         (("batch=1",), "--set batch=16"),
     ],
@@ -233,6 +235,8 @@ def test_it_is_no_model(folder: Path, run: Path) -> None:
         export_run(Export(run, folder / "model.onnx"))
     with pytest.raises(UsageError, match="is not the folder of a training with labels"):
         load_companions(tiny(f"mean_with={run}"))
+    with pytest.raises(UsageError, match="is not the folder of a training with labels"):
+        load_teachers(tiny(f"teachers={run}"))
     recipe = tiny(f"init={run}", "mean_with=first")
     with pytest.raises(UsageError, match="a backbone alone"):
         load_first(Detector(recipe), recipe)

@@ -13,7 +13,7 @@ from osteon.lab.crossvalidation.folder import CrossValidation
 from osteon.lab.splits import seen
 from osteon.lab.training.first_model import recipe_from
 from osteon.lab.training.lineage import ancestors, films_seen
-from osteon.lab.training.recipe import FIRST, Recipe, companions, plain_recipe
+from osteon.lab.training.recipe import FIRST, Recipe, companions, plain_recipe, teachers
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import has_ended
 
@@ -40,13 +40,15 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
 
 
 def recipe_of_fold(recipe: Recipe, fold: int, held: pl.DataFrame) -> Recipe:
-    """Return a recipe as a fold has it: begun from, and averaged with, that fold of the cross-validations that it names.
+    """Return a recipe as a fold has it: begun from, averaged with and taught by that fold of the cross-validations that it names.
 
     Raises:
         UsageError: as `first_weights`.
     """
     joined = [name if name == FIRST else first_weights(name, fold, held) for name in companions(recipe)]
-    return msgspec.structs.replace(recipe, init=first_weights(recipe.init, fold, held), mean_with=",".join(joined))
+    taught = [first_weights(name, fold, held) for name in teachers(recipe)]
+    begun = first_weights(recipe.init, fold, held)
+    return msgspec.structs.replace(recipe, init=begun, mean_with=",".join(joined), teachers=",".join(taught))
 
 
 def first_weights(init: str, fold: int, held: pl.DataFrame) -> str:

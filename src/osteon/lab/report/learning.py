@@ -10,7 +10,7 @@ from osteon.lab.report.diagram import described, draw_network
 from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.report.material import Material
 from osteon.lab.training.anatomy import Anatomy
-from osteon.lab.training.recipe import Recipe, auxiliaries, companions
+from osteon.lab.training.recipe import Recipe, auxiliaries, companions, teachers
 from osteon.lab.training.run import Pass, kept
 
 
@@ -48,7 +48,9 @@ def loss_in_words(recipe: Recipe) -> str:
     mirror = (
         f"; plus up to {recipe.mirror:g} x cross-entropy against the averaged weights' answer to the mirror image" if recipe.mirror else ""
     )
-    return kinds[recipe.loss] + boxes + also + mirror
+    several = f"{n} finished trainings" if (n := len(teachers(recipe))) > 1 else "a finished training"
+    taught = f"; plus {recipe.teaching:g} x cross-entropy against the answer and the evidence of {several}" if n else ""
+    return kinds[recipe.loss] + boxes + also + mirror + taught
 
 
 def augmentation_in_words(recipe: Recipe) -> str:

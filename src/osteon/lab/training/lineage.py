@@ -10,13 +10,13 @@ import polars as pl
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.splits import ALL, learned
 from osteon.lab.training.first_model import BACKBONE_ALONE
-from osteon.lab.training.recipe import FIRST, Recipe, companions
+from osteon.lab.training.recipe import FIRST, Recipe, companions, teachers
 from osteon.lab.training.run import RunFolder
 
 
 def parents(recipe: Recipe) -> tuple[str, ...]:
-    """Return what a recipe's weights come from: what it begins with, and the trainings that it is averaged with."""
-    return (recipe.init, *(name for name in companions(recipe) if name != FIRST))
+    """Return what a recipe's weights come from: what it begins with, and the trainings that it is averaged with or taught by."""
+    return (recipe.init, *(name for name in companions(recipe) if name != FIRST), *teachers(recipe))
 
 
 def ancestors(names: Iterable[str]) -> list[RunFolder]:

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from osteon.errors import DivergedTraining
 from osteon.lab.metrics import ranking
 from osteon.lab.training import checkpoint
+from osteon.lab.training.advisers import advisers
 from osteon.lab.training.batches import Draw, TrainingFilms
 from osteon.lab.training.companions import State, mean
 from osteon.lab.training.compilation import compiled
-from osteon.lab.training.elder import Elder
-from osteon.lab.training.losses import film_loss, lesson_loss, mirror_loss
-from osteon.lab.training.network import Detector, Told
+from osteon.lab.training.losses import advice_loss, film_loss, lesson_loss
+from osteon.lab.training.network import Detector, Parts
 from osteon.lab.training.recipe import FIRST, companions
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept
@@ -61,14 +61,22 @@ class Position:
 class Training:
     """One training, from its checkpoint to its end."""
 
-    def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector, others: Sequence[State] = ()) -> None:
+    def __init__(
+        self,
+        record: RunRecord,
+        run: RunFolder,
+        ring: Ring,
+        detector: Detector,
+        others: Sequence[State] = (),
+        taught: Sequence[Detector] = (),
+    ) -> None:
         self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = compiled(ring.wrap(_Parts(self.detector)), self.recipe)
+        self.network = compiled(ring.wrap(Parts(self.detector)), self.recipe)
         self.optimizer = optimizer(self.detector, self.recipe)
         self.mean = _copy(self.detector) if self.recipe.ema else {}
         self.others = [*others, *([_copy(self.detector)] if FIRST in companions(self.recipe) else [])]
-        self.elder = Elder(self.recipe, self.mean, ring.device) if self.recipe.mirror else None
+        self.advisers = advisers(self.recipe, self.mean, taught, ring.device)
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
             self._resume()
@@ -128,10 +136,10 @@ class Training:
         self.network.train()
         with torch.autocast(self.ring.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             told = self.network(shown.image)
-            mirrored = None if self.elder is None else self.elder.of(shown.image)
+            advice = [adviser.advise(shown.image, fraction) for adviser in self.advisers]
         loss = lesson_loss(told, shown, self.recipe)
-        if mirrored is not None:
-            loss = loss + self.recipe.mirror * fraction * mirror_loss(told.logit, mirrored, shown.batch)
+        for said in advice:
+            loss = loss + advice_loss(told, said, shown.batch, self.recipe)
         total = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
         if not math.isfinite(total[0]):
             raise self._diverged(total[0], f"step {self.at.step + 1}")
@@ -280,14 +288,3 @@ def _copy(network: nn.Module) -> State:
 
 def _position(content: dict[str, Any]) -> Position:
     return msgspec.convert(content["position"], Position)
-
-
-class _Parts(nn.Module):
-    """What DistributedDataParallel wraps: the detector's forward with all that the loss needs."""
-
-    def __init__(self, detector: Detector) -> None:
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, image: Tensor) -> Told:
-        return self.detector.parts(image)

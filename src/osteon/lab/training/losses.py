@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from osteon.lab.training.advisers import Advice
 from osteon.lab.training.batches import Batch, evidence_targets
 from osteon.lab.training.network import Told
 from osteon.lab.training.recipe import Recipe
@@ -31,15 +32,22 @@ def lesson_loss(told: Told, lesson: Lesson, recipe: Recipe) -> Tensor:
     return torch.lerp(_known_loss(told, lesson.other, lesson.theta, recipe), loss, lesson.share)
 
 
-def mirror_loss(logit: Tensor, mirrored: Tensor, batch: Batch) -> Tensor:
-    """Return each film's weighted cross-entropy (n,) against another answer's probability, that of the film's mirror image.
+def advice_loss(told: Told, advice: Advice, batch: Batch, recipe: Recipe) -> Tensor:
+    """Return each film's weighted cross-entropy (n,) against the probability that another network gives it, and map against map.
 
     Args:
-        logit: The network's answers (n,).
-        mirrored: The other answers (n,), logits.
+        told: The network's answers.
+        advice: What the other says of the same films; a map with other cells is read at these.
         batch: Has the films' weights.
+        recipe: Weighs the mean over a map's cells by `box_loss`, as it does against boxes.
     """
-    return batch.weight * F.binary_cross_entropy_with_logits(logit, torch.sigmoid(mirrored), reduction="none")
+    loss = F.binary_cross_entropy_with_logits(told.logit, torch.sigmoid(advice.logit), reduction="none")
+    if advice.evidence is not None:
+        size = (told.evidence.shape[-2], told.evidence.shape[-1])
+        there = F.interpolate(advice.evidence[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+        cells = F.binary_cross_entropy_with_logits(told.evidence, torch.sigmoid(there), reduction="none")
+        loss = loss + recipe.box_loss * cells.mean((1, 2))
+    return advice.weight * batch.weight * loss
 
 
 def auxiliary_loss(also: Tensor, batch: Batch) -> Tensor:

@@ -185,6 +185,18 @@ class Detector(nn.Module):
         return Told(logit, evidence.float(), cells.float(), logit[:, None][:, :0])
 
 
+class Parts(nn.Module):
+    """What a training's step calls, which torch may compile and torchrun's processes share: `Detector.parts` as a forward."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> Told:
+        """Return the answer and what else a training asks for, of films (n, S, S)."""
+        return self.detector.parts(image)
+
+
 class Ensemble(nn.Module):
     """Several detectors as one: mean logit, and mean evidence shifted so that it still pools to that logit."""
 

@@ -66,7 +66,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     the cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the weight of a cell inside a box.
     `auxiliary` names, with commas between, what else the averaged features should tell: columns of 0 and 1 or study types of the index;
     `auxiliary_loss` weighs the mean of their cross-entropies. `mirror` weighs, at the end, the cross-entropy against what the averaged
-    weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`.
+    weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`. `teachers` names, with commas between,
+    folders of trainings whose mean answer and evidence are learned from beside the labels; `teaching` weighs that.
     `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none); `mean_with`
     names, with commas between, trainings whose weights, with those of this one, are averaged into what is kept: folders, or `first` for
     what this one began with, a whole model.
@@ -100,6 +101,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     auxiliary: str = ""
     auxiliary_loss: Annotated[float, Meta(ge=0)] = 0.3
     mirror: Annotated[float, Meta(ge=0)] = 0.0
+    teachers: str = ""
+    teaching: Annotated[float, Meta(ge=0)] = 1.0
     label_smoothing: Share = 0.0
     abnormal_repeat: Annotated[int, Meta(ge=1)] = 1
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -233,6 +236,11 @@ def auxiliaries(recipe: Recipe) -> tuple[str, ...]:
 def companions(recipe: Recipe) -> tuple[str, ...]:
     """Return the names in `recipe.mean_with`."""
     return _names(recipe.mean_with)
+
+
+def teachers(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names in `recipe.teachers`."""
+    return _names(recipe.teachers)
 
 
 def _names(words: str) -> tuple[str, ...]:

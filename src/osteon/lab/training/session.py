@@ -14,6 +14,7 @@ from osteon.errors import DatasetError, MissingWeights, UsageError
 from osteon.lab.index import fingerprint, read_index
 from osteon.lab.splits import learned
 from osteon.lab.store import FilmStore, open_store
+from osteon.lab.training.advisers import load_teachers
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.companions import State, load_companions
 from osteon.lab.training.compilation import refuse_uncompilable
@@ -62,7 +63,8 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         refuse_uncompilable(request.recipe, processes.device)
         films = read_index(request.index)
         detector = _first(request.recipe)
-        first, others, told = _begun(detector, request.recipe, request.offline)
+        teachers, taught = load_teachers(request.recipe)
+        first, others, told = _begun(detector, request.recipe, taught, request.offline)
         plan = Plan(
             index=str(request.index.resolve()),
             fingerprint=fingerprint(films),
@@ -85,7 +87,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         record = msgspec.structs.replace(record, refused=refused)
         if processes.leads:
             run.start(record)
-        return _go_on(Training(record, run, processes, detector, others), learn, held, watch)
+        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watch)
 
 
 def has_ended(folder: Path) -> bool:
@@ -119,12 +121,14 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, w
         refuse_uncompilable(record.recipe, processes.device)
         detector = _first(record.recipe)
         fresh = not run.checkpoint.exists()  # killed before the first one
-        first, others, told = _begun(detector, record.recipe, offline) if fresh else (First(""), [], record.weights)
-        if told != record.weights:
-            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {told}. Put the old file back.")
+        teachers, taught = load_teachers(record.recipe)
+        first, others, told = _begun(detector, record.recipe, taught, offline) if fresh else (First(""), [], record.weights)
+        if told != record.weights or not told.endswith(taught):
+            now = told if fresh else taught
+            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {now}. Put the old file back.")
         learn, held, _ = _films(films, record, watch)
         give_norms(detector, first.folded, learn)
-        return _go_on(Training(record, run, processes, detector, others), learn, held, watch)
+        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watch)
 
 
 def _first(recipe: Recipe) -> Detector:
@@ -132,11 +136,11 @@ def _first(recipe: Recipe) -> Detector:
     return Detector(recipe)
 
 
-def _begun(detector: Detector, recipe: Recipe, offline: bool) -> tuple[First, list[State], str]:
-    """Load all that a training begins with: its first weights, its companions', and a line on both for the record."""
+def _begun(detector: Detector, recipe: Recipe, taught: str, offline: bool) -> tuple[First, list[State], str]:
+    """Load all weights that a training begins with: its first and its companions'; with a line on them and its teachers for the record."""
     first = load_first(detector, recipe, offline)
     others, joined = load_companions(recipe)
-    return first, others, f"{first.told}; {joined}" if joined else first.told
+    return first, others, "; ".join(line for line in (first.told, joined, taught) if line)
 
 
 def refuse_selecting(recipe: Recipe) -> None:
@@ -153,12 +157,14 @@ def _refuse_answers(request: TrainingRequest) -> None:
     """Refuse a training without labels that is to be measured or taught by answers, or has no whole batch of films to compare.
 
     Raises:
-        UsageError: there is a selection split, `mirror` or `auxiliary`, a batch of one film, or torchrun has started several processes.
+        UsageError: there is a selection split, `mirror`, `teachers` or `auxiliary`, a batch of one film, or torchrun has started
+            several processes.
     """
     recipe = request.recipe
     wrong = {
         "--select none": request.select,
         "--set mirror=0": recipe.mirror,
+        "--set teachers=": recipe.teachers,
         "--set auxiliary=": recipe.auxiliary,
         "--set batch=16": recipe.batch < 2,
         "one process, without torchrun": int(os.environ.get("WORLD_SIZE", "1")) > 1,
