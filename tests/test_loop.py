@@ -23,15 +23,16 @@ from osteon.errors import CheckpointError, DivergedTraining, UsageError
 from osteon.lab.index import read_index
 from osteon.lab.store import open_store
 from osteon.lab.training import checkpoint
-from osteon.lab.training.advisers import load_teachers
+from osteon.lab.training.advisers import at_cells, load_teachers
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.companions import load_companions
 from osteon.lab.training.loop import Position, Stopped, Training, ended, kept_position, time_used
-from osteon.lab.training.network import Detector, Ensemble
+from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept, ranked
 from osteon.lab.training.schedule import rate
+from osteon.lab.training.variation import shrunk
 from osteon.lab.training.watching import Progress, Watch
 from tiny_training import full_disk, one_thread, same_bits, tiny, weights
 
@@ -176,18 +177,22 @@ def test_a_training_taught_by_others_comes_to_the_same_bits(made: Made, whole: T
 
 
 def test_teachers_say_what_their_ensemble_says(made: Made, whole: Training) -> None:
-    recipe = tiny(f"teachers={whole.run.folder}, {whole.run.folder}", "teaching=0.7")
+    smaller = made.train("a smaller teacher", tiny("frame.size=32", "epochs=1"))
+    recipe = tiny(f"teachers={whole.run.folder}, {smaller.run.folder}", "teaching=0.7")
     training = made.training("council", recipe)
     (council,) = training.advisers
     films = made.films(recipe, "train").take(np.arange(4)).image
-    best = checkpoint.load(whole.run.best_file(ranked(whole.run.history(), whole.recipe)[0].epoch))["weights"]
-    one = Detector(whole.recipe).eval()
-    one.load_state_dict(best)
+    detectors = []
+    for teacher in (whole, smaller):
+        best = checkpoint.load(teacher.run.best_file(ranked(teacher.run.history(), teacher.recipe)[0].epoch))["weights"]
+        detectors.append(Detector(teacher.recipe).eval())
+        detectors[-1].load_state_dict(best)
     with torch.no_grad():
-        logit, evidence = Ensemble([one, one]).eval()(films)
+        logit, evidence = detectors[0](films)
+        coarse_logit, coarse = detectors[1](shrunk(films, 32))
     advice = council.advise(films, 0.25)
-    torch.testing.assert_close(advice.logit, logit)
-    torch.testing.assert_close(advice.evidence, evidence)
+    torch.testing.assert_close(advice.logit, (logit + coarse_logit) / 2)
+    torch.testing.assert_close(advice.evidence, (evidence + at_cells(coarse, evidence.shape[-2:])) / 2)
     assert advice.weight == 0.7 and not advice.logit.requires_grad
 
 

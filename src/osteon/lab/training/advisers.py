@@ -5,8 +5,9 @@ of both looks ranks better than either and costs twice the time; a network that 
 image (mean teacher, arXiv 1703.01780) should have part of that in one look.
 
 An ensemble of trainings ranks better than any of them and costs as many times as much; a network that is taught by all of them should keep
-part of that (distillation, arXiv 1503.02531). They are asked about the very pixels that a step shows, so they need not have the size, the
-head or the network of what they teach, and of the place they speak in every film, where boxes speak in the abnormal ones.
+part of that (distillation, arXiv 1503.02531). They are asked about what a step shows, window and warp included, each at the size of films
+that it knows; so they need not have the frame's side, the head or the network of what they teach, and of the place they speak in every
+film, where boxes speak in the abnormal ones.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.errors import UsageError
 from osteon.lab.training.companions import State
 from osteon.lab.training.first_model import find_whole, load_first
-from osteon.lab.training.network import Detector, Ensemble
-from osteon.lab.training.recipe import Recipe, teachers
+from osteon.lab.training.network import Detector
+from osteon.lab.training.recipe import Recipe, read_frame, teachers
 from osteon.lab.training.run import RunFolder
+from osteon.lab.training.variation import SIDE_STEP, shrunk
 
 
 class Advice(NamedTuple):
@@ -69,21 +72,35 @@ class Elder:
         return Advice(logit, None, self._weight * fraction)
 
 
-class Council:
-    """The mean of finished trainings, which learn no more."""
+class Teacher(NamedTuple):
+    """A training that learns no more, and the side in pixels of the films that it answers for."""
 
-    def __init__(self, recipe: Recipe, detectors: Sequence[Detector], device: torch.device) -> None:
-        self._weight = recipe.teaching
-        self._ensemble = Ensemble(detectors).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    detector: Detector
+    side: int
+
+
+class Council:
+    """The mean of finished trainings."""
+
+    def __init__(self, recipe: Recipe, taught: Sequence[Teacher], device: torch.device) -> None:
+        self._weight, self._side = recipe.teaching, recipe.frame.size
+        self._members = [teacher._replace(detector=teacher.detector.to(device).eval()) for teacher in taught]
 
     def advise(self, image: Tensor, fraction: float) -> Advice:
-        """Return what they say of the films; it counts as much at any time."""
+        """Return the mean of their logits and of their maps, at the cells of the finest; it counts as much at any time."""
         with torch.no_grad():
-            logit, evidence = self._ensemble(image)
-        return Advice(logit, evidence, self._weight)
+            logits, maps = zip(*(self._said(member, image) for member in self._members), strict=True)
+            finest = max(maps, key=lambda evidence: evidence.shape[-1]).shape[-2:]
+            evidence = torch.stack([at_cells(evidence, finest) for evidence in maps]).mean(0)
+        return Advice(torch.stack(logits).mean(0), evidence, self._weight)
+
+    def _said(self, member: Teacher, image: Tensor) -> tuple[Tensor, Tensor]:
+        side = max(round(image.shape[-1] * member.side / self._side / SIDE_STEP), 1) * SIDE_STEP  # comes out even when it is halved
+        answer: tuple[Tensor, Tensor] = member.detector(shrunk(image, side))
+        return answer
 
 
-def advisers(recipe: Recipe, mean: State, taught: Sequence[Detector], device: torch.device) -> list[Adviser]:
+def advisers(recipe: Recipe, mean: State, taught: Sequence[Teacher], device: torch.device) -> list[Adviser]:
     """Return whom a training asks.
 
     Args:
@@ -99,7 +116,7 @@ def advisers(recipe: Recipe, mean: State, taught: Sequence[Detector], device: to
     return [*found, Elder(recipe, mean, device)] if recipe.mirror else found
 
 
-def load_teachers(recipe: Recipe) -> tuple[list[Detector], str]:
+def load_teachers(recipe: Recipe) -> tuple[list[Teacher], str]:
     """Return the trainings that `recipe.teachers` names, and a line for the run's record; nothing and "" where it names none.
 
     Raises:
@@ -115,5 +132,12 @@ def load_teachers(recipe: Recipe) -> tuple[list[Detector], str]:
         with torch.random.fork_rng():  # the training draws as it would without teachers
             detector = Detector(own)
         told.append(load_first(detector, own).told.partition(", itself begun")[0])
-        found.append(detector.requires_grad_(False))
+        found.append(Teacher(detector.requires_grad_(False), read_frame(own).size))
     return found, f"taught by {', and by '.join(told)}" if told else ""
+
+
+def at_cells(evidence: Tensor, cells: tuple[int, int] | torch.Size) -> Tensor:
+    """Return maps (n, h, w) as they are at other cells (n, *cells)."""
+    if evidence.shape[-2:] == cells:
+        return evidence
+    return F.interpolate(evidence[:, None], size=(cells[0], cells[1]), mode="bilinear", align_corners=False)[:, 0]

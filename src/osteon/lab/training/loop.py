@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from osteon.errors import DivergedTraining
 from osteon.lab.metrics import ranking
 from osteon.lab.training import checkpoint
-from osteon.lab.training.advisers import advisers
+from osteon.lab.training.advisers import Teacher, advisers
 from osteon.lab.training.batches import Draw, TrainingFilms
 from osteon.lab.training.companions import State, mean
 from osteon.lab.training.compilation import compiled
@@ -68,7 +68,7 @@ class Training:
         ring: Ring,
         detector: Detector,
         others: Sequence[State] = (),
-        taught: Sequence[Detector] = (),
+        taught: Sequence[Teacher] = (),
     ) -> None:
         self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osteon.lab.training.advisers import Advice
+from osteon.lab.training.advisers import Advice, at_cells
 from osteon.lab.training.batches import Batch, evidence_targets
 from osteon.lab.training.network import Told
 from osteon.lab.training.recipe import Recipe
@@ -43,9 +43,8 @@ def advice_loss(told: Told, advice: Advice, batch: Batch, recipe: Recipe) -> Ten
     """
     loss = F.binary_cross_entropy_with_logits(told.logit, torch.sigmoid(advice.logit), reduction="none")
     if advice.evidence is not None:
-        size = (told.evidence.shape[-2], told.evidence.shape[-1])
-        there = F.interpolate(advice.evidence[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-        cells = F.binary_cross_entropy_with_logits(told.evidence, torch.sigmoid(there), reduction="none")
+        there = torch.sigmoid(at_cells(advice.evidence, told.evidence.shape[-2:]))
+        cells = F.binary_cross_entropy_with_logits(told.evidence, there, reduction="none")
         loss = loss + recipe.box_loss * cells.mean((1, 2))
     return advice.weight * batch.weight * loss
 
