@@ -17,6 +17,7 @@ from made_model import made_card, make_model
 from osteon.errors import MissingWeights, ModelFileError, UsageError
 from osteon.lab.model_file import file_sha256, with_card
 from osteon.lab.training import checkpoint
+from osteon.lab.training.advisers import load_teachers
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.first_model import SLOWER, find_whole, load_first, recipe_from
 from osteon.lab.training.network import Detector
@@ -78,6 +79,17 @@ def test_whom_a_training_is_averaged_with_is_recorded(run: Path, folder: Path) -
     start_training(TrainingRequest(recipe, folder / "index.parquet"), folder / "mean")
     told = RunFolder(folder / "mean").record().weights
     assert "; kept as the mean with the first weights, and with pass-00" in told and told.count("itself begun from") == 1
+
+
+def test_a_model_file_teaches_as_it_answers() -> None:
+    ((detector, side),), told = load_teachers(recipe("osteon", [f"teachers={REFERENCE}"]))
+    model = load_model(FILE, "float32")
+    films = np.random.default_rng(0).integers(0, 256, (2, side, side), dtype=np.uint8)
+    with torch.no_grad():
+        logit, evidence = detector.eval()(torch.from_numpy(films))
+    np.testing.assert_allclose(logit.numpy(), model.run(films)[0], atol=1e-3)
+    np.testing.assert_allclose(evidence.numpy(), model.run(films)[1], atol=1e-3)
+    assert side == model.card.frame.size and told.startswith(f"taught by {REFERENCE}, which learned from ")
 
 
 def test_by_whom_a_training_is_taught_is_recorded_and_looked_for_again(run: Path, folder: Path, tmp_path: Path) -> None:

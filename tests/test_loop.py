@@ -196,9 +196,9 @@ def test_teachers_say_what_their_ensemble_says(made: Made, whole: Training) -> N
     assert advice.weight == 0.7 and not advice.logit.requires_grad
 
 
-@pytest.mark.parametrize("name", ["imagenet", "packaged", "nowhere"])
-def test_only_a_training_can_teach(name: str) -> None:
-    with pytest.raises(UsageError, match=f"teachers: {name} is not the folder of a training"):
+@pytest.mark.parametrize("name", ["imagenet", "random", "nowhere"])
+def test_only_a_model_or_a_training_can_teach(name: str) -> None:
+    with pytest.raises(UsageError, match=f"teachers: {name} is no model, nor the folder of a training"):
         load_teachers(tiny(f"teachers={name}"))
 
 

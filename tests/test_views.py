@@ -235,7 +235,7 @@ def test_it_is_no_model(folder: Path, run: Path) -> None:
         export_run(Export(run, folder / "model.onnx"))
     with pytest.raises(UsageError, match="is not the folder of a training with labels"):
         load_companions(tiny(f"mean_with={run}"))
-    with pytest.raises(UsageError, match="is not the folder of a training with labels"):
+    with pytest.raises(UsageError, match="is no model, nor the folder of a training with labels"):
         load_teachers(tiny(f"teachers={run}"))
     recipe = tiny(f"init={run}", "mean_with=first")
     with pytest.raises(UsageError, match="a backbone alone"):

@@ -1,4 +1,4 @@
-"""Networks that say what they make of a step's films, beside the labels: the training's own average, and finished trainings.
+"""Networks that say what they make of a step's films, beside the labels: the training's own average, and finished ones.
 
 A limb's mirror image is the other limb, as abnormal as the first, and a network still answers otherwise (`docs/experiments.md`). The mean
 of both looks ranks better than either and costs twice the time; a network that is taught to agree with its own average about the mirror
@@ -13,20 +13,17 @@ film, where boxes speak in the abnormal ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.errors import UsageError
 from osteon.lab.training.companions import State
-from osteon.lab.training.first_model import find_whole, load_first
+from osteon.lab.training.first_model import find_whole, load_first, recipe_from
 from osteon.lab.training.network import Detector
-from osteon.lab.training.recipe import Recipe, read_frame, teachers
-from osteon.lab.training.run import RunFolder
+from osteon.lab.training.recipe import OSTEON, Recipe, teachers
 from osteon.lab.training.variation import SIDE_STEP, shrunk
 
 
@@ -73,18 +70,18 @@ class Elder:
 
 
 class Teacher(NamedTuple):
-    """A training that learns no more, and the side in pixels of the films that it answers for."""
+    """A network that learns no more, and the side in pixels of the films that it has learned from."""
 
     detector: Detector
     side: int
 
 
 class Council:
-    """The mean of finished trainings."""
+    """The mean of finished networks."""
 
     def __init__(self, recipe: Recipe, taught: Sequence[Teacher], device: torch.device) -> None:
         self._weight, self._side = recipe.teaching, recipe.frame.size
-        self._members = [teacher._replace(detector=teacher.detector.to(device).eval()) for teacher in taught]
+        self._members = [_ready(teacher, device) for teacher in taught]
 
     def advise(self, image: Tensor, fraction: float) -> Advice:
         """Return the mean of their logits and of their maps, at the cells of the finest; it counts as much at any time."""
@@ -98,6 +95,11 @@ class Council:
         side = max(round(image.shape[-1] * member.side / self._side / SIDE_STEP), 1) * SIDE_STEP  # comes out even when it is halved
         answer: tuple[Tensor, Tensor] = member.detector(shrunk(image, side))
         return answer
+
+
+def _ready(teacher: Teacher, device: torch.device) -> Teacher:
+    placed = teacher.detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return teacher._replace(detector=placed.eval())
 
 
 def advisers(recipe: Recipe, mean: State, taught: Sequence[Teacher], device: torch.device) -> list[Adviser]:
@@ -117,22 +119,25 @@ def advisers(recipe: Recipe, mean: State, taught: Sequence[Teacher], device: tor
 
 
 def load_teachers(recipe: Recipe) -> tuple[list[Teacher], str]:
-    """Return the trainings that `recipe.teachers` names, and a line for the run's record; nothing and "" where it names none.
+    """Return those that `recipe.teachers` names, and a line for the run's record; nothing and "" where it names none.
 
     Raises:
-        UsageError: a name is no training's folder, or it has learned without labels.
-        MissingWeights: it has no finished pass, or its weights cannot be read.
+        UsageError: a name is no model, nor the folder of a training with labels; or the model is an ensemble.
+        MissingWeights: a training has no finished pass, or its weights cannot be read.
+        ModelFileError: the model file is not there, or none.
     """
     found, told = [], []
     for name in teachers(recipe):
-        whole = find_whole(name) if Path(name).is_dir() else None
+        whole = find_whole(name)
         if whole is None or not whole.answers:
-            raise UsageError(f"teachers: {name} is not the folder of a training with labels. Name one that `osteon train -o` made.")
-        own = msgspec.structs.replace(RunFolder(whole.place).record().recipe, init=name, mean_with="")
+            raise UsageError(
+                f"teachers: {name} is no model, nor the folder of a training with labels. Name one that `osteon train -o` made, or a model."
+            )
+        own = recipe_from(OSTEON.name, [f"init={name}", "freeze=0"])
         with torch.random.fork_rng():  # the training draws as it would without teachers
             detector = Detector(own)
         told.append(load_first(detector, own).told.partition(", itself begun")[0])
-        found.append(Teacher(detector.requires_grad_(False), read_frame(own).size))
+        found.append(Teacher(detector.requires_grad_(False), own.frame.size))
     return found, f"taught by {', and by '.join(told)}" if told else ""
 
 

@@ -67,7 +67,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     `auxiliary` names, with commas between, what else the averaged features should tell: columns of 0 and 1 or study types of the index;
     `auxiliary_loss` weighs the mean of their cross-entropies. `mirror` weighs, at the end, the cross-entropy against what the averaged
     weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`. `teachers` names, with commas between,
-    folders of trainings whose mean answer and evidence are learned from beside the labels; `teaching` weighs that.
+    models or folders of trainings whose mean answer and evidence are learned from beside the labels; `teaching` weighs that.
     `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none); `mean_with`
     names, with commas between, trainings whose weights, with those of this one, are averaged into what is kept: folders, or `first` for
     what this one began with, a whole model.
