@@ -48,8 +48,9 @@ def loss_in_words(recipe: Recipe) -> str:
     mirror = (
         f"; plus up to {recipe.mirror:g} x cross-entropy against the averaged weights' answer to the mirror image" if recipe.mirror else ""
     )
-    several = f"{n} finished trainings" if (n := len(teachers(recipe))) > 1 else "a finished training"
-    taught = f"; plus {recipe.teaching:g} x cross-entropy against the answer and the evidence of {several}" if n else ""
+    n = len(teachers(recipe))
+    whose = "a finished network" if n == 1 else f"{n} finished networks"
+    taught = f"; plus {recipe.teaching:g} x cross-entropy against the answer and the evidence of {whose}" if n else ""
     return kinds[recipe.loss] + boxes + also + mirror + taught
 
 
