@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.errors import UsageError
-from osteon.lab.training.companions import State
-from osteon.lab.training.first_model import find_whole, load_first, recipe_from
+from osteon.lab.training.companions import State, load_other
+from osteon.lab.training.first_model import find_whole, recipe_from
 from osteon.lab.training.network import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe, teachers
 from osteon.lab.training.variation import SIDE_STEP, shrunk
@@ -79,9 +79,10 @@ class Teacher(NamedTuple):
 class Council:
     """The mean of finished networks."""
 
-    def __init__(self, recipe: Recipe, taught: Sequence[Teacher], device: torch.device) -> None:
-        self._weight, self._side = recipe.teaching, recipe.frame.size
-        self._members = [_ready(teacher, device) for teacher in taught]
+    def __init__(self, recipe: Recipe, members: Sequence[Teacher], device: torch.device) -> None:
+        self._weight, self._side, self._members = recipe.teaching, recipe.frame.size, members
+        for member in members:
+            member.detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def advise(self, image: Tensor, fraction: float) -> Advice:
         """Return the mean of their logits and of their maps, at the cells of the finest; it counts as much at any time."""
@@ -97,24 +98,19 @@ class Council:
         return answer
 
 
-def _ready(teacher: Teacher, device: torch.device) -> Teacher:
-    placed = teacher.detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return teacher._replace(detector=placed.eval())
-
-
-def advisers(recipe: Recipe, mean: State, taught: Sequence[Teacher], device: torch.device) -> list[Adviser]:
+def advisers(recipe: Recipe, mean: State, members: Sequence[Teacher], device: torch.device) -> list[Adviser]:
     """Return whom a training asks.
 
     Args:
         recipe: Says so.
         mean: The training's averaged weights.
-        taught: As `load_teachers` returns them.
+        members: Of the council, as `load_teachers` returns them.
         device: Where the training is computed.
 
     Raises:
         UsageError: as `Elder`.
     """
-    found: list[Adviser] = [Council(recipe, taught, device)] if taught else []
+    found: list[Adviser] = [Council(recipe, members, device)] if members else []
     return [*found, Elder(recipe, mean, device)] if recipe.mirror else found
 
 
@@ -134,15 +130,12 @@ def load_teachers(recipe: Recipe) -> tuple[list[Teacher], str]:
                 f"teachers: {name} is no model, nor the folder of a training with labels. Name one that `osteon train -o` made, or a model."
             )
         own = recipe_from(OSTEON.name, [f"init={name}", "freeze=0"])
-        with torch.random.fork_rng():  # the training draws as it would without teachers
-            detector = Detector(own)
-        told.append(load_first(detector, own).told.partition(", itself begun")[0])
-        found.append(Teacher(detector.requires_grad_(False), own.frame.size))
+        detector, line = load_other(own)
+        told.append(line)
+        found.append(Teacher(detector.eval(), own.frame.size))
     return found, f"taught by {', and by '.join(told)}" if told else ""
 
 
-def at_cells(evidence: Tensor, cells: tuple[int, int] | torch.Size) -> Tensor:
-    """Return maps (n, h, w) as they are at other cells (n, *cells)."""
-    if evidence.shape[-2:] == cells:
-        return evidence
-    return F.interpolate(evidence[:, None], size=(cells[0], cells[1]), mode="bilinear", align_corners=False)[:, 0]
+def at_cells(evidence: Tensor, cells: torch.Size) -> Tensor:
+    """Return maps (n, h, w) as they are at the cells of another map, (n, *cells)."""
+    return F.interpolate(evidence[:, None], size=list(cells), mode="bilinear", align_corners=False)[:, 0]

@@ -38,12 +38,21 @@ def load_companions(recipe: Recipe) -> tuple[list[State], str]:
             raise UsageError(
                 f"mean_with: {name} is not the folder of a training with labels. Name one that `osteon train -o` made, or {FIRST!r}."
             )
-        with torch.random.fork_rng():  # the training draws as it would without company
-            detector = Detector(recipe)
-        as_first = load_first(detector, msgspec.structs.replace(recipe, init=name, mean_with=""))
-        told.append(as_first.told.partition(", itself begun")[0])
+        detector, line = load_other(msgspec.structs.replace(recipe, init=name, mean_with=""))
+        told.append(line)
         found.append({key: value for key, value in detector.state_dict().items() if not key.startswith("auxiliary.")})
     return found, f"kept as the mean with {', and with '.join(told)}" if told else ""
+
+
+def load_other(recipe: Recipe) -> tuple[Detector, str]:
+    """Return the detector that `recipe.init` is, a whole model, and a line for the record of the training that it accompanies.
+
+    Raises:
+        UsageError, MissingWeights, ModelFileError: as `load_first`.
+    """
+    with torch.random.fork_rng():  # the training draws as it would without company
+        detector = Detector(recipe)
+    return detector, load_first(detector, recipe).told.partition(", itself begun")[0]
 
 
 def mean(learned: State, others: Sequence[State]) -> State:

@@ -68,7 +68,7 @@ class Training:
         ring: Ring,
         detector: Detector,
         others: Sequence[State] = (),
-        taught: Sequence[Teacher] = (),
+        teachers: Sequence[Teacher] = (),
     ) -> None:
         self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -76,7 +76,7 @@ class Training:
         self.optimizer = optimizer(self.detector, self.recipe)
         self.mean = _copy(self.detector) if self.recipe.ema else {}
         self.others = [*others, *([_copy(self.detector)] if FIRST in companions(self.recipe) else [])]
-        self.advisers = advisers(self.recipe, self.mean, taught, ring.device)
+        self.advisers = advisers(self.recipe, self.mean, teachers, ring.device)
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
             self._resume()
