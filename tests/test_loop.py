@@ -26,8 +26,9 @@ from osteon.lab.training import checkpoint
 from osteon.lab.training.advisers import at_cells, load_teachers
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.companions import load_companions
-from osteon.lab.training.loop import Position, Stopped, Training, ended, kept_position, time_used
+from osteon.lab.training.loop import Stopped, Training
 from osteon.lab.training.network import Detector
+from osteon.lab.training.position import Position, ended, kept_position, time_used
 from osteon.lab.training.recipe import OSTEON, Recipe
 from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept, ranked
@@ -92,8 +93,8 @@ class Killed(BaseException):
     """What stands for the end of a process: nothing handles it."""
 
 
-def killed_at(made: Made, run: str, moment: int, recipe: Recipe | None = None, **plan: object) -> None:
-    """Train until the so-many-th word about the training, and vanish there."""
+def killing(moment: int) -> Watch:
+    """Vanish at the so-many-th word about a training."""
     heard = 0
 
     def watch(_: Progress) -> None:
@@ -102,8 +103,13 @@ def killed_at(made: Made, run: str, moment: int, recipe: Recipe | None = None, *
         if heard == moment:
             raise Killed
 
+    return watch
+
+
+def killed_at(made: Made, run: str, moment: int, recipe: Recipe | None = None, **plan: object) -> None:
+    """Train until the so-many-th word about the training, and vanish there."""
     with pytest.raises(Killed):
-        made.train(run, recipe or tiny(), watch, **plan)
+        made.train(run, recipe or tiny(), killing(moment), **plan)
 
 
 # The same bits
@@ -274,6 +280,45 @@ def test_a_signal_leaves_a_checkpoint_of_the_step_it_came_in(made: Made, number:
     assert (kept.epoch, kept.step, kept.done) == (0, 2, 2)
 
 
+def test_losses_read_late_change_nothing(made: Made, learned: dict[str, Tensor], whole: Training) -> None:
+    """As on a GPU: the next step is told to begin before the last one's loss is asked for."""
+    told: list[Progress] = []
+
+    def late(run: str, watch: Watch, **plan: object) -> Training:
+        training = made.training(run, tiny(), **plan)
+        training.behind = 1
+        training.go_on(made.films(tiny(), "train"), made.films(tiny(), "tune"), watch)
+        return training
+
+    training = late("late", told.append)
+    assert same_bits(weights(training.run.folder), learned) and curve(training.at.history) == curve(whole.at.history)
+    steps = [(p.epoch, p.done) for p in told if p.stage == "train"]
+    assert steps == [(epoch, step) for epoch in range(2) for step in range(1, 5)][1:]  # at the first nothing is known yet
+
+    def watch(progress: Progress) -> None:
+        if progress.stage == "train" and progress.done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
+        late("late and stopped", watch)
+    kept = kept_position(RunFolder(made.folder / "late and stopped"))
+    assert (kept.epoch, kept.step, kept.done) == (0, 4, 4)  # heard in the third step, read when the fourth was under way
+    assert same_bits(weights(made.train("late and stopped", tiny()).run.folder), learned)
+    with pytest.raises(Killed):
+        late("late and killed", killing(6), save_every=0.0)
+    assert same_bits(weights(made.train("late and killed", tiny()).run.folder), learned)
+
+
+def test_a_loss_that_is_read_late_and_is_no_number_is_kept_nowhere(made: Made) -> None:
+    recipe = tiny("learning_rate=1e30", "head_learning_rate=1e30")
+    training = made.training("diverged late", recipe, save_every=0.0)
+    training.behind = 1
+    with pytest.raises(DivergedTraining, match=r"pass 1, step \d"):
+        training.go_on(made.films(recipe, "train"), None, lambda _: None)
+    kept = checkpoint.load(made.folder / "diverged late" / "checkpoint.pt")["position"]
+    assert math.isfinite(kept["loss_sum"]) and math.isfinite(kept["shown_loss"])
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(made: Made, learned: dict[str, Tensor]) -> None:
     killed_at(made, "full", 7)  # in the second pass
     run = RunFolder(made.folder / "full")
@@ -344,9 +389,9 @@ def test_a_row_s_loss_is_the_mean_of_its_steps(made: Made) -> None:
     losses: list[float] = []
 
     class Telling(Training):
-        def _count(self, loss: float) -> None:
-            losses.append(loss)
-            Training._count(self, loss)
+        def _count(self, unread: list[Tensor], films: int) -> bool:
+            losses.append(float(unread[0][0]) / films)
+            return Training._count(self, unread, films)
 
     recipe = tiny("epochs=1")
     training = made.training("mean loss", recipe)

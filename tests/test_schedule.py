@@ -78,7 +78,7 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
     for step in range(200):
         for value in network.state_dict().values():
             value.copy_(torch.full_like(value, step) if value.ndim == 0 else torch.randn(value.shape, generator=draw))
-        average(mean, network, 0.95, step)
+        average(mean, network.state_dict(), 0.95, step)
         decay = min(0.95, (1 + step) / (10 + step))
         for key, value in network.state_dict().items():
             reference[key] = value.numpy() if value.ndim == 0 else decay * reference[key] + (1 - decay) * value.double().numpy()
@@ -90,7 +90,7 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
 def test_the_moving_average_is_a_copy() -> None:
     network = nn.Linear(1, 1)
     mean = {key: value.clone() for key, value in network.state_dict().items()}
-    average(mean, network, 0.9, 0)
+    average(mean, network.state_dict(), 0.9, 0)
     kept = mean["weight"].item()
     with torch.no_grad():
         network.weight += 1

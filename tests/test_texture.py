@@ -14,6 +14,7 @@ from torch import Tensor
 
 from osteon.lab.training.batches import Draw
 from osteon.lab.training.texture import (
+    AT_ONCE,
     LEAST_GRAIN,
     MOST_GRAIN,
     MOST_VEIL,
@@ -51,6 +52,14 @@ def test_as_many_films_change_as_asked_and_stay_films(change: Change) -> None:
     assert abs(float(changed) - 0.4) < 0.1
     assert torch.equal(made, change(films, 0.4, draw(1, 200)))
     assert change(films, 0.0, draw(1, 200)) is films
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_all_at_once_are_what_each_is_alone(change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = soft(24, 72)
+    one_by_one = change(films, 0.6, draw(7, 24))
+    monkeypatch.delitem(AT_ONCE, "cpu")  # as a GPU does
+    torch.testing.assert_close(change(films, 0.6, draw(7, 24)), one_by_one, atol=1e-6, rtol=0)
 
 
 def test_sharpened_against_scipy() -> None:
@@ -100,12 +109,17 @@ def test_grain_is_as_strong_as_it_says_and_never_where_there_is_no_film() -> Non
     assert ((alike < 0.2) | (alike > 0.6)).all() and 0.4 < (alike > 0.6).mean() < 0.6
 
 
+def jpeg(film: Tensor, quality: int, start: tuple[int, int]) -> Tensor:
+    """One film compressed."""
+    return _as_jpeg(film[None], torch.tensor([quality]), torch.tensor(start)[:, None])[0]
+
+
 @pytest.mark.parametrize("quality", [10, 30, 50, 75])
 def test_compressed_as_pillow_does(quality: int) -> None:
     film = np.uint8(soft(1, 96)[0].numpy() * 255)
     file = io.BytesIO()
     Image.fromarray(film).save(file, "JPEG", quality=quality)
-    made = _as_jpeg(torch.from_numpy(film) / 255, quality, (0, 0)).numpy() * 255
+    made = jpeg(torch.from_numpy(film) / 255, quality, (0, 0)).numpy() * 255
     theirs = np.asarray(Image.open(file), float)
     assert np.abs(made - theirs).mean() < 0.6  # it rounds to whole greys
     assert np.abs(made - theirs).mean() < 0.4 * np.abs(film - theirs).mean()
@@ -113,6 +127,6 @@ def test_compressed_as_pillow_does(quality: int) -> None:
 
 def test_blocks_may_begin_anywhere() -> None:
     film = soft(1, 64)[0]
-    shifted = _as_jpeg(film, 20, (3, 5))
-    torch.testing.assert_close(shifted[3:59, 5:61], _as_jpeg(film[3:, 5:], 20, (0, 0))[:56, :56], atol=1e-5, rtol=0)
-    assert shifted.shape == film.shape and not torch.equal(shifted, _as_jpeg(film, 20, (0, 0)))
+    shifted = jpeg(film, 20, (3, 5))
+    torch.testing.assert_close(shifted[3:59, 5:61], jpeg(film[3:, 5:], 20, (0, 0))[:56, :56], atol=1e-5, rtol=0)
+    assert shifted.shape == film.shape and not torch.equal(shifted, jpeg(film, 20, (0, 0)))

@@ -21,6 +21,16 @@ from osteon.lab.store import FilmStore
 from osteon.lab.training.recipe import Recipe, auxiliaries
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Return values of the processor's memory on a device, without waiting for what that is still computing.
+
+    What a step takes to a GPU goes this way: a plain copy first lets the GPU finish all that it was told to do, which then has nothing to
+    do until it is told more. From pinned memory the copy takes its place among the rest.
+    """
+    held = values.pin_memory() if device.type == "cuda" and values.device.type == "cpu" else values
+    return held.to(device, non_blocking=True)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Films of one step.
@@ -48,7 +58,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(**{part.name: getattr(self, part.name).to(device, non_blocking=True) for part in fields(self)})
+        return Batch(**{part.name: sent(getattr(self, part.name), device) for part in fields(self)})
 
 
 class TrainingFilms:
@@ -100,7 +110,7 @@ def class_weights(films: pl.DataFrame, training: pl.DataFrame) -> NDArray[np.flo
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Random numbers of a whole batch of `whole` films, of which this process takes `mine`."""
+    """Random numbers of a whole batch of `whole` films, of which this process takes `mine`; in the processor's memory."""
 
     generator: torch.Generator
     whole: int
@@ -130,12 +140,12 @@ def evidence_targets(batch: Batch, theta: Tensor, shape: tuple[int, int]) -> Ten
     and high as a warped cell, or a small fracture between two centres would be lost: the cell that its middle falls into is always in.
     """
     n, (h, w) = len(batch.label), shape
-    grid = F.affine_grid(theta.to(batch.boxes.device), [n, 1, h, w], align_corners=False)
+    grid = F.affine_grid(theta, [n, 1, h, w], align_corners=False)
     x, y = grid[..., 0, None], grid[..., 1, None]
     left, top, right, bottom = (batch.boxes[:, None, None, :, i] for i in range(4))
     middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
     # Half the width and height, in the film, that a cell takes once the warp has turned and scaled it.
-    cell_x, cell_y = (theta[:, :, :2].abs() @ theta.new_tensor([1 / w, 1 / h])).T[:, :, None, None, None].to(batch.boxes.device)
+    cell_x, cell_y = (theta[:, :, 0].abs() / w + theta[:, :, 1].abs() / h).T[:, :, None, None, None]
     reach_x, reach_y = torch.maximum((right - left) / 2, cell_x), torch.maximum((bottom - top) / 2, cell_y)
     inside = ((x - middle_x).abs() <= reach_x) & ((y - middle_y).abs() <= reach_y) & (right > left)
     return inside.any(-1).float()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osteon.lab.training.batches import Batch, Draw
+from osteon.lab.training.batches import Batch, Draw, sent
 
 CUT_REACH = 0.4  # how far from the middle a cut may be; the edges are at -1 and 1
 BORDER = 0.25  # of the film's width or height, at most
@@ -27,12 +27,12 @@ def cut(batch: Batch, other: Batch, chosen: Tensor, draw: Draw) -> Batch:
     abnormal film is left in it. A film stays whole where the line would pass through a box of either film, or where either is abnormal
     and its place unknown. The weights' mean weighs it.
     """
-    upright, at, first = draw.uniform(3).to(batch.boxes.device)
+    upright, at, first = sent(draw.uniform(3), batch.boxes.device)
     line, along, keeps_first = ((at * 2 - 1) * CUT_REACH)[:, None], (upright < 0.5)[:, None], (first < 0.5)[:, None]
     boxes = torch.cat([batch.boxes, other.boxes], 1)
     there = boxes[..., 2] > boxes[..., 0]
     low, high = (torch.where(along, boxes[..., i], boxes[..., i + 1]) for i in (0, 2))
-    done = chosen.to(line.device) & ~(there & (low < line) & (high > line)).any(1) & batch.placed & other.placed
+    done = sent(chosen, line.device) & ~(there & (low < line) & (high > line)).any(1) & batch.placed & other.placed
     # A box is left if it lies on the side that its film keeps: the first films' boxes come first, the other films' after them.
     own = torch.arange(boxes.shape[1], device=boxes.device) < batch.boxes.shape[1]
     left = there & torch.where(done[:, None], (high <= line) == (keeps_first == own), own)
@@ -56,12 +56,13 @@ def mosaic(batch: Batch, others: tuple[Batch, Batch, Batch], chosen: Tensor) -> 
 
     It is abnormal where one of the four is; where is known if it is of all four; the weights' mean weighs it.
     """
-    four, done = (batch, *others), chosen.to(batch.label.device)
+    four, done = (batch, *others), sent(chosen, batch.label.device)
     small = [F.avg_pool2d(one.image[:, None].float(), 2)[:, 0].round().to(torch.uint8) for one in four]
     side = batch.image.shape[-1]
     joined = F.pad(torch.cat([torch.cat(small[:2], 2), torch.cat(small[2:], 2)], 1), (0, side % 2, 0, side % 2))
     reach = side // 2 / side  # of the square's side, by each film
-    boxes = [(one.boxes + 1) * reach - 1 + 2 * reach * one.boxes.new_tensor([i % 2, i // 2] * 2) for i, one in enumerate(four)]
+    corners = sent(torch.tensor([[i % 2, i // 2] * 2 for i in range(4)]), batch.boxes.device)
+    boxes = [(one.boxes + 1) * reach - 1 + 2 * reach * corner for one, corner in zip(four, corners, strict=True)]
     there = [(one.boxes[..., 2] > one.boxes[..., 0])[..., None] for one in four]
     of_all = torch.cat([box * real for box, real in zip(boxes, there, strict=True)], 1)
     alone = F.pad(batch.boxes, (0, 0, 0, of_all.shape[1] - batch.boxes.shape[1]))
@@ -94,7 +95,7 @@ def collimate(batch: Batch, probability: float, draw: Draw) -> Batch:
     The border is measured from the part of the frame that is not black, which holds the film. An abnormal film whose place is unknown
     stays as it is.
     """
-    chance, kind, grey, *widths = draw.uniform(7).to(batch.boxes.device)
+    chance, kind, grey, *widths = sent(draw.uniform(7), batch.boxes.device)
     chosen = (chance < probability) & batch.placed
     grey = torch.where(kind < 0.5, 0.0, WHITE + (255 - WHITE) * grey).to(torch.uint8)
     columns, rows = (

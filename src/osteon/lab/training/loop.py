@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from osteon.errors import DivergedTraining
 from osteon.lab.metrics import ranking
@@ -27,35 +25,20 @@ from osteon.lab.training.companions import State, mean
 from osteon.lab.training.compilation import compiled
 from osteon.lab.training.losses import advice_loss, film_loss, lesson_loss
 from osteon.lab.training.network import Detector, Parts
+from osteon.lab.training.position import Position, ended, position, time_used
 from osteon.lab.training.recipe import FIRST, companions
 from osteon.lab.training.ring import Ring
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept
+from osteon.lab.training.run import Pass, RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
 from osteon.lab.training.variation import lesson
 from osteon.lab.training.watching import Progress, Watch, stop_signal
 
 SELECTION_BATCH = 32
 SMOOTHING = 0.98  # of the loss that people see
-SELECTION_SHARE = 1.05  # a budget leaves room for the last selection, and five per cent
 
 
 class Stopped(KeyboardInterrupt):
     """The training was asked to stop, and left a checkpoint."""
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a training stands. `falls` counts how often the plateau rule has lowered the rate."""
-
-    epoch: int = 0
-    step: int = 0
-    done: int = 0
-    falls: int = 0
-    elapsed: float = 0.0
-    loss_sum: float = 0.0
-    shown_loss: float = math.nan
-    selection_seconds: float = 0.0
-    history: list[Pass] = field(default_factory=list)
 
 
 class Training:
@@ -74,9 +57,11 @@ class Training:
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = compiled(ring.wrap(Parts(self.detector)), self.recipe)
         self.optimizer = optimizer(self.detector, self.recipe)
-        self.mean = _copy(self.detector) if self.recipe.ema else {}
-        self.others = [*others, *([_copy(self.detector)] if FIRST in companions(self.recipe) else [])]
+        self.now: State = self.detector.state_dict()  # the tensors themselves, which each step changes
+        self.mean = _copy(self.now) if self.recipe.ema else {}
+        self.others = [*others, *([_copy(self.now)] if FIRST in companions(self.recipe) else [])]
         self.advisers = advisers(self.recipe, self.mean, teachers, ring.device)
+        self.behind = 0 if ring.device.type == "cpu" else 1  # steps by which a loss is read late: so a GPU always has one to go on with
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
             self._resume()
@@ -110,21 +95,28 @@ class Training:
         order = data.order(self.recipe, self.at.epoch)
         size = min(self.recipe.batch, len(order))
         steps, films, began, saved = len(order) // size, 0, time.monotonic(), time.monotonic()
-        while self.at.step < steps and time_used(self.at, self.plan) < 1:
-            loss, stop = self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping())
-            self._count(loss)
-            films += size
+        unread: list[Tensor] = []  # what the last steps found
+        while not self._passed(steps):
+            unread.append(self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping()))
+            self.at.step, self.at.done, films = self.at.step + 1, self.at.done + 1, films + size
             self._clock()
-            watch(self._progress(steps, films / (time.monotonic() - began)))
-            if stop or time.monotonic() - saved > self.plan.save_every * 60:
+            due, stop = time.monotonic() - saved > self.plan.save_every * 60, False
+            while len(unread) > (0 if due or stop or self._passed(steps) else self.behind):
+                stop = self._count(unread, size) or stop
+            if not math.isnan(self.at.shown_loss):
+                watch(self._progress(steps, films / (time.monotonic() - began)))
+            if stop or due:
                 self._save()
                 saved = time.monotonic()
             if stop:
                 raise Stopped
         return films
 
-    def _step(self, data: TrainingFilms, films: NDArray[np.int64], steps: int, stop: bool) -> tuple[float, bool]:
-        """Learn from one batch; returns its loss, and whether any process was asked to stop."""
+    def _passed(self, steps: int) -> bool:
+        return self.at.step >= steps or time_used(self.at, self.plan) >= 1
+
+    def _step(self, data: TrainingFilms, films: NDArray[np.int64], steps: int, stop: bool) -> Tensor:
+        """Learn from one batch, without waiting for its end; returns the sum of its losses, and how many processes were asked to stop."""
         seed = np.random.SeedSequence([self.recipe.seed, self.at.epoch, self.at.step]).generate_state(2)
         torch.manual_seed(int(seed[0]) + self.ring.rank)
         # The numbers of the whole batch are drawn by each process: a film's do not depend on how many processes there are.
@@ -140,15 +132,12 @@ class Training:
         loss = lesson_loss(told, shown, self.recipe)
         for said in advice:
             loss = loss + advice_loss(told, said, shown.batch, self.recipe)
-        total = self.ring.total(torch.stack([loss.detach().sum(), torch.tensor(float(stop), device=loss.device)])).tolist()
-        if not math.isfinite(total[0]):
-            raise self._diverged(total[0], f"step {self.at.step + 1}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.recipe.ema:
-            average(self.mean, self.detector, self.recipe.ema, self.at.done)
-        return total[0] / len(films), total[1] > 0
+            average(self.mean, self.now, self.recipe.ema, self.at.done)
+        return self.ring.total(torch.stack([loss.detach().sum(), loss.new_full((), float(stop))]))
 
     def _select(self, held: TrainingFilms | None, films: int, seconds: float, watch: Watch) -> None:
         """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
@@ -185,7 +174,7 @@ class Training:
         return loss, float(area[0]) if np.isfinite(area[0]) else None
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
-        own = _copy(self.detector)
+        own = _copy(self.now)
         self.detector.load_state_dict(self._learned())
         self.detector.eval()
         logits, losses = [], []
@@ -208,14 +197,14 @@ class Training:
 
     def _learned(self) -> dict[str, Tensor]:
         """Return the weights that are measured and kept: the averaged ones, if there are any, and their mean with those of others."""
-        now = self.mean or self.detector.state_dict()
-        return mean(now, self.others) if self.others else now
+        last = self.mean or self.now
+        return mean(last, self.others) if self.others else last
 
     def _save(self) -> None:
         if self.ring.leads:
             checkpoint.save(
                 {
-                    "network": self.detector.state_dict(),
+                    "network": self.now,
                     "mean": self.mean,
                     "others": self.others,
                     "optimizer": self.optimizer.state_dict(),
@@ -231,7 +220,7 @@ class Training:
             self.mean[key].copy_(value)
         self.others = content.get("others", [])
         self.optimizer.load_state_dict(content["optimizer"])
-        self.at = _position(content)
+        self.at = position(content)
 
     def _diverged(self, loss: float, where: str) -> DivergedTraining:
         before = f"; {self.run.checkpoint} is from before" if self.run.checkpoint.exists() else ""
@@ -241,18 +230,24 @@ class Training:
         )
 
     def _clock(self) -> None:
-        self.at.elapsed = self.ring.agreed(time.monotonic() - self.began)
+        elapsed = time.monotonic() - self.began
+        self.at.elapsed = self.ring.agreed(elapsed) if self.plan.budget else elapsed  # whom no budget ends, need not agree at each step
 
     def _fraction(self, steps: int) -> float:
         if self.plan.budget:
             return min(time_used(self.at, self.plan), 1.0)
         return (self.at.epoch * steps + self.at.step) / (self.recipe.epochs * steps)
 
-    def _count(self, loss: float) -> None:
+    def _count(self, unread: list[Tensor], films: int) -> bool:
+        """Read what the first of these steps found, of so many films each; returns whether any process was asked to stop."""
+        step = self.at.step - len(unread) + 1
+        total, stops = unread.pop(0).tolist()
+        if not math.isfinite(total):
+            raise self._diverged(total, f"step {step}")
+        loss, shown = total / films, self.at.shown_loss
         self.at.loss_sum += loss
-        shown = self.at.shown_loss
         self.at.shown_loss = loss if math.isnan(shown) else SMOOTHING * shown + (1 - SMOOTHING) * loss
-        self.at.step, self.at.done = self.at.step + 1, self.at.done + 1
+        return bool(stops > 0)
 
     def _progress(self, steps: int, speed: float) -> Progress:
         if self.plan.budget:
@@ -262,29 +257,5 @@ class Training:
         return Progress("train", self.at.step, steps, self.at.epoch, self.at.shown_loss, speed, left, tuple(self.at.history))
 
 
-def ended(at: Position, record: RunRecord) -> bool:
-    """Return whether a training has nothing left to do: its passes are made, its budget is used, or its patience has ended."""
-    passes, losses = len(at.history), [p.select_loss for p in at.history if p.select_loss is not None]
-    if record.plan.budget:
-        return passes > 0 and time_used(at, record.plan) >= 1
-    best = losses.index(min(losses)) if losses else passes
-    impatient = record.recipe.patience > 0 and passes - 1 - best >= record.recipe.patience
-    return passes >= record.recipe.epochs or impatient
-
-
-def time_used(at: Position, plan: Plan) -> float:
-    """Return the share of the budget that is used, the last selection counted in; 0 without a budget."""
-    return (at.elapsed + at.selection_seconds * SELECTION_SHARE) / (plan.budget * 60) if plan.budget else 0.0
-
-
-def kept_position(run: RunFolder) -> Position:
-    """Return where a training stands by its checkpoint; at the start if it has none yet."""
-    return _position(checkpoint.load(run.checkpoint)) if run.checkpoint.exists() else Position()
-
-
-def _copy(network: nn.Module) -> State:
-    return {key: value.clone() for key, value in network.state_dict().items()}
-
-
-def _position(content: dict[str, Any]) -> Position:
-    return msgspec.convert(content["position"], Position)
+def _copy(weights: State) -> State:
+    return {key: value.clone() for key, value in weights.items()}

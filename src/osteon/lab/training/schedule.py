@@ -44,18 +44,18 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return kind(groups, betas=(0.9, 0.999), fused=True)
 
 
-def average(mean: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights towards the network's, in place; early steps move them more, and counters are copied.
+def average(mean: dict[str, Tensor], now: dict[str, Tensor], decay: float, step: int) -> None:
+    """Move averaged weights towards a network's, in place; early steps move them more, and counters are copied.
 
     Args:
-        mean: A state dict, as long as the network's.
-        network: Whose weights were just changed.
+        mean: A state dict.
+        now: That of the network, just changed; it has the same names.
         decay: Of the average, after many steps.
         step: Steps done so far.
     """
-    current = network.state_dict()
     weight = 1 - min(decay, (1 + step) / (10 + step))
     real = [key for key in mean if mean[key].is_floating_point()]
-    torch._foreach_lerp_([mean[key] for key in real], [current[key] for key in real], weight)
-    for key in set(mean) - set(real):
-        mean[key].copy_(current[key])
+    counters = [key for key in mean if not mean[key].is_floating_point()]
+    torch._foreach_lerp_([mean[key] for key in real], [now[key] for key in real], weight)
+    if counters:
+        torch._foreach_copy_([mean[key] for key in counters], [now[key] for key in counters])

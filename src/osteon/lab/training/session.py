@@ -19,8 +19,9 @@ from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.companions import State, load_companions
 from osteon.lab.training.compilation import refuse_uncompilable
 from osteon.lab.training.first_model import First, load_first
-from osteon.lab.training.loop import Training, ended, kept_position
+from osteon.lab.training.loop import Training
 from osteon.lab.training.network import Detector
+from osteon.lab.training.position import ended, kept_position
 from osteon.lab.training.processor import prepared_processor
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.ring import Ring, ring

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from osteon.lab.training.batches import Draw
+from osteon.lab.training.batches import Draw, sent
 
 LEAST_GRAIN, MOST_GRAIN = 0.004, 0.06
 """Standard deviation of grain, as a share of white; drawn evenly in its logarithm."""
@@ -27,6 +27,9 @@ LEAST_VEIL, MOST_VEIL = 0.1, 0.5
 WEAVE = 0.03  # standard deviation of a cast's texture
 MOST_RAISED = 2.0  # times the difference to the surroundings, added
 WORST, BEST = 10, 80  # JPEG quality
+
+AT_ONCE = {"cpu": 1}
+"""How many films are changed together: on a processor one, which stays in its cache; elsewhere all, since what a GPU is told costs time."""
 
 _BLOCK = 8
 # Annex K.1 of ITU-T T.81, the luminance table that nearly every encoder scales.
@@ -44,12 +47,11 @@ def sharpened(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     unsharp masking, as many systems apply it before a film is shown.
     """
     chance, strength = draw.uniform(2)
-    which = (chance < probability).nonzero()[:, 0]
-    if not len(which):
-        return grey
-    strength, there = (strength[which] * 2 - 1).to(grey.device)[:, None, None], which.to(grey.device)
-    films = grey[there]
-    return grey.index_copy(0, there, torch.lerp(_blurred(films), films, 1 + strength).clamp(0, 1))
+
+    def sharpen(films: Tensor, which: Tensor) -> Tensor:
+        return torch.lerp(_blurred(films), films, _of_films(strength[which] * 2, films)).clamp(0, 1)
+
+    return _changed(grey, chance < probability, sharpen)
 
 
 def raised(grey: Tensor, probability: float, draw: Draw) -> Tensor:
@@ -58,13 +60,21 @@ def raised(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     The surroundings are means over squares of one of `REACHES`, bilinearly between their middles. Black stays black: there is no film.
     """
     chance, strength, reach = draw.uniform(3)
+    reach = (reach * len(REACHES)).long()
 
-    def raise_(film: Tensor, i: int) -> Tensor:
-        cells = F.avg_pool2d(film[None, None], REACHES[int(reach[i] * len(REACHES))], ceil_mode=True, count_include_pad=False)
-        around = F.interpolate(cells, size=film.shape, mode="bilinear", align_corners=False)[0, 0]
-        return (film + MOST_RAISED * float(strength[i]) * (film - around)).clamp(0, 1) * (film > 0)
+    def around(films: Tensor, pixels: int) -> Tensor:
+        cells = F.avg_pool2d(films[:, None], pixels, ceil_mode=True, count_include_pad=False)
+        return F.interpolate(cells, size=films.shape[1:], mode="bilinear", align_corners=False)[:, 0]
 
-    return _each(grey, chance < probability, raise_)
+    def raise_(films: Tensor, which: Tensor) -> Tensor:
+        surroundings = films
+        for number in reach[which].unique().tolist():
+            its = _of_films(reach[which] == number, films)
+            surroundings = torch.where(its, around(films, REACHES[number]), surroundings)
+        more = _of_films(MOST_RAISED * strength[which], films)
+        return (films + more * (films - surroundings)).clamp(0, 1) * (films > 0)
+
+    return _changed(grey, chance < probability, raise_)
 
 
 def plastered(grey: Tensor, probability: float, draw: Draw) -> Tensor:
@@ -76,18 +86,20 @@ def plastered(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     chance, veil, angle, middle, width, place = draw.uniform(6)
     side = grey.shape[-1]
     coarse = _grain(side // 4 + 1, grey.device)[1:, None]
-    weave = F.interpolate(coarse, size=(2 * side, 2 * side), mode="bilinear", align_corners=False)[0, 0]
+    weave = F.interpolate(coarse, size=(2 * side, 2 * side), mode="bilinear", align_corners=False)[0]
     along = (torch.arange(side, device=grey.device) + 0.5) / side - 0.5
+    turn, starts = angle * math.pi, (torch.stack([place * 0, place, place]) * side).long()
+    numbers = torch.stack([turn.cos(), turn.sin(), (middle - 0.5) / 2, 0.125 + 0.375 * width, LEAST_VEIL + (MOST_VEIL - LEAST_VEIL) * veil])
 
-    def plaster(film: Tensor, i: int) -> Tensor:
-        turn, start = float(angle[i]) * math.pi, int(place[i] * side)
-        across = along[None] * math.cos(turn) + along[:, None] * math.sin(turn) - (float(middle[i]) - 0.5) / 2
-        inside = ((0.125 + 0.375 * float(width[i]) - across.abs()) * side / 4).sigmoid()
-        strength = LEAST_VEIL + (MOST_VEIL - LEAST_VEIL) * float(veil[i])
-        texture = WEAVE * weave[start : start + side, start : start + side]
-        return (film + inside * (strength * (PLASTER - film) + texture)).clamp(0, 1) * (film > 0)
+    def plaster(films: Tensor, which: Tensor) -> Tensor:
+        cos, sin, centre, half, strength = _of_films(numbers[:, which], films)
+        across = along * cos + along[:, None] * sin - centre
+        inside = ((half - across.abs()) * side / 4).sigmoid()
+        texture = WEAVE * _windows(weave, starts[:, which], (side, side))
+        laid: Tensor = (films + inside * (strength * (PLASTER - films) + texture)).clamp(0, 1) * (films > 0)
+        return laid
 
-    return _each(grey, chance < probability, plaster)
+    return _changed(grey, chance < probability, plaster)
 
 
 def grainy(grey: Tensor, probability: float, draw: Draw) -> Tensor:
@@ -98,13 +110,14 @@ def grainy(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     chance, amount, coarse, top, left = draw.uniform(5)
     side = grey.shape[-1]
     fields = _grain(side, grey.device)
+    deviation = LEAST_GRAIN * (MOST_GRAIN / LEAST_GRAIN) ** amount
+    places = torch.stack([coarse * len(fields), top * side, left * side]).long()
 
-    def grain(film: Tensor, i: int) -> Tensor:
-        y, x = int(top[i] * side), int(left[i] * side)
-        deviation = LEAST_GRAIN * math.pow(MOST_GRAIN / LEAST_GRAIN, float(amount[i]))
-        return (film + deviation * fields[int(coarse[i] * len(fields)), y : y + side, x : x + side]).clamp(0, 1) * (film > 0)
+    def grain(films: Tensor, which: Tensor) -> Tensor:
+        noise = _windows(fields, places[:, which], (side, side))
+        return (films + _of_films(deviation[which], films) * noise).clamp(0, 1) * (films > 0)
 
-    return _each(grey, chance < probability, grain)
+    return _changed(grey, chance < probability, grain)
 
 
 def compressed(grey: Tensor, probability: float, draw: Draw) -> Tensor:
@@ -113,38 +126,55 @@ def compressed(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     The blocks begin anywhere, as they do in a film that was cut and scaled after it had been compressed.
     """
     chance, quality, top, left = draw.uniform(4)
-
-    def compress(film: Tensor, i: int) -> Tensor:
-        return _as_jpeg(film, WORST + (BEST - WORST) * float(quality[i]), (int(top[i] * _BLOCK), int(left[i] * _BLOCK)))
-
-    return _each(grey, chance < probability, compress)
+    quality, starts = WORST + (BEST - WORST) * quality, (torch.stack([top, left]) * _BLOCK).long()
+    return _changed(grey, chance < probability, lambda films, which: _as_jpeg(films, quality[which], starts[:, which]))
 
 
-def _each(grey: Tensor, chosen: Tensor, change: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Return films (n, S, S) of which each chosen one (n,) is `change(film, number)`."""
-    numbers: list[int] = chosen.nonzero()[:, 0].tolist()
-    if not numbers:
+def _changed(grey: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return films (n, S, S) of which each chosen one (n,) is changed; `change` is given films and, in the processor's memory, which."""
+    numbers = chosen.nonzero()[:, 0]
+    if not len(numbers):
         return grey
-    return grey.index_copy(0, torch.tensor(numbers, device=grey.device), torch.stack([change(grey[i], i) for i in numbers]))
+    device = grey.device
+    parts = torch.split(numbers, AT_ONCE.get(device.type, len(numbers)))
+    made = [change(grey[sent(some, device)], some) for some in parts]
+    return grey.index_copy(0, sent(numbers, device), torch.cat(made))
 
 
-def _as_jpeg(film: Tensor, quality: float, start: tuple[int, int]) -> Tensor:
-    """Return a film (h, w) after rounding in blocks of which one begins at `start`, rows and columns from the upper left."""
-    (h, w), (top, left) = film.shape, ((_BLOCK - at) % _BLOCK for at in start)
-    wide = F.pad(film[None, None], (left, -(left + w) % _BLOCK, top, -(top + h) % _BLOCK), mode="replicate")[0, 0]
-    rows, columns = (side // _BLOCK for side in wide.shape)
-    blocks = wide.reshape(rows, _BLOCK, columns, _BLOCK).transpose(1, 2) * 255 - 128
-    cosines, step = _cosines(film.device), _steps(quality, film.device)
+def _of_films(numbers: Tensor, films: Tensor) -> Tensor:
+    """Return numbers of the processor, a film each (..., n), beside the films, (..., n, 1, 1)."""
+    return sent(numbers, films.device)[..., None, None]
+
+
+def _windows(fields: Tensor, places: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return a part (n, *shape) of fields (k, h, w) for each place (3, n), of the processor: which field, first row, first column."""
+    field, top, left = sent(places, fields.device)
+    return fields.unfold(1, shape[0], 1).unfold(2, shape[1], 1)[field, top, left]
+
+
+def _as_jpeg(films: Tensor, quality: Tensor, starts: Tensor) -> Tensor:
+    """Return films (n, h, w) after rounding, to a quality (n,) each, in blocks of which one begins at its start (2, n), row and column."""
+    h, w = films.shape[1:]
+    rows, columns = (-(-(side + _BLOCK - 1) // _BLOCK) for side in (h, w))  # so many blocks have room for every start
+    wide = F.pad(films[:, None], (_BLOCK, columns * _BLOCK - w, _BLOCK, rows * _BLOCK - h), mode="replicate")[:, 0]
+    number, before = torch.arange(len(films))[None], (_BLOCK - starts) % _BLOCK
+    placed = _windows(wide, torch.cat([number, _BLOCK - before]), (rows * _BLOCK, columns * _BLOCK))
+    blocks = placed.reshape(-1, rows, _BLOCK, columns, _BLOCK).transpose(2, 3) * 255 - 128
+    cosines, step = _cosines(films.device), _steps(quality, films)[:, None, None]
     rounded = torch.round(cosines @ blocks @ cosines.T / step) * step
-    back = ((cosines.T @ rounded @ cosines).transpose(1, 2).reshape(wide.shape) + 128) / 255
-    return back[top : top + h, left : left + w].clamp(0, 1)
+    back = ((cosines.T @ rounded @ cosines).transpose(2, 3).reshape(placed.shape) + 128) / 255
+    return _windows(back, torch.cat([number, before]), (h, w)).clamp(0, 1)
 
 
-def _steps(quality: float, device: torch.device) -> Tensor:
-    """Return the table (8, 8) scaled to a quality, as the Independent JPEG Group's encoder does."""
-    scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    table: Tensor = torch.tensor(_TABLE, dtype=torch.float32, device=device)
-    return ((table * scale + 50) / 100).floor().clamp(1, 255)
+def _steps(quality: Tensor, films: Tensor) -> Tensor:
+    """Return the table scaled to each quality (n,), as the Independent JPEG Group's encoder does, beside the films, (n, 8, 8)."""
+    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
+    return ((_table(films.device) * _of_films(scale, films) + 50) / 100).floor().clamp(1, 255)
+
+
+@functools.cache
+def _table(device: torch.device) -> Tensor:
+    return torch.tensor(_TABLE, dtype=torch.float32, device=device)
 
 
 @functools.cache

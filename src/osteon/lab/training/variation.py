@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from osteon.lab.training.batches import Batch, Draw, TrainingFilms
+from osteon.lab.training.batches import Batch, Draw, TrainingFilms, sent
 from osteon.lab.training.joining import collimate, cut, lit, mixed, mosaic, shares
 from osteon.lab.training.recipe import Augmentation, Recipe
 from osteon.lab.training.texture import compressed, grainy, plastered, raised, sharpened
@@ -63,14 +63,14 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         if a.cut:
             batch = cut(batch, partners, chance < a.cut, draw)
         if a.mixup:  # a film that was cut is not mixed as well
-            other, share = partners, shares((chance >= 1 - a.mixup) & (chance >= a.cut), draw).to(device)
+            other, share = partners, sent(shares((chance >= 1 - a.mixup) & (chance >= a.cut), draw), device)
         if a.mosaic:  # neither is one of four
             third, fourth = (data.take(films[draw.partners()]).to(device) for _ in range(2))
             batch = mosaic(batch, (partners, third, fourth), (chance >= a.cut) & (chance < min(a.cut + a.mosaic, 1 - a.mixup)))
     if a.collimate:
         batch = collimate(batch, a.collimate, draw)
     image = batch.image if other is None or share is None else mixed(batch.image, other.image, share)
-    theta = warps(a, draw).to(device)
+    theta = sent(warps(a, draw), device)
     whole = film_side(recipe, fraction)
     side = window_side(recipe, fraction, whole)
     if side < whole:
@@ -103,7 +103,7 @@ def windows(batch: Batch, theta: Tensor, share: float, draw: Draw) -> Tensor:
     In an abnormal film whose place is known it mostly lies over a finding, somewhere in it; else anywhere over the part of the frame that
     is not black.
     """
-    over, which, *rest = draw.uniform(6).to(theta.device)
+    over, which, *rest = sent(draw.uniform(6), theta.device)
     along, jitter = torch.stack(rest[:2], 1), torch.stack(rest[2:], 1) * 2 - 1
     there = (batch.boxes[..., 2] > batch.boxes[..., 0]) & (batch.label > 0)[:, None]
     chosen = (there.cumsum(1) > (which * there.sum(1)).floor()[:, None]).int().argmax(1)  # one of the boxes, each as likely
@@ -160,7 +160,7 @@ def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, s
     grey = F.grid_sample(image[:, None].float() / 255, grid, align_corners=False)[:, 0]
     a = augmentation
     changes = torch.stack([torch.exp(draw.signed() * a.gamma), 1 + draw.signed() * a.contrast, draw.signed() * a.brightness])
-    gamma, contrast, brightness = changes.to(image.device)[:, :, None, None]
+    gamma, contrast, brightness = sent(changes, image.device)[:, :, None, None]
     # As an image comes about: what lies in the beam, the exposure's grain, the console's filters, the file's compression, how it is shown.
     if a.cast:
         grey = plastered(grey, a.cast, draw)
@@ -198,7 +198,7 @@ def _undone(theta: Tensor, points: Tensor) -> Tensor:
 
 def _erase(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     side = grey.shape[-1]
-    chance, x, y, width, height = draw.uniform(5).to(grey.device)[..., None]
+    chance, x, y, width, height = sent(draw.uniform(5), grey.device)[..., None]
     along = (torch.arange(side, device=grey.device) + 0.5) / side
     columns = ((along - x).abs() < width * ERASED_SIDE / 2)[:, None, :]
     rows = ((along - y).abs() < height * ERASED_SIDE / 2)[:, :, None]

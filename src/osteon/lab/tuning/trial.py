@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.lock import LOCK, hold
-from osteon.lab.training.loop import Position, ended
+from osteon.lab.training.position import Position, ended
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Pass, RunFolder, ranked
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
