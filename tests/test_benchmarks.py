@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,8 @@ from osteon.lab.training.recipe import recipe
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import contestants
 import gpu
+import gpu_steps
+import gpu_training
 import page
 import soak
 from rows import Report, Row, row
@@ -169,34 +173,96 @@ def test_a_row_is_found_by_section_network_and_name(report: Report) -> None:
     assert report.row("index", "", "osteon") is None
 
 
+CPU = torch.device("cpu")
+
+
 class TestGpu:
-    @pytest.mark.parametrize("way", [gpu.WAYS[0], gpu.WAYS[1], gpu.WAYS[4]], ids=lambda way: way.name)
-    def test_a_way_learns(self, way: gpu.Way) -> None:
-        peaks = gpu.Peaks(float32=0.1, bfloat16=0.1, memory=10)
-        row = gpu.measured(way, "lite0", (2, 64), peaks, (torch.device("cpu"), 2, 1e-3))
+    @pytest.mark.parametrize("way", [gpu_steps.WAYS[0], gpu_steps.WAYS[1], gpu_steps.WAYS[7]], ids=lambda way: way.name)
+    def test_a_way_learns(self, way: gpu_steps.Way) -> None:
+        peaks = gpu_steps.Peaks(float32=0.1, bfloat16=0.1, memory=10)
+        row = gpu_steps.measured(way, "lite0", (2, 64), peaks, (CPU, 2, 1e-3))
         assert row.films_per_second is not None and row.films_per_second.n == 2, row.fault
-        assert row.limit > 0 and "lite0 64" in row.in_words()
+        assert row.limit > 0 and "lite0 64" in row.in_words() and row.busy > 0
+        assert next(iter(row.kinds)) == "convolution" and len(row.largest) == gpu_steps.LARGEST
+        assert list(row.largest.values()) == sorted(row.largest.values(), reverse=True)
 
     def test_a_way_that_fails_is_a_finding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: object) -> None:
             raise RuntimeError("out of memory\nmore")
 
-        monkeypatch.setattr(gpu, "made_step", broken)
-        row = gpu.measured(gpu.WAYS[0], "lite0", (2, 64), gpu.Peaks(float32=1, bfloat16=1, memory=1), (torch.device("cpu"), 1, 0.0))
+        monkeypatch.setattr(gpu_steps, "made_step", broken)
+        row = gpu_steps.measured(gpu_steps.WAYS[0], "lite0", (2, 64), gpu_steps.Peaks(float32=1, bfloat16=1, memory=1), (CPU, 1, 0.0))
         assert row.films_per_second is None and row.in_words().endswith("RuntimeError: out of memory")
+
+    @pytest.mark.parametrize("library", ["timm", "torchvision"])
+    def test_a_library_s_network_learns_where_it_is_installed(self, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Neither is here; what stands for it is asked as these are for the network by its name in them."""
+        asked: list[object] = []
+
+        def made(name: str, num_classes: int) -> torch.nn.Module:
+            asked.append((name, num_classes))
+            return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, num_classes))
+
+        models = SimpleNamespace(get_model=made)
+        monkeypatch.setitem(sys.modules, library, SimpleNamespace(create_model=made, models=models))
+        way = next(way for way in gpu_steps.WAYS if way.library == library)
+        step = gpu_steps.made_step(way, recipe("osteon", [*gpu_steps.PLAIN, "network=densenet169", "frame.size=64"]), 2, CPU)
+        step()
+        assert asked == [("densenet169", 1)]
 
     @pytest.mark.parametrize("network", gpu.NETWORKS)
     def test_the_script_s_network_is_ours(self, network: str) -> None:
-        detector = Detector(recipe("osteon", [*gpu.PLAIN, f"network={network}", "frame.size=64"])).eval()
+        detector = Detector(recipe("osteon", [*gpu_steps.PLAIN, f"network={network}", "frame.size=64"])).eval()
         films = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8)
         with torch.no_grad():
-            [told] = gpu.Script(detector, torch.contiguous_format)(films)
+            [told] = gpu_steps.Script(detector, torch.contiguous_format)(films)
             torch.testing.assert_close(told + detector.head.bias, detector(films)[0], atol=1e-4, rtol=1e-4)
 
     def test_what_moves_is_counted_for_one_film(self) -> None:
-        settings = recipe("osteon", [*gpu.PLAIN, "frame.size=64"])
+        settings = recipe("osteon", [*gpu_steps.PLAIN, "frame.size=64"])
         stem = 3 * 65 * 65 + 32 * 32 * 32  # padded as TensorFlow does
-        assert gpu.moved_numbers(settings) > 3 * stem
-        assert gpu.moved_numbers(settings) == pytest.approx(
-            gpu.moved_numbers(recipe("osteon", [*gpu.PLAIN, "frame.size=128"])) / 4, rel=0.05
+        assert gpu_steps.moved_numbers(settings) > 3 * stem
+        assert gpu_steps.moved_numbers(settings) == pytest.approx(
+            gpu_steps.moved_numbers(recipe("osteon", [*gpu_steps.PLAIN, "frame.size=128"])) / 4, rel=0.05
         )
+
+    @pytest.mark.parametrize(
+        ("kernel", "kind"),
+        [
+            ("sm90_xmma_dgrad_implicit_gemm_bf16bf16_bf16f32_f32_nhwckrsc_nhwc", "convolution"),
+            ("void cudnn::batchnorm_bwtr_nhwc_semiPersist<__nv_bfloat16>", "normalisation"),
+            ("void at::native::(anonymous namespace)::CatArrayBatchedCopy_contig", "concatenation"),
+            ("void at::native::vectorized_elementwise_kernel<4, at::native::CUDAFunctor_add>", "elementwise"),
+            ("void at::native::(anonymous namespace)::multi_tensor_apply_kernel<FusedAdamMathFunctor>", "optimizer"),
+            ("triton_poi_fused_native_batch_norm_backward_relu_12", "compiled"),
+            ("Memcpy HtoD (Pinned -> Device)", "copy"),
+            ("something new", "other"),
+        ],
+    )
+    def test_a_kernel_is_told_by_its_name(self, kernel: str, kind: str) -> None:
+        assert gpu_steps.kind(kernel) == kind
+
+    def test_all_of_it_and_what_failed_is_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object) -> None:
+            raise ValueError("no films")
+
+        monkeypatch.setattr(gpu, "WAYS", gpu.WAYS[6:9:2])  # one eager, one compiled
+        monkeypatch.setattr(gpu, "numerics", broken)
+        monkeypatch.setattr(gpu, "measured", lambda way, network, shape, *_: gpu.Row(network=network, side=shape[1], batch=2, way=way.name))
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            ["gpu.py", *["--device", "cpu", "--networks", "lite0", "--sides", "64", "--batch", "2", "--quick", "-o"], str(tmp_path / "o")],
+        )
+        gpu.main()
+        found = msgspec.json.decode((tmp_path / "o").read_bytes(), type=gpu.Found)
+        assert [row.way for row in found.rows] == ["osteon, float32", "osteon, bfloat16, compiled"]
+        [loop] = found.loops
+        assert loop.whole > 0 and loop.steps > 0 and loop.waits == {} and "a pass over MURA" in loop.in_words()
+        assert found.numerics is None and found.left_out == ["bfloat16 beside float32: ValueError: no films"]
+
+    def test_precisions_are_compared_seed_by_seed(self) -> None:
+        told = gpu_training.numerics(CPU, 64, {"train": 4, "valid": 4}, 2, ("epochs=1", "batch=4"))
+        assert [len(values) for values in told.auroc.values()] == [2, 2]
+        words = gpu_training.Numerics(films=9, auroc={"float32": [0.8, 0.9], "bfloat16": [0.82, 0.9]}).in_words()
+        assert "float32 0.8500, bfloat16 0.8600, difference +0.0100 (standard error 0.0100, 2 seeds)" in words

@@ -28,7 +28,7 @@ def measure_training(setting: Setting, chosen: Recipe | None = None) -> list[Fig
     plan = chosen or recipe("osteon", ["init=random", "epochs=1", "abnormal_repeat=1"])
     count = plan.batch * (setting.effort.steps + WARM_UP)
     films = make_films(setting.folder / "films", setting.effort.distinct)
-    index = _index(link_tree(films, setting.folder / "tree", {"train": count, "valid": plan.batch}), setting.folder)
+    index = indexed(link_tree(films, setting.folder / "tree", {"train": count, "valid": plan.batch}), setting.folder)
     ends: list[float] = []
 
     def watch(progress: Progress) -> None:
@@ -42,7 +42,8 @@ def measure_training(setting: Setting, chosen: Recipe | None = None) -> list[Fig
     return [figure(("training", name), "films/s", values, 1 / setting.limits.seconds(step_operations(plan)), PEAK)]
 
 
-def _index(tree: Path, folder: Path) -> Path:
+def indexed(tree: Path, folder: Path) -> Path:
+    """Write the index of a data set into a folder; returns its file."""
     films, report = build_index(tree, decode=False)
     path = folder / "index.parquet"
     write_index(films, path, report)
