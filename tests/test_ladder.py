@@ -118,6 +118,17 @@ def test_the_same_command_makes_only_what_was_added(folder: Path, made: Ladder) 
     assert {file.relative_to(folder / "ladder").parts[0] for file in after.keys() - before.keys()} == {"more"}
 
 
+def test_a_table_keeps_the_rungs_of_another_file_with_the_same_base(folder: Path, made: Ladder) -> None:
+    climb(asked(folder), quiet)
+    (folder / "other.toml").write_text(f'{SET}\n\n[rungs]\n"third" = ["seed=3"]\n"other, seed" = ["seed=4"]\n')
+    told: list[Step] = []
+    both = climb(asked(folder, "other.toml"), lambda *step: told.append(step[-1]))
+    earlier = [rung for rung in made.rungs if rung.name == "no change"]  # "Other seed!" has given its folder to another rung
+    assert [rung.name for rung in both.rungs[:3]] == [BASE, "third", "other, seed"]
+    assert both.rungs[0] == made.rungs[0] and earlier[0] in both.rungs[3:] and "Other seed!" not in {rung.name for rung in both.rungs}
+    assert "| no change |" in (folder / "ladder" / "ladder.md").read_text()
+
+
 def test_a_table_keeps_its_rungs_when_the_ladder_is_begun_anew_and_stopped(folder: Path, made: Ladder) -> None:
     table = folder / "ladder" / "ladder.md"
     climb(asked(folder), quiet)

@@ -60,7 +60,7 @@ def climb(asked: Climb, watch: Watch) -> Ladder:
 
     def make(place: int) -> None:
         rung, recipe = plans[place]
-        told = _timed(rung, place, here.made(), len(plans), asked.jobs, watch)
+        told = _timed(place, here.made(), [rung.name for rung, _ in plans], asked.jobs, watch)
         here.made(_made(rung, asked.out, _request(asked, rungs, recipe), told))
 
     others = []
@@ -90,16 +90,17 @@ def _request(asked: Climb, rungs: Rungs, recipe: Recipe) -> Request:
     )
 
 
-def _timed(rung: Rung, place: int, ladder: Ladder, count: int, jobs: int, watch: Watch) -> Callable[[Step], None]:
+def _timed(place: int, ladder: Ladder, names: list[str], jobs: int, watch: Watch) -> Callable[[Step], None]:
     """Return a watch of one rung's cross-validation that adds what the rungs that nobody has made yet will take."""
-    ended = [made.seconds for made in ladder.rungs if not made.error and made.name != rung.name]
+    name, count = names[place], len(names)
+    ended = [made.seconds for made in ladder.rungs if not made.error and made.name in names and made.name != name]
     waiting, began = rounds(count - 1 - len(ended), jobs), time.monotonic()
 
     def told(step: Step) -> None:
         if step.left is not None:
             each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
             step = replace(step, left=step.left + waiting * each)
-        watch(rung.name, place + 1, count, step)
+        watch(name, place + 1, count, step)
 
     return told
 

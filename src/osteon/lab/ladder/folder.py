@@ -17,7 +17,7 @@ from osteon.lab.comparison import Difference, compare
 from osteon.lab.evaluation import ALL, Plan
 from osteon.lab.evaluation_folder import plan_for, predictions_of, write_json
 from osteon.lab.fold_figures import FOLDS
-from osteon.lab.ladder.rungs import BASE, Ladder, Rung, Rungs
+from osteon.lab.ladder.rungs import BASE, Ladder, Rung, Rungs, folder_of
 from osteon.lab.ladder.table import FIGURES, markdown
 from osteon.lab.lock import alone, hold
 from osteon.lab.pages import write_whole
@@ -27,7 +27,11 @@ LADDER, TABLE, LOCKS = "ladder.json", "ladder.md", "locks"
 
 
 class LadderFolder:
-    """Record and table of what is asked; what was made of it before counts, what was asked otherwise before does not."""
+    """Record and table of what is asked.
+
+    What was made before counts, also of another file with the same base, whose rungs stand below the asked ones; what was asked otherwise
+    before does not.
+    """
 
     def __init__(self, folder: Path, asked: Rungs, command: str) -> None:
         """Take up a folder.
@@ -51,6 +55,8 @@ class LadderFolder:
                 known[rung.name] = rung
             wanted = [(BASE, ()), *self.asked.rungs.items()]
             kept = [known[name] for name, changes in wanted if name in known and known[name].changes == changes]
+            taken = {folder_of(name) for name, _ in wanted}
+            kept += [made for made in known.values() if made.folder not in taken and not made.error]
             if BASE in known:
                 kept = [self._compared(made) for made in kept]
             ladder = Ladder(asked=self.asked, rungs=tuple(kept), command=self.command)

@@ -56,7 +56,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True):
-    """`ladder.json`: the rungs that are made, the base first."""
+    """`ladder.json`: the rungs that are made, the base first, then the asked ones, then those of other files."""
 
     asked: Rungs
     rungs: tuple[Rung, ...]
@@ -91,7 +91,7 @@ def planned(rungs: Rungs, file: Path) -> list[tuple[Rung, Recipe]]:
 
 
 def _rungs(rungs: Rungs, file: Path) -> list[Rung]:
-    found = [Rung(name=name, folder=_folder(name), changes=changes) for name, changes in rungs.rungs.items()]
+    found = [Rung(name=name, folder=folder_of(name), changes=changes) for name, changes in rungs.rungs.items()]
     folders = [rung.folder for rung in found]
     for rung in found:
         if rung.folder in ("", BASE) or folders.count(rung.folder) > 1:
@@ -99,7 +99,12 @@ def _rungs(rungs: Rungs, file: Path) -> list[Rung]:
     return [Rung(name=BASE, folder=BASE, changes=()), *found]
 
 
-def _folder(name: str) -> str:
+def folder_of(name: str) -> str:
+    """Return what the folder of a rung is called.
+
+    >>> folder_of("another machine's films")
+    'another-machine-s-films'
+    """
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
