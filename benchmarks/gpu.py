@@ -50,6 +50,7 @@ def main() -> None:
     device = torch.device(given.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("there is no NVIDIA GPU here, or torch was built without CUDA. --device cpu shows that it runs.")
+    torch.backends.cudnn.benchmark = True  # for all ways alike: osteon's training sets it, and so do most scripts
     ends, peaks = time.monotonic() + 60 * given.minutes, measured_peaks(device)
     found = Found(device=device_name(device), torch=str(torch.__version__), peaks=peaks)
     print(f"{found.device}: {peaks.float32:.3g} TFLOP/s in float32, {peaks.bfloat16:.3g} in bfloat16, {peaks.memory:,.0f} GB/s", flush=True)

@@ -67,6 +67,19 @@ def test_a_gpu_that_is_not_there_is_refused(name: str) -> None:
         pass
 
 
+@pytest.mark.parametrize(("name", "there"), [("auto", "cuda:0"), ("cuda", "cuda:0"), ("cuda:1", "cuda:1")])
+def test_a_gpu_that_is_there_is_taken_and_made_ready(name: str, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+    with ring(name) as found:
+        assert taken == [found.device] == [torch.device(there)]
+        assert torch.backends.cudnn.benchmark
+    with ring("cpu") as found:
+        assert found.device == CPU and len(taken) == 1
+
+
 @pytest.mark.parametrize("name", ["gpu", "mps", "tpu:0", ""])
 def test_a_device_of_no_known_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="auto, cpu, cuda"), ring(name):

@@ -105,6 +105,7 @@ def _device(name: str, local: int) -> torch.device:
         return torch.device("cpu")
     device = torch.device(f"cuda:{local}" if name in ("auto", "cuda") else name)
     torch.cuda.set_device(device)
+    torch.backends.cudnn.benchmark = True  # films come in few sizes: for each, cuDNN tries its convolutions once and keeps the quickest
     return device
 
 
