@@ -96,13 +96,17 @@ class Training:
         size = min(self.recipe.batch, len(order))
         steps, films, began, saved = len(order) // size, 0, time.monotonic(), time.monotonic()
         unread: list[Tensor] = []  # what the last steps found
+        asked = math.inf  # the step in which a process was asked to stop
         while not self._passed(steps):
             unread.append(self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping()))
             self.at.step, self.at.done, films = self.at.step + 1, self.at.done + 1, films + size
             self._clock()
-            due, stop = time.monotonic() - saved > self.plan.save_every * 60, False
-            while len(unread) > (0 if due or stop or self._passed(steps) else self.behind):
-                stop = self._count(unread, size) or stop
+            passed, due = self._passed(steps), time.monotonic() - saved > self.plan.save_every * 60
+            asked = min(asked, self._read(unread, 0 if due or passed else self.behind))
+            # Whichever process has read sooner, in order to save, all end with the same step.
+            stop = asked + self.behind <= self.at.step or (passed and asked < math.inf)
+            if stop:
+                self._read(unread, 0)
             if not math.isnan(self.at.shown_loss):
                 watch(self._progress(steps, films / (time.monotonic() - began)))
             if stop or due:
@@ -116,7 +120,7 @@ class Training:
         return self.at.step >= steps or time_used(self.at, self.plan) >= 1
 
     def _step(self, data: TrainingFilms, films: NDArray[np.int64], steps: int, stop: bool) -> Tensor:
-        """Learn from one batch, without waiting for its end; returns the sum of its losses, and how many processes were asked to stop."""
+        """Learn from one batch, without waiting for its end; returns its loss, and how many processes were asked to stop, (2,)."""
         seed = np.random.SeedSequence([self.recipe.seed, self.at.epoch, self.at.step]).generate_state(2)
         torch.manual_seed(int(seed[0]) + self.ring.rank)
         # The numbers of the whole batch are drawn by each process: a film's do not depend on how many processes there are.
@@ -137,7 +141,7 @@ class Training:
         self.optimizer.step()
         if self.recipe.ema:
             average(self.mean, self.now, self.recipe.ema, self.at.done)
-        return self.ring.total(torch.stack([loss.detach().sum(), loss.new_full((), float(stop))]))
+        return self.ring.total(torch.stack([loss.detach().sum() / len(films), loss.new_full((), float(stop))]))
 
     def _select(self, held: TrainingFilms | None, films: int, seconds: float, watch: Watch) -> None:
         """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
@@ -238,16 +242,18 @@ class Training:
             return min(time_used(self.at, self.plan), 1.0)
         return (self.at.epoch * steps + self.at.step) / (self.recipe.epochs * steps)
 
-    def _count(self, unread: list[Tensor], films: int) -> bool:
-        """Read what the first of these steps found, of so many films each; returns whether any process was asked to stop."""
-        step = self.at.step - len(unread) + 1
-        total, stops = unread.pop(0).tolist()
-        if not math.isfinite(total):
-            raise self._diverged(total, f"step {step}")
-        loss, shown = total / films, self.at.shown_loss
-        self.at.loss_sum += loss
-        self.at.shown_loss = loss if math.isnan(shown) else SMOOTHING * shown + (1 - SMOOTHING) * loss
-        return bool(stops > 0)
+    def _read(self, unread: list[Tensor], left: int) -> float:
+        """Read what steps found until so many are left; returns the first step in which a process was asked to stop, else infinity."""
+        asked = math.inf
+        while len(unread) > left:
+            step, (loss, stops) = self.at.step - len(unread) + 1, unread.pop(0).tolist()
+            if not math.isfinite(loss):
+                raise self._diverged(loss, f"step {step}")
+            shown = self.at.shown_loss
+            self.at.loss_sum += loss
+            self.at.shown_loss = loss if math.isnan(shown) else SMOOTHING * shown + (1 - SMOOTHING) * loss
+            asked = min(asked, step) if stops else asked
+        return asked
 
     def _progress(self, steps: int, speed: float) -> Progress:
         if self.plan.budget:
