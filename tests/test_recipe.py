@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
+from house import ROOT
 from osteon.card import Frame, Pooling
 from osteon.errors import UsageError
 from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, RECIPES, Augmentation, Recipe, recipe
@@ -69,7 +72,16 @@ def test_a_recipe_without_changes_is_itself(name: str) -> None:
     assert msgspec.json.decode(msgspec.json.encode(RECIPES[name]), type=Recipe) == RECIPES[name]
 
 
-@pytest.mark.parametrize("name", RECIPES)
+def test_boxed_is_what_the_packaged_model_was_begun_with() -> None:
+    """Its settings are those of the command in the laboratory book, but for what a processor or a budget decides."""
+    book = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^osteon cross-validate folds.parquet -o cv/stretched .*?[^\\]$", book, re.MULTILINE | re.DOTALL)
+    made = recipe("osteon", re.findall(r"--set (\S+)", command))
+    decided = {"name": "", "departures": (), "precision": "float32", "epochs": 1}
+    assert msgspec.structs.replace(made, **decided) == msgspec.structs.replace(recipe("boxed"), **decided)
+
+
+@pytest.mark.parametrize("name", ["paper", "article", "osteon"])
 def test_what_came_later_is_off_and_a_record_from_before_is_read(name: str) -> None:
     later = RECIPES[name]
     new = ("growth", "window", "mirror", "auxiliary", "teachers", "mean_with", "read_at"), (
@@ -133,7 +145,7 @@ def test_a_refusal_names_only_settings_that_can_be_set() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'papers'.*paper, article, osteon"):
+    with pytest.raises(UsageError, match=r"no recipe 'papers'.*paper, article, osteon, boxed"):
         recipe("papers")
 
 

@@ -12,6 +12,7 @@ import typer
 
 from osteon.cli import app, typed
 from osteon.cli.progress import stopped
+from osteon.cli.recipes import RecipeName
 from osteon.cli.side_by_side import Jobs, side_by_side
 from osteon.errors import UsageError
 
@@ -34,7 +35,7 @@ COLUMNS = {
 def cross_validate(
     index: Annotated[Path, typer.Argument(help="index.parquet with folds, from `osteon split --folds`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the cross-validation; the same command goes on with it")],
-    recipe: Annotated[str, typer.Option(help="paper, article or osteon")] = "osteon",
+    recipe: RecipeName = "osteon",
     change: Annotated[list[str] | None, typer.Option("--set", help="change a setting of the recipe: epochs=3, frame.size=224")] = None,
     init: Annotated[
         str, typer.Option(help="first weights, as for `osteon train`; another cross-validation's folder: of the same fold")

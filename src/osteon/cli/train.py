@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.recipes import RecipeName
 
 
 @app.command()
@@ -17,7 +18,7 @@ def train(
         Path | None, typer.Argument(help="index.parquet, from `osteon index` and `osteon split`; not needed with --resume")
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of this training")] = Path("run"),
-    recipe: Annotated[str, typer.Option(help="paper, article or osteon")] = "osteon",
+    recipe: RecipeName = "osteon",
     change: Annotated[list[str] | None, typer.Option("--set", help="change a setting of the recipe: epochs=3, frame.size=224")] = None,
     init: Annotated[
         str,

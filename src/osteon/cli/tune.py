@@ -13,6 +13,7 @@ import typer
 
 from osteon.cli import app
 from osteon.cli.progress import stopped, training_bar
+from osteon.cli.recipes import RecipeName
 
 if TYPE_CHECKING:
     from osteon.lab.training.watching import Watch
@@ -25,7 +26,7 @@ _SHOWN = 10
 def tune(
     index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index` and `osteon split`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the tuning; the same command goes on with it")] = Path("tuning"),
-    recipe: Annotated[str, typer.Option(help="paper, article or osteon")] = "osteon",
+    recipe: RecipeName = "osteon",
     change: Annotated[list[str] | None, typer.Option("--set", help="a setting that all trials share: epochs=3")] = None,
     search: Annotated[
         list[str] | None,

@@ -23,7 +23,7 @@ class Rungs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The file, TOML.
 
     Attributes:
-        recipe: paper, article or osteon.
+        recipe: By name: paper, article, osteon or boxed.
         set: What every rung changes in it, the base included.
         only: Folds to make; none: all.
         budget: Minutes a fold, 0 for the recipe's passes.

@@ -66,7 +66,7 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     go. A training without labels leaves head, pooling and rates to the recipe. All are noted as departures.
 
     Args:
-        name: `paper`, `article` or `osteon`.
+        name: Of a recipe, as in `recipe.recipe`.
         changes: `setting=value`; `init=` says what to start from, as in `load_first`.
 
     Raises:

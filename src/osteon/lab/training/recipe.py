@@ -1,6 +1,7 @@
-"""Every setting of a training, in one frozen value: `paper`, `article`, `osteon`, and what a user changes in them.
+"""Every setting of a training, in one frozen value: `paper`, `article`, `osteon`, `boxed`, and what a user changes in them.
 
 `paper`: Rajpurkar et al., arXiv 1712.06957v4. `article`: the re-implementation this project starts from. `osteon`: ours, the default.
+`boxed`: ours for films whose findings are boxed, the packaged model's; `docs/experiments.md` says what its parts gave.
 Each departure from what was published is listed in `departures`, which `run/recipe.json` keeps.
 """
 
@@ -166,6 +167,15 @@ OSTEON = Recipe(
     ema=0.995,
     select_by="auroc",
 )
+BOXED = msgspec.structs.replace(
+    OSTEON,
+    name="boxed",
+    frame=msgspec.structs.replace(OSTEON.frame, aspect="stretch"),
+    evidence_stride=8,
+    window=0.5,
+    augmentation=msgspec.structs.replace(OSTEON.augmentation, cut=0.3, blur=0.2, grain=0.3, local=0.25, compress=0.25, quarter=0.1),
+    epochs=14,
+)
 COARSEST = 32
 """The stride of the last features."""
 
@@ -173,14 +183,14 @@ FIXED = ("name", "departures")
 FIRST = "first"
 """In `mean_with`: what the training began with."""
 
-RECIPES = {recipe.name: recipe for recipe in (PAPER, ARTICLE, OSTEON)}
+RECIPES = {recipe.name: recipe for recipe in (PAPER, ARTICLE, OSTEON, BOXED)}
 
 
 def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some settings changed, each change noted as a departure.
 
     Args:
-        name: `paper`, `article` or `osteon`.
+        name: Of one of `RECIPES`.
         changes: `setting=value`; a dot reaches inside: `frame.size=224`, `augmentation.flip=0`.
 
     Raises:
