@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from osteon.cli import app
 from osteon.cli.recipes import RecipeName
+
+if TYPE_CHECKING:
+    from osteon.lab.training.session import TrainingRequest
 
 
 @app.command()
@@ -53,13 +56,13 @@ def train(
     if resume and has_ended(out):
         _say(f"{out}: this training has ended, nothing was done. Next: {_next(out)}")
         return
+    request = None
+    if index is not None and not resume:
+        request = TrainingRequest(recipe_from(recipe, changes), index, learn, chosen, budget, save_every, offline)
+        _tell_boxes(request)
     try:
         with training_bar() as watch:
-            if index is None or resume:
-                history = resume_training(out, device, offline, watch)
-            else:
-                request = TrainingRequest(recipe_from(recipe, changes), index, learn, chosen, budget, save_every, offline)
-                history = start_training(request, out, device, watch)
+            history = start_training(request, out, device, watch) if request else resume_training(out, device, offline, watch)
     except Stopped as stop:
         _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
         raise typer.Exit(130) from stop
@@ -100,6 +103,16 @@ def _next(run: Path) -> str:
     if RunFolder(run).record().recipe.task == "views":
         return f"osteon train INDEX --init {run} -o another"
     return f"osteon export {run} -o model.onnx"
+
+
+def _tell_boxes(request: TrainingRequest) -> None:
+    """Say that there is a recipe for films like these, to those who take the default."""
+    from osteon.lab.index import read_index
+
+    if request.recipe.name != "osteon" or request.recipe.window or request.recipe.task == "views":
+        return
+    if boxed := int((read_index(request.index)["boxes"].list.len() > 0).sum()):
+        _say(f"Findings are boxed in {boxed:,} films: --recipe boxed makes more of that.", error=True)
 
 
 def _tell_refused(run: Path) -> None:
