@@ -19,7 +19,7 @@ from optuna.trial import TrialState, create_trial
 from made_index import made_index
 from osteon.errors import LeakySplit, MeasurementError, OsteonError, UsageError
 from osteon.lab.index import fingerprint
-from osteon.lab.training.recipe import Recipe, recipe
+from osteon.lab.training.recipe import RECIPES, Recipe, recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.tuning.results import LEAST, Tuned, best_recipe, write_results
 from osteon.lab.tuning.space import SPACES, changes, distributions, own_values, search_space
@@ -59,6 +59,10 @@ def tuned(index: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answer
 
 
 # the space
+
+
+def test_every_recipe_has_a_space() -> None:
+    assert SPACES.keys() == RECIPES.keys()
 
 
 @pytest.mark.parametrize("name", SPACES)

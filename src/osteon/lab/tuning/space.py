@@ -30,20 +30,22 @@ AS_PUBLISHED: Space = {
     "augmentation.rotation": "0..45",
     "augmentation.contrast": "0..0.4",
 }
+OURS: Space = {
+    "learning_rate": "5e-5..2e-3:log",
+    "head_learning_rate": "2e-4..5e-3:log",
+    "weight_decay": "1e-3..0.2:log",
+    "dropout": "0..0.5",
+    "freeze": "0..6",
+    "pooling.sharpness": "0.5..8:log",
+    "box_loss": "0..6",
+    "augmentation.scale": "0..0.4",
+    "augmentation.contrast": "0..0.5",
+}
 SPACES: dict[str, Space] = {
     "paper": AS_PUBLISHED,
     "article": AS_PUBLISHED,
-    "osteon": {
-        "learning_rate": "5e-5..2e-3:log",
-        "head_learning_rate": "2e-4..5e-3:log",
-        "weight_decay": "1e-3..0.2:log",
-        "dropout": "0..0.5",
-        "freeze": "0..6",
-        "pooling.sharpness": "0.5..8:log",
-        "box_loss": "0..6",
-        "augmentation.scale": "0..0.4",
-        "augmentation.contrast": "0..0.5",
-    },
+    "osteon": OURS,
+    "boxed": {**OURS, "window": "0.35..0.75", "augmentation.cut": "0..0.6"},
 }
 """What is searched where nothing else is said: settings that are worth a search, within a decade or two of the recipe's own values."""
 
