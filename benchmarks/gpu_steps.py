@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import re
 import time
 from collections.abc import Callable
 
@@ -13,8 +12,8 @@ import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.profiler import ProfilerActivity, profile
 
+from gpu_kernels import by_kind, largest, profiled, wait
 from osteon.lab.bench.timing import Spread, spread
 from osteon.lab.training.arithmetic import step_operations
 from osteon.lab.training.network import Detector
@@ -26,21 +25,7 @@ MURA = 36_808
 """Films of a pass."""
 
 PLAIN = ("head=mean", "evidence_stride=32", "pooling.kind=mean", "dropout=0", "freeze=0", "init=random")
-WARM_UP, PROFILED = 3, 5
-LARGEST = 8
-"""Of the kernels, so many are told by name."""
-
-KINDS = {
-    "compiled": r"triton",
-    "optimizer": r"adam|multi_tensor|foreach",
-    "normalisation": r"batch_?norm|bn_",
-    "concatenation": r"\bcat\b|CatArray",
-    "convolution": r"conv|gemm|cudnn|cutlass|xmma|wgrad|dgrad|fprop|addmm|depthwise",
-    "copy": r"memcpy|memset|copy|_to\b|fill|zero_",
-    "elementwise": r"elementwise|vectorized|relu|hardtanh|add|mul|div|sub|clamp|threshold",
-    "reduction": r"reduce|mean|sum",
-}
-"""Of kernels: what they do, by the first of these that their name has."""
+WARM_UP = 3
 
 TIMM = {"lite0": "efficientnet_lite0", "densenet169": "densenet169"}
 
@@ -129,16 +114,13 @@ def measured(way: Way, network: str, shape: tuple[int, int], peaks: Peaks, effor
         kernels = profiled(step, device)
     except Exception as fault:
         return msgspec.structs.replace(row, fault=f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}")
-    kinds: dict[str, float] = {}
-    for name, ms in kernels.items():
-        kinds[kind(name)] = kinds.get(kind(name), 0.0) + ms
     return msgspec.structs.replace(
         row,
         films_per_second=told,
         memory_mb=torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else 0.0,
         busy=sum(kernels.values()) * told.median / batch / 1000,
-        kinds=dict(_by_size(kinds)),
-        largest=dict(_by_size(kernels)[:LARGEST]),
+        kinds=by_kind(kernels),
+        largest=largest(kernels),
     )
 
 
@@ -274,40 +256,6 @@ def rate(step: Callable[[], object], device: torch.device, seconds: float) -> fl
         wait(device)
         count += 4
     return count / (time.perf_counter() - began)
-
-
-def profiled(step: Callable[[], object], device: torch.device) -> dict[str, float]:
-    """Return the milliseconds of a step by kernel; on a processor by torch's operation."""
-    on_gpu = device.type == "cuda"
-    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as told:
-        for _ in range(PROFILED):
-            step()
-        wait(device)
-    kernels: dict[str, float] = {}
-    for event in told.key_averages():
-        microseconds = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-        if microseconds:
-            kernels[event.key] = microseconds / PROFILED / 1000
-    return kernels
-
-
-def kind(kernel: str) -> str:
-    """Return what a kernel does, by its name.
-
-    >>> kind("void cudnn::ops::nchwToNhwcKernel"), kind("aten::native_batch_norm"), kind("Memcpy DtoD")
-    ('convolution', 'normalisation', 'copy')
-    """
-    return next((name for name, pattern in KINDS.items() if re.search(pattern, kernel, re.IGNORECASE)), "other")
-
-
-def wait(device: torch.device) -> None:
-    """Let a GPU finish what it was told to do."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _by_size(milliseconds: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(milliseconds.items(), key=lambda pair: -pair[1])
 
 
 def _empty(device: torch.device) -> None:

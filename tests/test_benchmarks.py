@@ -26,6 +26,7 @@ from osteon.lab.training.recipe import recipe
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import contestants
 import gpu
+import gpu_kernels
 import gpu_steps
 import gpu_training
 import page
@@ -183,7 +184,7 @@ class TestGpu:
         row = gpu_steps.measured(way, "lite0", (2, 64), peaks, (CPU, 2, 1e-3))
         assert row.films_per_second is not None and row.films_per_second.n == 2, row.fault
         assert row.limit > 0 and "lite0 64" in row.in_words() and row.busy > 0
-        assert next(iter(row.kinds)) == "convolution" and len(row.largest) == gpu_steps.LARGEST
+        assert next(iter(row.kinds)) == "convolution" and len(row.largest) == gpu_kernels.LARGEST
         assert list(row.largest.values()) == sorted(row.largest.values(), reverse=True)
 
     def test_a_way_that_fails_is_a_finding(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +241,7 @@ class TestGpu:
         ],
     )
     def test_a_kernel_is_told_by_its_name(self, kernel: str, kind: str) -> None:
-        assert gpu_steps.kind(kernel) == kind
+        assert gpu_kernels.kind(kernel) == kind
 
     def test_all_of_it_and_what_failed_is_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: object) -> None:
