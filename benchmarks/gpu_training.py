@@ -23,6 +23,9 @@ NO_LIMITS = Limits(float32_gops=1, int8_gops=1, memory_gbs=1, storage_gbs=0)
 """Where the processor's own do not matter."""
 
 ASKED = ("init=random", "abnormal_repeat=1", "freeze=0")
+FEW = 8
+"""Steps of a training whose waits are counted, after those that are not timed."""
+
 WAITS = "synchronizing CUDA operation"
 """What torch calls that at which a process waits for the GPU."""
 
@@ -30,7 +33,7 @@ WAITS = "synchronizing CUDA operation"
 class Loop(msgspec.Struct, frozen=True, kw_only=True):
     """`osteon train` itself, store, augmentation and records included, and its step alone with the films on the device, films a second.
 
-    `waits` counts, by line, where a step had this process wait for the GPU.
+    `waits` counts, by line, where a training of a few steps had this process wait for the GPU.
     """
 
     network: str
@@ -38,7 +41,7 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
     whole: float
     steps: float
-    waits: dict[str, float] = {}
+    waits: dict[str, int] = {}
 
     def in_words(self) -> str:
         """Return it as lines."""
@@ -46,7 +49,9 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
             f"{self.network} {self.side}, the whole training: {self.whole:,.0f} films/s, its steps alone {self.steps:,.0f} "
             f"({self.whole / self.steps:.2f}), a pass over MURA {MURA / self.whole:.1f} s"
         )
-        return "\n".join([told, *(f"    {count:.2f} waits a step: {line}" for line, count in self.waits.items())])
+        return "\n".join(
+            [told, *(f"    {count} waits in {FEW} steps, begin and end included: {line}" for line, count in self.waits.items())]
+        )
 
 
 class Numerics(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,18 +78,18 @@ def whole_loop(device: torch.device, network: str, shape: tuple[int, int], steps
     """
     batch, side = shape
     plan = recipe("osteon", [*ASKED, "precision=bfloat16", "epochs=1", f"network={network}", f"frame.size={side}", f"batch={batch}"])
-    told = _timed(plan, steps)
-    waits: dict[str, float] = {}
+    told = _timed(plan, steps, device)
+    waits: dict[str, int] = {}
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("warn")
         try:
             with warnings.catch_warnings(record=True) as heard:
                 warnings.simplefilter("always")
-                _timed(plan, few := 8)
+                _timed(plan, FEW, device)
         finally:
             torch.cuda.set_sync_debug_mode("default")
         lines = Counter(f"{Path(w.filename).name}:{w.lineno}" for w in heard if WAITS in str(w.message))
-        waits = {line: count / few for line, count in lines.most_common(12)}
+        waits = dict(lines.most_common(12))
     step = made_step(Way(name="the recipe"), plan, batch, device)
     for _ in range(WARM_UP):
         step()
@@ -107,8 +112,8 @@ def numerics(device: torch.device, side: int, counts: dict[str, int], seeds: int
     return Numerics(films=counts["valid"], auroc=auroc)
 
 
-def _timed(plan: Recipe, steps: int) -> float:
+def _timed(plan: Recipe, steps: int, device: torch.device) -> float:
     with tempfile.TemporaryDirectory() as name:
         setting = Setting(folder=Path(name), model="", limits=NO_LIMITS, effort=Effort(steps=steps))
-        [told] = measure_training(setting, plan)
+        [told] = measure_training(setting, plan, device.type)
     return told.median

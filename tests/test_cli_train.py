@@ -44,7 +44,7 @@ def whole(index: Path, folder: Path) -> Path:
     answer = osteon("train", index, "-o", folder / "whole", *LONGER)
     assert answer.status == 0
     assert answer.out == f"6 passes in {folder}/whole. Next: osteon export {folder}/whole -o model.onnx\n"
-    assert "Findings are boxed in 8 films: --recipe boxed makes more of that.\n" in answer.error
+    assert "Findings are boxed in 8 films: --recipe boxed also learns from parts of films around them.\n" in answer.error
     return folder / "whole"
 
 

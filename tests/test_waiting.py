@@ -102,8 +102,8 @@ def nowhere() -> Iterator[None]:
         yield
 
 
-def steps(made: tuple[Path, pl.DataFrame], run: Path, recipe: Recipe, count: int = 2) -> list[str]:
-    """Return where the last of some steps would wait; what is kept from step to step is sent once."""
+def steps(made: tuple[Path, pl.DataFrame], run: Path, recipe: Recipe) -> list[str]:
+    """Return where the second of two steps would wait; what is kept from step to step is sent once."""
     folder, films = made
     store = open_store(films, recipe.frame, folder=folder / "stores")
     data = TrainingFilms(store, recipe, store.films)
@@ -111,7 +111,7 @@ def steps(made: tuple[Path, pl.DataFrame], run: Path, recipe: Recipe, count: int
     with nowhere():
         record = RunRecord(recipe=recipe, plan=Plan(index=""), weights="random")
         training = Training(record, RunFolder(run), Ring(0, 1, NOWHERE), Detector(recipe), [], teachers)
-        for _ in range(count):
+        for _ in range(2):
             with waits() as found:
                 told = training._step(data, np.arange(recipe.batch), 10, stop=False)
         with pytest.raises((RuntimeError, NotImplementedError), match="meta"):

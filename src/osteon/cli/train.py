@@ -112,7 +112,7 @@ def _tell_boxes(request: TrainingRequest) -> None:
     if request.recipe.name != "osteon" or request.recipe.window or request.recipe.task == "views":
         return
     if boxed := int((read_index(request.index)["boxes"].list.len() > 0).sum()):
-        _say(f"Findings are boxed in {boxed:,} films: --recipe boxed makes more of that.", error=True)
+        _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also learns from parts of films around them.", error=True)
 
 
 def _tell_refused(run: Path) -> None:

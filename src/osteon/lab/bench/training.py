@@ -23,8 +23,8 @@ WARM_UP = 2  # steps
 PEAK = "its forward and backward arithmetic at the measured float32 peak"
 
 
-def measure_training(setting: Setting, chosen: Recipe | None = None) -> list[Figure]:
-    """Time steps of a recipe, the default one unless told otherwise, on made films."""
+def measure_training(setting: Setting, chosen: Recipe | None = None, device: str = "auto") -> list[Figure]:
+    """Time steps of a recipe, the default one unless told otherwise, on made films; `device` is auto, cpu or cuda."""
     plan = chosen or recipe("osteon", ["init=random", "epochs=1", "abnormal_repeat=1"])
     count = plan.batch * (setting.effort.steps + WARM_UP)
     films = make_films(setting.folder / "films", setting.effort.distinct)
@@ -35,7 +35,7 @@ def measure_training(setting: Setting, chosen: Recipe | None = None) -> list[Fig
         if progress.stage == "train":
             ends.append(time.perf_counter())
 
-    start_training(TrainingRequest(plan, index, "train", "valid"), setting.folder / "run", watch=watch)
+    start_training(TrainingRequest(plan, index, "train", "valid"), setting.folder / "run", device, watch)
     steps = [later - earlier for earlier, later in zip(ends[WARM_UP - 1 :], ends[WARM_UP:], strict=False)]
     name = f"recipe {plan.name}: {plan.network} at {plan.frame.size}, batch {plan.batch}, {plan.freeze} blocks frozen"
     values = spread(steps).map(lambda s: plan.batch / s)

@@ -1,7 +1,7 @@
 """Every setting of a training, in one frozen value: `paper`, `article`, `osteon`, `boxed`, and what a user changes in them.
 
 `paper`: Rajpurkar et al., arXiv 1712.06957v4. `article`: the re-implementation this project starts from. `osteon`: ours, the default.
-`boxed`: ours for films whose findings are boxed, the packaged model's; `docs/experiments.md` says what its parts gave.
+`boxed`: ours for films whose findings are boxed; the packaged model was begun with it (`docs/experiments.md`).
 Each departure from what was published is listed in `departures`, which `run/recipe.json` keeps.
 """
 

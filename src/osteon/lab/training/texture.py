@@ -88,7 +88,7 @@ def plastered(grey: Tensor, probability: float, draw: Draw) -> Tensor:
     coarse = _grain(side // 4 + 1, grey.device)[1:, None]
     weave = F.interpolate(coarse, size=(2 * side, 2 * side), mode="bilinear", align_corners=False)[0]
     along = (torch.arange(side, device=grey.device) + 0.5) / side - 0.5
-    turn, starts = angle * math.pi, (torch.stack([place * 0, place, place]) * side).long()
+    turn, starts = angle * math.pi, (torch.stack([torch.zeros_like(place), place, place]) * side).long()
     numbers = torch.stack([turn.cos(), turn.sin(), (middle - 0.5) / 2, 0.125 + 0.375 * width, LEAST_VEIL + (MOST_VEIL - LEAST_VEIL) * veil])
 
     def plaster(films: Tensor, which: Tensor) -> Tensor:
