@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from osteon.lab import bootstrap, metrics
-from osteon.lab.measurement import intervals, measure_part
-from osteon.lab.metrics import Floats, Sample
+from osteon.lab.evaluation import bootstrap, metrics
+from osteon.lab.evaluation.measurement import intervals, measure_part
+from osteon.lab.evaluation.metrics import Floats, Sample
 
 THRESHOLD = 0.5
 PREVALENCE = 0.1

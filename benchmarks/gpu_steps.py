@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from gpu_kernels import by_kind, largest, profiled, wait
 from osteon.lab.bench.timing import Spread, spread
-from osteon.lab.training.arithmetic import step_operations
-from osteon.lab.training.network import Detector
+from osteon.lab.training.networks.detector import Detector
+from osteon.lab.training.networks.flops import step_operations
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.schedule import optimizer
 

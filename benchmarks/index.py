@@ -25,9 +25,9 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 TARGET_RATIO, TARGET_SECONDS, TARGET_MB = 50, 2.0, 500
 OURS = """
-from osteon.lab.index import write_index
-from osteon.lab.indexing import build_index
-from osteon.lab.splits import refuse_leaks
+from osteon.lab.data.index import write_index
+from osteon.lab.data.build import build_index
+from osteon.lab.data.splits import refuse_leaks
 def index(tree, out):
     films, report = build_index(tree, decode=False)
     report.findings += refuse_leaks(films)

@@ -34,14 +34,14 @@ from osteon.lab.bench.setting import QUICK, Effort
 from osteon.lab.bench.timing import Finished, finished, spread
 from osteon.lab.bench.work import work_of
 from osteon.lab.model_file import with_card
-from osteon.lab.ranges import round_network
+from osteon.lab.quantisation.ranges import round_network
 from osteon.lab.training.export import write_model
-from osteon.lab.training.network import Detector
+from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import recipe
-from osteon.model import load_model
+from osteon.model_names import packaged_models
 from osteon.network import open_network
+from osteon.opening import load_model
 from osteon.precision import folded
-from osteon.shelf import packaged_models
 from rows import Report, Row, Section, row
 
 SECTIONS: tuple[Section, ...] = ("network", "start", "folder", "loader", "training", "index")

@@ -24,7 +24,7 @@ from osteon.film import prepare, read_film
 from osteon.lab.bench.films import link_many, make_films
 from osteon.lab.bench.machine import describe_machine, resident_mb
 from osteon.lab.bench.timing import finished, spread
-from osteon.model import load_model
+from osteon.opening import load_model
 
 DISTINCT = 28
 EVERY = 100  # predictions between two looks at the memory
@@ -170,7 +170,7 @@ def most_memory(films: list[Path], folder: Path, count: int) -> float:
     import torch  # last, so that it takes no part in what the soak holds
 
     from osteon.lab.training.export import write_model
-    from osteon.lab.training.network import Detector
+    from osteon.lab.training.networks.detector import Detector
     from osteon.lab.training.recipe import recipe
 
     settings = recipe("osteon", [f"frame.size={TINY}"])

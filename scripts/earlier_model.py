@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from osteon.atomic import whole
 from osteon.errors import ModelFileError
-from osteon.shelf import find_model, released, shelf
-from osteon.whole import whole
+from osteon.model_names import find_model, released, shelf
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = "src/osteon/models"

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw
 
-from osteon.lab.index import read_index, read_report, write_index
+from osteon.lab.data.index import read_index, read_report, write_index
 
 TILE = 6  # pixels: two thirds of a cell of stride 8 in a film of 454 pixels at 384
 

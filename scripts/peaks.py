@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from osteon.explanation import peak
 from osteon.film import Placement, place, prepare, read_film
-from osteon.lab.index import read_index
-from osteon.lab.localisation import in_boxes
-from osteon.model import load_model
+from osteon.lab.data.index import read_index
+from osteon.lab.evaluation.localisation import in_boxes
+from osteon.opening import load_model
 
 
 def main(file: str, index: str, split: str = "held") -> None:

@@ -20,10 +20,10 @@ import numpy as np
 import polars as pl
 
 from osteon.film import Film, prepare, read_film
-from osteon.lab.crossvalidation.folder import CrossValidation
-from osteon.lab.evaluation_folder import PREDICTIONS
-from osteon.lab.scoring import Predictions, read_predictions, write_predictions
-from osteon.model import load_model
+from osteon.lab.evaluation.folder import PREDICTIONS
+from osteon.lab.evaluation.scoring import Predictions, read_predictions, write_predictions
+from osteon.lab.experiments.crossvalidation.folder import CrossValidation
+from osteon.opening import load_model
 
 PART = 0.5  # of a film's sides
 

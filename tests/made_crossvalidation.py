@@ -13,17 +13,17 @@ from made_index import made_index
 from made_model import made_card
 from made_network import make_network
 from osteon.card import Pooling
-from osteon.lab.crossvalidation.folder import CrossValidation
-from osteon.lab.crossvalidation.result import CrossValidated
-from osteon.lab.crossvalidation.stages import Request, Step, Watch, cross_validate
-from osteon.lab.splits import folds
+from osteon.lab.data.splits import folds
+from osteon.lab.experiments.crossvalidation.folder import CrossValidation
+from osteon.lab.experiments.crossvalidation.result import CrossValidated
+from osteon.lab.experiments.crossvalidation.stages import Request, Step, Watch, cross_validate
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import Export, Exported
 from osteon.lab.training.run import RunFolder, kept
 from tiny_training import tiny
 
 COMMAND = "osteon cross-validate index.parquet"
-EXPORT = "osteon.lab.crossvalidation.stages.export_run"
+EXPORT = "osteon.lab.experiments.crossvalidation.stages.export_run"
 """What a test puts `exported_at_once` in the place of."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from made_trees import MURA_FILMS, MURA_PATIENTS, MURA_STUDIES
-from osteon.lab.index import COLUMNS
+from osteon.lab.data.index import COLUMNS
 
 SECRETS = ("SMITH", "MRN4711")
 """What stands in patients, groups, studies, paths and roots of a made table, and must stand nowhere else."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from osteon.lab.scoring import SCORES, Origin, Predictions
+from osteon.lab.evaluation.scoring import SCORES, Origin, Predictions
 from osteon.regions import MURA_STUDY_TYPES
 
 

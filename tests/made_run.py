@@ -11,13 +11,13 @@ import msgspec
 from made_index import made_index
 from made_model import made_card, make_model
 from osteon.card import Card, DataSource
-from osteon.lab.evaluation import Plan as EvaluationPlan
-from osteon.lab.evaluation import measure
-from osteon.lab.evaluation_folder import plan_for
-from osteon.lab.index import fingerprint, read_index
+from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
+from osteon.lab.evaluation.evaluation import measure
+from osteon.lab.evaluation.folder import plan_for
+from osteon.lab.evaluation.scoring import score_index
 from osteon.lab.report.material import Material, read_material
 from osteon.lab.report.supply import Measured, Request
-from osteon.lab.scoring import score_index
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
 from tiny_training import tiny
 

@@ -17,7 +17,8 @@ from made_model import made_card, make_model
 from osteon.card import Calibration, Card, Decision, Frame, Pooling
 from osteon.explanation import STRONGEST, colours, heat, overlay, peak, scale, spread, write_overlay
 from osteon.film import Film, Placement, place
-from osteon.model import Model, load_model
+from osteon.model import Model
+from osteon.opening import load_model
 from osteon.prediction import FilmPrediction, pool_evidence
 
 LEVELS = Decision(doubt_from=0.2, doubt_to=0.6)

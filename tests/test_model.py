@@ -20,7 +20,8 @@ from osteon import model as model_module
 from osteon.card import Pooling
 from osteon.errors import ModelFileError, UsageError
 from osteon.film import prepare
-from osteon.model import Model, load_model
+from osteon.model import Model
+from osteon.opening import load_model
 from osteon.prediction import pool_evidence
 
 NAMED = {
@@ -141,7 +142,7 @@ def test_side_by_side_threads_get_the_same_bits(file: Path, films: NDArray[np.ui
 FIRST_AT_ONCE = """
 import sys, threading
 import numpy as np
-from osteon.model import load_model
+from osteon.opening import load_model
 model, together = load_model(sys.argv[1], side_by_side=True), threading.Barrier(8)
 sys.setswitchinterval(1e-6)
 def answer():
@@ -167,7 +168,7 @@ def test_the_packaged_model_side_by_side_gives_the_same_bits() -> None:
 
 INTERRUPTED = """
 import faulthandler, gc, os, signal, sys
-from osteon.model import load_model
+from osteon.opening import load_model
 faulthandler.enable()
 told = []
 signal.signal(signal.SIGINT, lambda number, frame: told.append(number))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from osteon.card import Frame, Pooling
 from osteon.errors import UsageError
-from osteon.lab.training.network import RARE, Detector, Ensemble, pool
+from osteon.lab.training.networks.detector import RARE, Detector, Ensemble, pool
 from osteon.lab.training.recipe import OSTEON, PAPER, Recipe
 from osteon.prediction import pool_evidence
 

@@ -15,7 +15,7 @@ from made_model import made_card
 from made_network import make_network
 from osteon.card import Card, Decision, Int8, Int8Cost
 from osteon.errors import ModelFileError
-from osteon.model import load_model
+from osteon.opening import load_model
 from osteon.precision import METADATA, Bias, Choice, Ranges, Rounding, leaves_open
 
 CHEAP = Int8Cost(split="tune", films=1000, changed=5, pointed=100, lost=1, auroc_float32=0.900, auroc=0.8981, shift=0.02)

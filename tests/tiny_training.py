@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from osteon.lab.training import checkpoint
+from osteon.lab.training.distributed import Ring
 from osteon.lab.training.recipe import Recipe, recipe
-from osteon.lab.training.ring import Ring
 
 SETTINGS = ("init=random", "frame.size=64", "frame.crop=none", "batch=4", "epochs=2", "freeze=16", "warmup=0", "ema=0.9")
 """What makes recipe `osteon` tiny; Lite0 has sixteen blocks, its head and the pyramid learn."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from peer import Network, main
 
-from osteon.model import load_model
+from osteon.opening import load_model
 
 
 def opened(name: str, _side: int) -> Network:

@@ -14,8 +14,8 @@ from peer import Network, main
 from torch.nn import functional
 from torch_training import BATCH
 
-from osteon.lab.training.network import Detector
-from osteon.lab.training.processor import prepared_processor
+from osteon.lab.training.cpu import prepared_processor
+from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.schedule import optimizer
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from osteon.card import Frame
-from osteon.lab.store import open_store
+from osteon.lab.data.store import open_store
 
 BATCH = 64
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from peer import Network, main
 
-from osteon.lab.training.network import Detector
+from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import recipe
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load_model", "read_film"]
+
+from osteon.version import __version__
 
 if TYPE_CHECKING:
     from osteon.film import read_film
-    from osteon.model import load_model
+    from osteon.opening import load_model
 
 
 def __getattr__(name: str) -> object:
@@ -25,7 +26,7 @@ def __getattr__(name: str) -> object:
 
         return read_film
     if name == "load_model":
-        from osteon.model import load_model
+        from osteon.opening import load_model
 
         return load_model
     raise AttributeError(f"module 'osteon' has no attribute {name!r}")

@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from osteon.whole import whole
+from osteon.atomic import whole
 
 MOST_ENTRIES = 8
 """The oldest beyond these are deleted: each model file, runtime and processor makes one."""

@@ -6,26 +6,18 @@ file that breaks it is refused when it is opened. What was checked and compiled 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import threading
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osteon import __version__
-from osteon.cache import read_entry, write_entry
 from osteon.card import Card
-from osteon.errors import ModelFileError, UsageError
-from osteon.network import EXPORT_AGAIN, compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
-from osteon.precision import in_precision, leaves_open
-from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, pool_evidence, study_prediction
-from osteon.scope import INVERTED, blank, novel, undeclared
-from osteon.shelf import find_model
+from osteon.errors import UsageError
+from osteon.guard import INVERTED, blank, novel, undeclared
+from osteon.precision import leaves_open
+from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, study_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,10 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from osteon.film import Film, Placement
-    from osteon.precision import Choice, Precision
+    from osteon.precision import Precision
 
-POOLING_TOLERANCE = 2e-3
-"""How far `logit` may stand from the pooled evidence, relative above 1: float32 sums in another order."""
 
 OUTPUTS = ("logit", "evidence", "novelty")
 """What a file can say of a film; the last only where it has a guard."""
@@ -166,91 +156,3 @@ class Model:
         negative = prepare(replace(film, pixels=1 - film.pixels), self.card.frame)
         [novelty] = self.read(negative[None], OUTPUTS[2:])
         return "" if novel(float(novelty[0]), self.card) else f"; {INVERTED}"
-
-
-def load_model(path: str | Path | None = None, precision: Choice = "auto", *, side_by_side: bool = False) -> Model:
-    """Open a model.
-
-    Args:
-        path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`shelf.find_model`).
-        precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little. Films whose answer in 8 bits is
-            nearer to the threshold than the card's `int8.near` are read again in float32.
-        side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
-            on all cores. The answers are the same.
-
-    Raises:
-        ModelFileError: it is not there, cannot be read, or breaks the contract; the message says where.
-    """
-    source = find_model(path)
-    name = str(path or source.name)
-    return _open(read_content(source, name), name, precision, side_by_side)
-
-
-def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Model:
-    core = engine()
-    key = _key(core, content, choice, side_by_side)
-    exactly = partial(_open, content, name, "float32", side_by_side)
-    kept = read_entry(key)
-    if kept is not None and (model := _unpacked(core, kept, exactly, side_by_side)) is not None:
-        return model
-    card, network = open_network(content, name)
-    try:
-        precision = in_precision(network, card, choice)
-    except ModelFileError as fault:
-        raise ModelFileError(f"{name}: {fault}") from fault
-    with refusal(name):
-        model = _model(card, compile_network(network, side_by_side), precision, exactly)
-    _probe(model, name)
-    write_entry(key, _packed(model))
-    return model
-
-
-def _model(card: Card, compiled: openvino.CompiledModel, precision: Precision, exactly: Callable[[], Model]) -> Model:
-    return Model(card, compiled, precision, exactly if precision == "int8" and card.int8 and card.int8.near else None)
-
-
-def _probe(model: Model, name: str) -> None:
-    wave = np.sin(np.linspace(0, 9, model.card.frame.size))
-    films = np.stack([np.zeros(2 * wave.shape), 127.5 + 127.5 * np.outer(wave, wave[::-1])]).astype(np.uint8)
-    logits, evidence = model._read(films, OUTPUTS[:2])
-    if not (np.isfinite(logits).all() and np.isfinite(evidence).all()):
-        raise ModelFileError(f"{name}: the model answers a test film with what is no number. {EXPORT_AGAIN}")
-    pooled = pool_evidence(evidence, model.card.pooling)
-    apart = np.abs(pooled - logits) / np.maximum(1, np.abs(logits))
-    if apart.max() > POOLING_TOLERANCE:
-        i, kind = int(apart.argmax()), model.card.pooling.kind
-        raise ModelFileError(
-            f"{name}: logit {logits[i]:.4g} is not what {kind} pooling makes of the evidence, {pooled[i]:.4g}. {EXPORT_AGAIN}"
-        )
-
-
-def _key(core: openvino.Core, content: bytes, choice: Choice, side_by_side: bool) -> str:
-    """Name a cache entry by all that its content depends on."""
-    processor = core.get_property("CPU", "FULL_DEVICE_NAME"), core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), _instructions()
-    parts = (__version__, openvino_runtime().get_version(), processor, choice, runtime(side_by_side), hashlib.sha256(content).hexdigest())
-    return hashlib.sha256(repr(parts).encode()).hexdigest() + ".compiled"
-
-
-def _instructions() -> str:
-    # In a virtual machine the processor's name may hide what it can do.
-    try:
-        with Path("/proc/cpuinfo").open() as lines:
-            return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    except OSError:
-        return ""
-
-
-def _packed(model: Model) -> bytes:
-    blob, text = io.BytesIO(), f"{model.precision}\n{model.card.to_json()}".encode()
-    model._compiled.export_model(blob)
-    return len(text).to_bytes(8) + text + blob.getvalue()
-
-
-def _unpacked(core: openvino.Core, content: bytes, exactly: Callable[[], Model], side_by_side: bool) -> Model | None:
-    start = 8 + int.from_bytes(content[:8])
-    precision, _, text = content[8:start].partition(b"\n")
-    try:
-        compiled = core.import_model(content[start:], "CPU", runtime(side_by_side))
-        return _model(Card.from_json(text), compiled, "int8" if precision == b"int8" else "float32", exactly)
-    except (RuntimeError, ModelFileError):
-        return None  # made by something else: it is built anew

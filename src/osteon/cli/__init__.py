@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from osteon import __version__
 from osteon.errors import MissingExtra, OsteonError
+from osteon.version import __version__
 
 STAGES = {
     "Answers": ("predict", "card"),
@@ -104,6 +104,7 @@ def _add_commands(asked: list[str]) -> None:
         from osteon.cli import predict  # calls `settled` itself, when it has imported the rest
     else:
         from osteon.cli import (  # noqa: F401
+            ablate,
             bench,
             cross_validate,
             data,
@@ -111,7 +112,6 @@ def _add_commands(asked: list[str]) -> None:
             evaluate,
             explore,
             guard,
-            ladder,
             phantom,
             predict,
             quantise,

@@ -18,8 +18,8 @@ from osteon.errors import UsageError
 
 if TYPE_CHECKING:
     from osteon.card import Metric
-    from osteon.lab.crossvalidation.result import CrossValidated
-    from osteon.lab.crossvalidation.stages import Step
+    from osteon.lab.experiments.crossvalidation.result import CrossValidated
+    from osteon.lab.experiments.crossvalidation.stages import Step
 
 COLUMNS = {
     "auroc": "AUROC",
@@ -54,8 +54,8 @@ def cross_validate(
     The same command in a second terminal takes the folds that the first is
     not making.
     """
-    from osteon.lab.crossvalidation.first_weights import recipe_for
-    from osteon.lab.crossvalidation.stages import Request, cross_validate
+    from osteon.lab.experiments.crossvalidation.first_weights import recipe_for
+    from osteon.lab.experiments.crossvalidation.stages import Request, cross_validate
 
     request = Request(
         recipe=recipe_for(recipe, [*(change or []), *([f"init={init}"] if init else [])]),

@@ -11,7 +11,7 @@ import typer
 from osteon.cli import app
 
 if TYPE_CHECKING:
-    from osteon.lab.index import Report
+    from osteon.lab.data.index import Report
 
 PARTS = "train=0.75,tune=0.10,valid=0.15"
 
@@ -43,9 +43,9 @@ def index(
 ) -> None:
     """Index a data set: a row a film, a row a study, and a report of all that is wrong with them."""
     from osteon.cli.progress import counting_bar
-    from osteon.lab.index import write_article_csv, write_index
-    from osteon.lab.indexing import build_index
-    from osteon.lab.splits import refuse_leaks
+    from osteon.lab.data.build import build_index
+    from osteon.lab.data.index import write_article_csv, write_index
+    from osteon.lab.data.splits import refuse_leaks
 
     _check_suffix(out)
     if no_decode:
@@ -77,8 +77,8 @@ def split(
 ) -> None:
     """Deal films out to parts: patients and duplicates stay together, study types and labels are shared out alike."""
     from osteon.errors import UsageError
-    from osteon.lab import splits
-    from osteon.lab.index import Report, read_index, read_report, write_index
+    from osteon.lab.data import splits
+    from osteon.lab.data.index import Report, read_index, read_report, write_index
 
     out = out or index
     _check_suffix(out)

@@ -20,8 +20,8 @@ def demo(
 ) -> None:
     """Show the whole chain on made radiographs: films, index, training, evaluation, answers, and a page of it all."""
     from osteon.cli.phantom import usable_cores
-    from osteon.lab.demo import STAGES, run_demo
-    from osteon.lab.demo_folder import DemoPlan
+    from osteon.lab.demo.folder import DemoPlan
+    from osteon.lab.demo.run import STAGES, run_demo
 
     plan = DemoPlan(studies=studies, minutes=minutes, seed=seed)
     with stopped(), stages_bar(STAGES) as watch:

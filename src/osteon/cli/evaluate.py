@@ -11,8 +11,8 @@ from osteon.cli import app, typed
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
-    from osteon.lab.evaluation import Plan
-    from osteon.lab.scoring import Predictions
+    from osteon.lab.evaluation.evaluation import Plan
+    from osteon.lab.evaluation.scoring import Predictions
 
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one by name; default: the package's")
@@ -55,10 +55,10 @@ def evaluate(
 ) -> None:
     """Measure a model on a split: every figure with its interval, for studies and films, per study type and subgroup."""
     from osteon.cli.evaluation_tables import show_evaluation
-    from osteon.lab.evaluation import Plan
-    from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_figures
+    from osteon.lab.evaluation.evaluation import Plan
+    from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, write_figures
+    from osteon.lab.evaluation.scoring import write_predictions
     from osteon.lab.model_file import model_path
-    from osteon.lab.scoring import write_predictions
 
     splits = split or ["valid"]
     scored = _predictions(model, index, predictions, splits)
@@ -92,9 +92,9 @@ def compare(
 ) -> None:
     """Compare two models on the same films: paired differences with their intervals, McNemar's test, where they disagree."""
     from osteon.cli.evaluation_tables import show_comparison
-    from osteon.lab.evaluation import Plan
-    from osteon.lab.evaluation_folder import compare_into, plan_for, predictions_of
-    from osteon.lab.index import read_index
+    from osteon.lab.data.index import read_index
+    from osteon.lab.evaluation.evaluation import Plan
+    from osteon.lab.evaluation.folder import compare_into, plan_for, predictions_of
 
     films = None if index is None else read_index(index)
     first, second = predictions_of(a, films), predictions_of(b, films)
@@ -125,12 +125,12 @@ def calibrate(
 ) -> None:
     """Make probabilities mean what they say, choose threshold and band of doubt by a stated rule, and write both into the card."""
     from osteon.cli.evaluation_tables import show_calibration
-    from osteon.lab.calibration import CalibrationPlan, check_split
-    from osteon.lab.decision import read_band, read_rule
-    from osteon.lab.evaluation_folder import calibrate_file, out_of_fold, out_of_fold_plan, report_folder
-    from osteon.lab.index import read_index
+    from osteon.lab.calibration.calibrate import CalibrationPlan, check_split
+    from osteon.lab.calibration.decision import read_band, read_rule
+    from osteon.lab.calibration.folder import calibrate_file, out_of_fold, out_of_fold_plan, report_folder
+    from osteon.lab.data.index import read_index
     from osteon.lab.model_file import model_path
-    from osteon.model import load_model
+    from osteon.opening import load_model
 
     plan = CalibrationPlan(split=split, method=method, rule=read_rule(rule), doubt=read_band(doubt), pooling=pooling, seed=seed)
     file = model_path(model)
@@ -150,9 +150,9 @@ def calibrate(
 
 def _predictions(model: str | None, index: Path | None, table: Path | None, splits: list[str]) -> Predictions:
     from osteon.cli.progress import counting_bar
-    from osteon.lab.evaluation_folder import predictions_of
-    from osteon.lab.index import read_index
-    from osteon.lab.scoring import score_index
+    from osteon.lab.data.index import read_index
+    from osteon.lab.evaluation.folder import predictions_of
+    from osteon.lab.evaluation.scoring import score_index
 
     if table is not None:
         return predictions_of(table, None if index is None else read_index(index))
@@ -171,9 +171,9 @@ def _other_model(against: str, index: Path | None, splits: list[str]) -> Predict
 def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan], folder: Path) -> None:
     """Compare with the other model as `osteon compare` does, into the evaluation's folder, and say the gain in a line."""
     from osteon.cli.evaluation_tables import show_comparison
-    from osteon.lab.evaluation import ALL
-    from osteon.lab.evaluation_folder import compare_into
-    from osteon.lab.scoring import write_predictions
+    from osteon.lab.evaluation.evaluation import ALL
+    from osteon.lab.evaluation.folder import compare_into
+    from osteon.lab.evaluation.scoring import write_predictions
 
     write_predictions(other, folder / "against.parquet")
     comparison, apart = compare_into(other, scored, plans, folder, typed())

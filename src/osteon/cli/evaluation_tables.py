@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from osteon.card import Metric
-    from osteon.lab.calibration import Calibrated
-    from osteon.lab.comparison import Comparison
-    from osteon.lab.evaluation import Evaluation, Level
+    from osteon.lab.calibration.calibrate import Calibrated
+    from osteon.lab.evaluation.comparison import Comparison
+    from osteon.lab.evaluation.evaluation import Evaluation, Level
 
 _IN_SUBGROUPS = ("kappa", "auroc", "sensitivity", "specificity")
 _NAMED = 10  # refusals and disagreements that the terminal names
@@ -50,7 +50,7 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 def show_comparison(comparison: Comparison, apart: pl.DataFrame, folder: Path) -> None:
     """Print a comparison: each figure's difference, study types, McNemar's test, the studies that are furthest apart."""
-    from osteon.lab.fold_figures import FOLDS
+    from osteon.lab.evaluation.folds import FOLDS
 
     console = _console()
     names = comparison.a.model or "A", comparison.b.model or "B"
@@ -150,7 +150,7 @@ def _study_types(evaluation: Evaluation, groups: list[str]) -> Table:
 
 def _beside_paper(evaluation: Evaluation, groups: list[str]) -> Table:
     """Return the studies' kappa beside the MURA paper's readers, where the study types are MURA's."""
-    from osteon.lab.published import PAPER_KAPPA, READERS
+    from osteon.lab.evaluation.published import PAPER_KAPPA, READERS
 
     types = [g for g in groups if g.startswith("study_type=")]
     table = _table("", "this model", *READERS, title="Kappa of the studies, beside the MURA paper's readers on its 207 test studies")

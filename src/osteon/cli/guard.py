@@ -28,9 +28,9 @@ def guard(
     """Teach a model which films it does not answer for, and measure how well it tells."""
     from osteon.cli.progress import counting_bar
     from osteon.cli.show_card import show_scope
-    from osteon.lab.index import read_index
+    from osteon.lab.data.index import read_index
+    from osteon.lab.guard.fit import GuardPlan, guard_file
     from osteon.lab.model_file import model_path
-    from osteon.lab.scope.guarding import GuardPlan, guard_file
     from osteon.regions import study_type
 
     splits, parts = tuple(split or ("train", "tune")), tuple(study_type(p) for p in part or ())

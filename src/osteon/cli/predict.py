@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from osteon.cli import app, settled
-from osteon.cli.inputs import Sources, StudyBy, find_sources, mura_sources
 from osteon.errors import UsageError
+from osteon.sources import Sources, StudyBy, find_sources, mura_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from osteon.batch import Answer, Overlays
     from osteon.card import Card
-    from osteon.cli.answers import Answer, Overlays
-    from osteon.cli.results import Study
     from osteon.model import Model
+    from osteon.results import Study
 
 FEW = 5
 """Films that need no progress bar."""
@@ -105,8 +105,8 @@ def predict(
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
 
     opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
-    from osteon.cli.answers import answers, overlays_in
-    from osteon.cli.results import group
+    from osteon.batch import answers, overlays_in
+    from osteon.results import group
 
     overlays = overlays_in(overlay, sources.films) if overlay else None
     told = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
@@ -121,7 +121,7 @@ def card(
     json: Annotated[bool, typer.Option("--json", help="Print it as it stands in the file.")] = False,
 ) -> None:
     """Show a model's card: what it finds, from which data, how well, and its limits."""
-    from osteon.model import load_model
+    from osteon.opening import load_model
 
     found = load_model(model).card
     if json:
@@ -136,12 +136,12 @@ def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *,
     """Open a model, and import what comes after it; `shown` with what a table on the terminal needs."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from osteon.model import load_model
+    from osteon.opening import load_model
 
     with ThreadPoolExecutor(1) as beside:  # opening a model takes a second core as long as importing the rest takes the first
         opening = beside.submit(load_model, model, precision, side_by_side=side_by_side)
-        import osteon.cli.answers
-        import osteon.cli.results  # noqa: F401
+        import osteon.batch
+        import osteon.cli.prediction_table  # noqa: F401
 
         if shown:
             import rich.table  # noqa: F401 - shown last, needed then
@@ -164,7 +164,8 @@ def _watched(answers: Iterable[Answer], total: int, quiet: bool) -> Iterable[Ans
 
 
 def _report(studies: Sequence[Study], sources: Sources, card: Card, outputs: Outputs) -> None:
-    from osteon.cli import results
+    from osteon import results
+    from osteon.cli import prediction_table as table
 
     if outputs.mura:
         _write(outputs.mura, results.as_mura_csv(studies, card))
@@ -174,8 +175,8 @@ def _report(studies: Sequence[Study], sources: Sources, card: Card, outputs: Out
         _write(outputs.json, results.as_json(studies, sources, card))
     if not (outputs.quiet or outputs.piped):
         in_a_file = outputs.mura or outputs.csv or outputs.json
-        results.show(studies, most=results.MOST_ROWS if in_a_file else sys.maxsize)
-        print(f"\n{results.summary(studies, sources, card)}")
+        table.show(studies, most=table.MOST_ROWS if in_a_file else sys.maxsize)
+        print(f"\n{table.summary(studies, sources, card)}")
 
 
 def _write(file: str, pieces: Iterable[str]) -> None:

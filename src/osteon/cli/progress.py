@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from osteon.lab.training.watching import Progress
+    from osteon.lab.training.progress import Progress
 
 
 @contextlib.contextmanager

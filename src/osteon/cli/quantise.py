@@ -29,7 +29,7 @@ def quantise(
     """
     from osteon.cli.progress import counting_bar
     from osteon.cli.show_card import show_int8
-    from osteon.lab.quantisation import Plan, quantise_file
+    from osteon.lab.quantisation.quantise import Plan, quantise_file
 
     plan = Plan(calibrate_on=calibrate_on, hold=hold, report=tuple(report or ()), films=films, seed=seed)
     with counting_bar("rank layers") as progress:

@@ -64,15 +64,15 @@ def release(
 ) -> None:
     """Make a release from trainings, in stages that can be interrupted.
 
-    Export, calibration, description, guard, 8 bits, figures into the card,
-    the earlier model on the same films, report and release.md. Each stage
-    does what the sub-command of its name does; release.md has the commands.
+    Each stage does what the sub-command of its name does; release.md in
+    the folder has the commands.
     """
-    from osteon.lab import evaluation, quantisation
-    from osteon.lab.calibration import CalibrationPlan
-    from osteon.lab.decision import read_band, read_rule
+    from osteon.lab.calibration.calibrate import CalibrationPlan
+    from osteon.lab.calibration.decision import read_band, read_rule
+    from osteon.lab.evaluation import evaluation
+    from osteon.lab.guard.fit import GuardPlan
+    from osteon.lab.quantisation import quantise
     from osteon.lab.release.folder import LARGEST, ReleasePlan, compared_with
-    from osteon.lab.scope.guarding import GuardPlan
     from osteon.regions import study_type
 
     splits, parts = tuple(guard_on or ("train", "tune")), tuple(study_type(p) for p in part or ())
@@ -87,7 +87,7 @@ def release(
         calibration=CalibrationPlan(split=calibrate_on, method=method, rule=read_rule(rule), doubt=read_band(doubt), pooling=pooling),
         out_of_fold=str(out_of_fold.resolve()) if out_of_fold else "",
         guard=scope if guard else None,
-        int8=quantisation.Plan(calibrate_on=ranges_on, hold=hold, report=(report,), films=films) if int8 else None,
+        int8=quantise.Plan(calibrate_on=ranges_on, hold=hold, report=(report,), films=films) if int8 else None,
         figures=evaluation.Plan(split=report, by=tuple(by or ())),
         against=compared_with(against),
         largest=largest or LARGEST,

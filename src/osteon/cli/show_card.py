@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from osteon.cli.results import WIDE
-from osteon.wording import GUARD_HEADER, INT8_HEADER, eight_bits, facts, guard, guard_rows, int8_rows
+from osteon.card_text import GUARD_HEADER, INT8_HEADER, eight_bits, facts, guard, guard_rows, int8_rows
+from osteon.cli.prediction_table import WIDE
 
 if TYPE_CHECKING:
     from osteon.card import Card, Metric

@@ -32,7 +32,7 @@ def side_by_side(jobs: int) -> Iterator[None]:
     if jobs == 1 or HELPER in os.environ:
         yield
         return
-    from osteon.lab.training.processor import share_cores
+    from osteon.lab.training.cpu import share_cores
 
     threads = share_cores(jobs)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a training takes this one over, and gives it back

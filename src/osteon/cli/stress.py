@@ -11,7 +11,7 @@ from osteon.cli import app, typed
 from osteon.cli.evaluate import ModelOption, ResamplesOption, SeedOption
 
 if TYPE_CHECKING:
-    from osteon.lab.stress import Stress
+    from osteon.lab.evaluation.robustness import Stress
 
 
 @app.command()
@@ -26,8 +26,8 @@ def stress(
 ) -> None:
     """Say how much of a model's figures is left when films are grainy, blurred, compressed, flatter, or lie on their side."""
     from osteon.cli.progress import counting_bar, stopped
-    from osteon.lab.stress import Request
-    from osteon.lab.stress import stress as measure
+    from osteon.lab.evaluation.robustness import Request
+    from osteon.lab.evaluation.robustness import stress as measure
 
     request = Request(model, index, out, split, tuple(only or ()), resamples, seed, typed())
     with stopped(), counting_bar("read films") as progress:
@@ -42,7 +42,7 @@ def _show(result: Stress) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from osteon.lab.stress import cells
+    from osteon.lab.evaluation.robustness import cells
 
     title = f"{result.model} on {result.split!r}, {result.rows[0].films:,} films"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)

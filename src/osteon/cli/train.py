@@ -43,9 +43,9 @@ def train(
     """Train a network on an index; killed or stopped, it goes on with --resume. Several GPUs: torchrun -m osteon train ..."""
     from osteon.cli.progress import training_bar
     from osteon.errors import UsageError
-    from osteon.lab.training.first_model import recipe_from
     from osteon.lab.training.loop import Stopped
     from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
+    from osteon.lab.training.start.first_model import recipe_from
 
     if index is None and not resume:
         raise UsageError("name the index to train on, or go on with a training by --resume.")
@@ -107,7 +107,7 @@ def _next(run: Path) -> str:
 
 def _tell_boxes(request: TrainingRequest) -> None:
     """Say that there is a recipe for films like these, to those who take the default."""
-    from osteon.lab.index import read_index
+    from osteon.lab.data.index import read_index
 
     if request.recipe.name != "osteon" or request.recipe.window or request.recipe.task == "views":
         return

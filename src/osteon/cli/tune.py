@@ -16,8 +16,8 @@ from osteon.cli.progress import stopped, training_bar
 from osteon.cli.recipes import RecipeName
 
 if TYPE_CHECKING:
-    from osteon.lab.training.watching import Watch
-    from osteon.lab.tuning.results import TrialResult, Tuned
+    from osteon.lab.experiments.tuning.results import TrialResult, Tuned
+    from osteon.lab.training.progress import Watch
 
 _SHOWN = 10
 
@@ -47,9 +47,9 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="another seed, another search")] = 0,
 ) -> None:
     """Search a recipe's settings by short trainings; pruned early, resumable, never looking at the split that you report."""
-    from osteon.lab.tuning.space import search_space
-    from osteon.lab.tuning.study import tune
-    from osteon.lab.tuning.trial import Tuning, TuningPlan
+    from osteon.lab.experiments.tuning.space import search_space
+    from osteon.lab.experiments.tuning.study import tune
+    from osteon.lab.experiments.tuning.trial import Tuning, TuningPlan
 
     fixed = tuple(change or ())
     plan = TuningPlan(recipe=recipe, space=search_space(recipe, search or (), fixed), fixed=fixed, learn=learn, select=select, seed=seed)

@@ -59,7 +59,7 @@ def verify(
     another processor's rounding does to it. The exit status is 1 where
     something does not hold.
     """
-    from osteon.lab.evaluation_folder import write_json
+    from osteon.atomic import write_json
     from osteon.lab.verification.verify import Request, verify
 
     request = Request(
@@ -113,7 +113,7 @@ def _show(found: Verification, every: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from osteon.cli.results import WIDE
+    from osteon.cli.prediction_table import WIDE
 
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
     console.print(Text(f"{found.model}, read in {'8 bits' if found.precision == 'int8' else 'float32'}", "bold"))

@@ -4,7 +4,7 @@ Modality LUT or rescale, then VOI LUT or window, then inversion: inverting first
 are integers of at most 16 bits, so the whole chain is worked out once for each possible value, as one table.
 
 pydicom's processing functions are not used for the last two steps: its VOI LUT wraps around where entries of 8 bits serve more than
-256 values (3.0.2), and its outputs have no fixed range. `tests/test_dicom_grayscale.py` holds this module to them where they are right.
+256 values (3.0.2), and its outputs have no fixed range. `tests/dicom/test_grayscale.py` holds this module to them where they are right.
 """
 
 from __future__ import annotations

@@ -8,16 +8,16 @@ from pathlib import Path
 import msgspec
 import onnx
 
+from osteon.atomic import whole
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
-from osteon.model import load_model
+from osteon.model_names import find_model
+from osteon.opening import load_model
 from osteon.precision import METADATA, Choice, Ranges
-from osteon.shelf import find_model
-from osteon.whole import whole
 
 
 def model_path(reference: str | None) -> Path:
-    """Return the file of a model, as `osteon.shelf.find_model` does, as a path.
+    """Return the file of a model, as `osteon.model_names.find_model` does, as a path.
 
     Raises:
         ModelFileError: there is no such model.

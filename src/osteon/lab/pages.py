@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from osteon.whole import whole
+from osteon.atomic import whole
 
 
 def environment() -> Environment:

@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from osteon.atomic import write_json
 from osteon.errors import UsageError
-from osteon.lab.evaluation_folder import write_json
 from osteon.lab.lock import LOCK
 
 Watch = Callable[[str, int, int, str], None]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from osteon import __version__
+from osteon.version import __version__
 
 PACKAGES = ("openvino", "numpy", "pillow", "imagecodecs", "pydicom", "polars", "torch", "onnxruntime", "nncf")
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")

@@ -15,7 +15,8 @@ from osteon.lab.bench.record import Figure, figure
 from osteon.lab.bench.setting import Setting
 from osteon.lab.bench.timing import finished, in_turn, spread, timed
 from osteon.lab.bench.work import work_of
-from osteon.model import Model, load_model
+from osteon.model import Model
+from osteon.opening import load_model
 from osteon.precision import Precision
 
 PEAK = "its arithmetic at the measured peak"

@@ -13,7 +13,7 @@ from osteon.lab.bench.films import link_tree, make_films, make_kinds
 from osteon.lab.bench.record import Figure, figure
 from osteon.lab.bench.setting import Setting
 from osteon.lab.bench.timing import in_turn, spread
-from osteon.model import load_model
+from osteon.opening import load_model
 
 BATCH = 64
 COPIES = 8  # of each made film in the store
@@ -35,7 +35,7 @@ def measure_store(setting: Setting) -> list[Figure]:
     """Time batches taken from the store that trainings read, beside a copy of as many bytes."""
     import polars as pl
 
-    from osteon.lab.store import open_store
+    from osteon.lab.data.store import open_store
 
     frame = load_model(setting.model or None).card.frame
     paths = make_films(setting.folder / "films", setting.effort.distinct)
@@ -54,7 +54,7 @@ def measure_store(setting: Setting) -> list[Figure]:
 
 def measure_index(setting: Setting) -> list[Figure]:
     """Time an index by names and headers, beside a walk that does no more than open each file."""
-    from osteon.lab.indexing import build_index
+    from osteon.lab.data.build import build_index
 
     count = setting.effort.indexed
     films = make_films(setting.folder / "films", setting.effort.distinct)

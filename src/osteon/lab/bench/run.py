@@ -11,7 +11,7 @@ from osteon.lab.bench.limits import measure_limits
 from osteon.lab.bench.machine import describe_machine
 from osteon.lab.bench.record import PARTS, Bench, Figure, Part
 from osteon.lab.bench.setting import Effort, Setting
-from osteon.model import load_model
+from osteon.opening import load_model
 
 Tell = Callable[[str], None]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.lab.bench.limits import Limits
-from osteon.shelf import find_model
+from osteon.model_names import find_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

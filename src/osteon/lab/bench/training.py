@@ -10,14 +10,14 @@ from osteon.lab.bench.films import link_tree, make_films
 from osteon.lab.bench.record import Figure, figure
 from osteon.lab.bench.setting import Setting
 from osteon.lab.bench.timing import spread
-from osteon.lab.index import write_index
-from osteon.lab.indexing import build_index
-from osteon.lab.training.arithmetic import step_operations
+from osteon.lab.data.build import build_index
+from osteon.lab.data.index import write_index
+from osteon.lab.training.networks.flops import step_operations
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.session import TrainingRequest, start_training
 
 if TYPE_CHECKING:
-    from osteon.lab.training.watching import Progress
+    from osteon.lab.training.progress import Progress
 
 WARM_UP = 2  # steps
 PEAK = "its forward and backward arithmetic at the measured float32 peak"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 from scipy import stats
 
-from osteon.lab import bootstrap
+from osteon.lab.data.index import COLUMNS
+from osteon.lab.data.layouts.mura import PUBLISHED, PUBLISHED_PATIENTS
+from osteon.lab.evaluation import bootstrap
 from osteon.lab.exploration.records import ALL, WORDS, Cell, Compared, Share, Size, Spread, Tally
-from osteon.lab.index import COLUMNS
-from osteon.lab.layouts.mura import PUBLISHED, PUBLISHED_PATIENTS
 
 ORDER = ("train", "tune", "valid", "test")
 """Splits in the order of a training; others follow by name."""

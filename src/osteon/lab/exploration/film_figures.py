@@ -10,18 +10,7 @@ import polars as pl
 from osteon.lab.exploration.count_figures import shown_types, title
 from osteon.lab.exploration.counts import measured
 from osteon.lab.exploration.records import ABNORMAL, ALL, NORMAL, UNLABELLED, WORDS, Exploration
-from osteon.lab.exploration.sheet import (
-    GREY,
-    LABEL_COLOURS,
-    MARKERS,
-    SPLIT_COLOURS,
-    Mark,
-    add_legend,
-    draw_mark,
-    name_rows,
-    place,
-    sheet,
-)
+from osteon.lab.exploration.sheet import GREY, LABEL_COLOURS, MARKERS, SPLIT_COLOURS, Mark, add_legend, draw_mark, name_rows, place, sheet
 
 MOST_ATTRIBUTES = 20
 """How many attributes a figure shows."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from osteon import __version__
 from osteon.errors import EmptyDataset, UsageError
+from osteon.lab.data.index import Report, fingerprint, read_index, read_report
 from osteon.lab.exploration import captions, count_figures, counts, film_figures, samples
 from osteon.lab.exploration.galleries import Gallery, galleries, tiles
 from osteon.lab.exploration.page import SECTIONS, write_page
@@ -18,7 +18,7 @@ from osteon.lab.exploration.records import Exploration, Figure, Origin
 from osteon.lab.exploration.samples import Look, Progress
 from osteon.lab.exploration.sheet import draw_tiles
 from osteon.lab.exploration.survey import findings_of, survey
-from osteon.lab.index import Report, fingerprint, read_index, read_report
+from osteon.version import __version__
 
 JSON = "exploration.json"
 SAMPLE = 400

@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
+from osteon.lab.data.layouts import Finding
 from osteon.lab.exploration.count_figures import title
 from osteon.lab.exploration.records import FAULTS, FILMS, WORDS, Figure
 from osteon.lab.exploration.samples import Look, choose_grid, files_of, rows_of
 from osteon.lab.exploration.sheet import Tile
-from osteon.lab.layouts import Finding
 
 GRID, PAIRS, MOST_FAULTS = 20, 8, 10
 """Films of a sample, pairs of duplicates, films with a fault: how many are shown."""

@@ -15,8 +15,8 @@ from PIL import Image
 
 from osteon.errors import FilmError
 from osteon.film import read_film
+from osteon.lab.data.layouts import Finding
 from osteon.lab.exploration.records import ALL, WORDS, Opened, Range
-from osteon.lab.layouts import Finding
 
 Progress = Callable[[int, int], None]
 

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy import stats
 
-from osteon.lab import bootstrap
+from osteon.lab.evaluation import bootstrap
+from osteon.lab.evaluation.metrics import Bools, Floats
 from osteon.lab.exploration.counts import flags, measured
 from osteon.lab.exploration.records import Attribute
-from osteon.lab.metrics import Bools, Floats
 
 Codes = NDArray[np.int64]
 

@@ -6,11 +6,11 @@ from collections import Counter
 
 import polars as pl
 
+from osteon.lab.data.index import Report
+from osteon.lab.data.layouts import Finding
+from osteon.lab.data.splits import leaks
 from osteon.lab.exploration import counts, samples, shortcuts
 from osteon.lab.exploration.records import Exploration, Opened, Origin, Trouble
-from osteon.lab.index import Report
-from osteon.lab.layouts import Finding
-from osteon.lab.splits import leaks
 
 _OF_FILMS = ("unreadable", "truncated")  # told by the index itself
 _ORDER = (*_OF_FILMS, "exact-duplicate", "near-duplicate", "label-conflict", "leak")

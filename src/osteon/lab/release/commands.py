@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
-from osteon.lab import bootstrap
-from osteon.lab.calibration import CalibrationPlan
-from osteon.lab.decision import Rule
+from osteon.lab.calibration.calibrate import CalibrationPlan
+from osteon.lab.calibration.decision import Rule
+from osteon.lab.evaluation import bootstrap
 from osteon.lab.release.folder import Release
 
 

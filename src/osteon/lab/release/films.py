@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import LeakySplit, UsageError
-from osteon.lab.crossvalidation.folder import CrossValidation
+from osteon.lab.data.splits import seen
+from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
+from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.release.folder import ReleasePlan
-from osteon.lab.scoring import Origin, Predictions, of_split
-from osteon.lab.splits import seen
-from osteon.lab.training.lineage import ancestors, films_seen, unknown_past
 from osteon.lab.training.recipe import Recipe, companions
 from osteon.lab.training.run import RunFolder
+from osteon.lab.training.start.lineage import ancestors, films_seen, unknown_past
 
 
 def check_films(plan: ReleasePlan, films: pl.DataFrame) -> list[str]:

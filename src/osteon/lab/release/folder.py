@@ -19,18 +19,20 @@ from pathlib import Path
 
 import msgspec
 
-from osteon import __version__
+from osteon.atomic import write_json
 from osteon.errors import UsageError
-from osteon.lab import evaluation, quantisation
-from osteon.lab.calibration import CalibrationPlan
-from osteon.lab.evaluation_folder import COMPARISON, EVALUATION, PREDICTIONS, write_json
-from osteon.lab.index import fingerprint, read_index
+from osteon.lab.calibration.calibrate import CalibrationPlan
+from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.evaluation import evaluation
+from osteon.lab.evaluation.folder import COMPARISON, EVALUATION, PREDICTIONS
+from osteon.lab.guard.fit import GuardPlan
 from osteon.lab.model_file import file_sha256, model_path
+from osteon.lab.quantisation import quantise
 from osteon.lab.report.folder import HTML
-from osteon.lab.scope.guarding import GuardPlan
 from osteon.lab.stages import Staged, read_record
 from osteon.lab.training.run import RunFolder
-from osteon.shelf import PACKAGED, VERSION, packaged_models
+from osteon.model_names import PACKAGED, VERSION, packaged_models
+from osteon.version import __version__
 
 LARGEST = 30.0
 """Megabytes (10^6 bytes) that a release may have, unless it is asked for more: it travels in the package and in the repository."""
@@ -67,7 +69,7 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     calibration: CalibrationPlan = CalibrationPlan(split="tune")
     out_of_fold: str = ""
     guard: GuardPlan | None = GuardPlan()
-    int8: quantisation.Plan | None = quantisation.Plan()
+    int8: quantise.Plan | None = quantise.Plan()
     figures: evaluation.Plan = evaluation.Plan()
     against: str = ""
     largest: float = LARGEST

@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from osteon import __version__
 from osteon.card import Metric
+from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
 from osteon.errors import UsageError
-from osteon.lab.comparison import Comparison, Difference
-from osteon.lab.evaluation import ALL, Evaluation
-from osteon.lab.evaluation_folder import COMPARISON, read_evaluation
+from osteon.lab.evaluation.comparison import Comparison, Difference
+from osteon.lab.evaluation.evaluation import ALL, Evaluation
+from osteon.lab.evaluation.folder import COMPARISON, read_evaluation
 from osteon.lab.model_file import file_sha256
 from osteon.lab.pages import write_whole
 from osteon.lab.release.commands import commands
 from osteon.lab.release.folder import Record, Release
 from osteon.lab.training.run import code_commit
-from osteon.model import Model, load_model
-from osteon.wording import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
+from osteon.model import Model
+from osteon.opening import load_model
+from osteon.version import __version__
 
 OVERALL = ("auroc", "average precision", "kappa", "sensitivity", "specificity", "brier", "ece", "pointing")
 NAMES = {"auroc": "AUROC", "brier": "Brier score", "pointing": "peak of evidence in a box, abnormal films", "ece": "calibration error"}

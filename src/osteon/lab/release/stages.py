@@ -14,35 +14,25 @@ import msgspec
 import polars as pl
 
 from osteon.errors import UsageError
-from osteon.lab.calibration import check_split
-from osteon.lab.evaluation import Evaluation, Plan
-from osteon.lab.evaluation_folder import (
-    PREDICTIONS,
-    calibrate_file,
-    compare_into,
-    evaluate,
-    out_of_fold,
-    out_of_fold_plan,
-    plan_for,
-    predictions_of,
-    read_evaluation,
-    write_figures,
-)
-from osteon.lab.index import read_index
+from osteon.lab.calibration.calibrate import check_split
+from osteon.lab.calibration.folder import calibrate_file, out_of_fold, out_of_fold_plan
+from osteon.lab.data.index import read_index
+from osteon.lab.evaluation.evaluation import Evaluation, Plan
+from osteon.lab.evaluation.folder import PREDICTIONS, compare_into, evaluate, plan_for, predictions_of, read_evaluation, write_figures
+from osteon.lab.evaluation.scoring import score_films, write_predictions
+from osteon.lab.guard.fit import guard_file
 from osteon.lab.lock import alone
 from osteon.lab.model_file import describe_file, file_sha256, model_path
-from osteon.lab.quantisation import quantise_file
+from osteon.lab.quantisation.quantise import quantise_file
 from osteon.lab.release.commands import command_of
 from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Record, Release, ReleasePlan, checked_name
 from osteon.lab.release.page import write_page
 from osteon.lab.report.folder import report_run
 from osteon.lab.report.supply import Request
-from osteon.lab.scope.guarding import guard_file
-from osteon.lab.scoring import score_films, write_predictions
 from osteon.lab.stages import Stage, Tell, Watch, run_stages
 from osteon.lab.training.export import Export, export_run
-from osteon.model import load_model
+from osteon.opening import load_model
 
 STAGES = {
     "exported": "export the trainings as one file",

@@ -12,20 +12,14 @@ from importlib import metadata
 
 import polars as pl
 
-from osteon.lab.evaluation import ALL
+from osteon.card_text import frame_in_words
+from osteon.lab.evaluation.evaluation import ALL
 from osteon.lab.report.claim_items import ITEMS, SOURCE
 from osteon.lab.report.data_card import splits_apart
 from osteon.lab.report.document import Checklist, Entry, Origin, Section, Text
-from osteon.lab.report.learning import (
-    augmentation_in_words,
-    loss_in_words,
-    network_in_words,
-    optimiser_in_words,
-    selection_in_words,
-)
+from osteon.lab.report.learning import augmentation_in_words, loss_in_words, network_in_words, optimiser_in_words, selection_in_words
 from osteon.lab.report.material import Material
 from osteon.lab.report.outcome import cell, figure_name
-from osteon.wording import frame_in_words
 
 Said = tuple[str, tuple[Origin, ...], bool]
 """What the record says to an item, what made it, and whether that is all that the item asks."""

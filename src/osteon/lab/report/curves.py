@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from osteon.lab.figures import BLUE, GREEN, GREY, ORANGE
+from osteon.lab.evaluation.plots import BLUE, GREEN, GREY, ORANGE
 from osteon.lab.training.run import Pass
 
 _STYLE: dict[Any, Any] = {

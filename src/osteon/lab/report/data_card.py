@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from osteon.lab.data.splits import leaks
 from osteon.lab.report.document import Block, Gap, Section, Table, Text
 from osteon.lab.report.material import Material
-from osteon.lab.splits import leaks
 
 
 def data_section(m: Material) -> Section:

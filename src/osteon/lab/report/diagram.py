@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from osteon.lab.training.anatomy import Anatomy, Stage
+from osteon.lab.training.networks.summary import Anatomy, Stage
 
 WIDE, ROW, HEAD, INSIDE = 7.2, 0.56, 0.5, 2.75  # inches
 DPI = 200

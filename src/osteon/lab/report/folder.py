@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from osteon import __version__
 from osteon.errors import UsageError
 from osteon.lab.pages import write_whole
 from osteon.lab.report.claim import claim_section
@@ -21,6 +20,7 @@ from osteon.lab.report.page import html
 from osteon.lab.report.reliability import calibration_section
 from osteon.lab.report.supply import Request, Watch, supply_evaluation, supply_model
 from osteon.lab.training.run import RunFolder
+from osteon.version import __version__
 
 HTML, MARKDOWN, FIGURES = "report.html", "report.md", "figures"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from osteon.lab.localisation import in_boxes
+from osteon.lab.evaluation.localisation import in_boxes
 from osteon.lab.report.document import Block, Gap, Section, Text
 from osteon.lab.report.material import Material
 from osteon.lab.report.pictured import BESIDE, MOST, Shown, pictures, reported_films

@@ -9,7 +9,7 @@ from osteon.lab.report.curves import draw_curves
 from osteon.lab.report.diagram import described, draw_network
 from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.report.material import Material
-from osteon.lab.training.anatomy import Anatomy
+from osteon.lab.training.networks.summary import Anatomy
 from osteon.lab.training.recipe import Recipe, auxiliaries, companions, teachers
 from osteon.lab.training.run import Pass, kept
 

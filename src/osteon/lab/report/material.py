@@ -11,20 +11,21 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from osteon import __version__
 from osteon.card import Card
 from osteon.errors import BadManifest, CheckpointError
-from osteon.lab.index import Report as IndexReport
-from osteon.lab.index import fingerprint, read_index, read_report
+from osteon.lab.data.index import Report as IndexReport
+from osteon.lab.data.index import fingerprint, read_index, read_report
+from osteon.lab.data.splits import ALL
 from osteon.lab.model_file import file_sha256
 from osteon.lab.report.document import Origin
 from osteon.lab.report.supply import Measured, Request
-from osteon.lab.splits import ALL
-from osteon.lab.training.anatomy import Anatomy, anatomy
+from osteon.lab.training.networks.summary import Anatomy, anatomy
 from osteon.lab.training.recipe import RECIPES, Recipe
 from osteon.lab.training.run import Pass, RunFolder, RunRecord
 from osteon.lab.training.session import has_ended
-from osteon.model import Model, load_model
+from osteon.model import Model
+from osteon.opening import load_model
+from osteon.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
 from osteon.lab.report.document import Block, Gap, Section, Table
 from osteon.lab.report.material import Material
 from osteon.lab.report.outcome import cell, figure_name
-from osteon.wording import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
 
 
 def card_section(m: Material) -> Section:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osteon.card import Metric
-from osteon.lab import published
-from osteon.lab.evaluation import ALL, CALLED, MACRO, Evaluation, Level
-from osteon.lab.measurement import PAPER_INTERVAL
+from osteon.lab.evaluation import published
+from osteon.lab.evaluation.evaluation import ALL, CALLED, MACRO, Evaluation, Level
+from osteon.lab.evaluation.measurement import PAPER_INTERVAL
 from osteon.lab.report.document import Block, Figure, Gap, Picture, Row, Section, Table, Text
 from osteon.lab.report.material import Material
 

@@ -16,10 +16,10 @@ from osteon.card import Card
 from osteon.errors import FilmError
 from osteon.explanation import overlay
 from osteon.film import Film, place, prepare, read_film
-from osteon.lab.localisation import in_boxes
+from osteon.lab.evaluation.localisation import in_boxes
+from osteon.lab.evaluation.scoring import of_split
 from osteon.lab.report.document import Block, Gap, Picture
 from osteon.lab.report.material import Material
-from osteon.lab.scoring import of_split
 from osteon.model import Model
 from osteon.prediction import film_prediction
 

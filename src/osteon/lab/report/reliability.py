@@ -9,14 +9,14 @@ import msgspec
 import polars as pl
 
 from osteon.card import Metric
-from osteon.lab.evaluation import Table as Scores
-from osteon.lab.evaluation import level_tables
-from osteon.lab.figures import draw_reliability
-from osteon.lab.measurement import measure_part, part_metrics
+from osteon.lab.evaluation.evaluation import Table as Scores
+from osteon.lab.evaluation.evaluation import level_tables
+from osteon.lab.evaluation.measurement import measure_part, part_metrics
+from osteon.lab.evaluation.plots import draw_reliability
+from osteon.lab.evaluation.scoring import of_split
 from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.report.material import Material
 from osteon.lab.report.outcome import cell, figure_name
-from osteon.lab.scoring import of_split
 
 FIGURES = ("brier", "ece")
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from osteon.card import Card
 from osteon.errors import UsageError
-from osteon.lab.evaluation import Evaluation, Plan
-from osteon.lab.evaluation_folder import EVALUATION, PREDICTIONS, evaluate, plan_for, read_evaluation
-from osteon.lab.index import fingerprint, read_index
+from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.evaluation.evaluation import Evaluation, Plan
+from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS, evaluate, plan_for, read_evaluation
+from osteon.lab.evaluation.scoring import Predictions, read_predictions, score_index, write_predictions
 from osteon.lab.model_file import file_sha256
-from osteon.lab.scoring import Predictions, read_predictions, score_index, write_predictions
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.recipe import read_frame
 from osteon.lab.training.run import RunFolder, RunRecord
-from osteon.model import load_model
+from osteon.opening import load_model
 
 Watch = Callable[[str, int, int], None]
 """Called with a stage of `STAGES`, done and total."""

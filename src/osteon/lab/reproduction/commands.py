@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from osteon.lab.index import read_index
+from osteon.lab.data.index import read_index
 from osteon.lab.reproduction.folder import Reproduction
-from osteon.model import load_model
+from osteon.opening import load_model
 
 
 def commands(here: Reproduction) -> Iterator[str]:

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import msgspec
 
-from osteon import __version__
+from osteon.atomic import write_json
 from osteon.errors import UsageError
-from osteon.lab.evaluation_folder import EVALUATION, write_json
+from osteon.lab.evaluation.folder import EVALUATION
 from osteon.lab.reproduction.settings import Settings, settled_recipe
 from osteon.lab.stages import Staged, read_record
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, ranked
+from osteon.version import __version__
 
 TUNE_SHARE = 0.1
 """Of the training patients' films: what the best pass is chosen on."""

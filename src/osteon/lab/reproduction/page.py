@@ -8,19 +8,19 @@ import msgspec
 
 from osteon.card import Metric
 from osteon.errors import UsageError
-from osteon.lab import published
-from osteon.lab.comparison import Difference, compare
-from osteon.lab.evaluation import ALL, MACRO, Evaluation
-from osteon.lab.evaluation_folder import plan_for, predictions_of, read_evaluation
-from osteon.lab.index import fingerprint, read_index
-from osteon.lab.layouts import mura
+from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.data.layouts import mura
+from osteon.lab.evaluation import published
+from osteon.lab.evaluation.comparison import Difference, compare
+from osteon.lab.evaluation.evaluation import ALL, MACRO, Evaluation
+from osteon.lab.evaluation.folder import plan_for, predictions_of, read_evaluation
 from osteon.lab.pages import write_whole
 from osteon.lab.reproduction.commands import commands
 from osteon.lab.reproduction.folder import Reproduction
 from osteon.lab.reproduction.rehearsal import Cost, in_words
 from osteon.lab.reproduction.settings import OURS
 from osteon.lab.reproduction.shipping import release_lines, write_facts
-from osteon.model import load_model
+from osteon.opening import load_model
 from osteon.regions import MURA_STUDY_TYPES
 
 FIGURES = ("kappa", "auroc", "sensitivity", "specificity")

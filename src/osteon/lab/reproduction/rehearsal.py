@@ -18,13 +18,13 @@ import polars as pl
 
 from osteon.errors import FilmError
 from osteon.film import prepare, read_film
-from osteon.lab.index import Report, read_index, write_index
+from osteon.lab.data.index import Report, read_index, write_index
 from osteon.lab.training.export import Export, export_run
+from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, start_training
-from osteon.lab.training.watching import Progress, Watch
-from osteon.model import load_model
+from osteon.opening import load_model
 
 TRAIN_FILMS, TUNE_FILMS, OTHER_FILMS = 512, 96, 24
 """Films that are learned from, selected on, and decoded or scored one by one."""

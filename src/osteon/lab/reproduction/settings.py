@@ -12,8 +12,8 @@ from functools import cache
 import msgspec
 import polars as pl
 
-from osteon.lab.training.first_model import recipe_from
 from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.start.first_model import recipe_from
 
 OURS = ("osteon",)
 """Recipes whose settings follow the data and the device, and whose probabilities, threshold and pooling are fitted on `tune`."""

@@ -8,15 +8,15 @@ from itertools import accumulate
 
 import polars as pl
 
+from osteon.atomic import write_json
 from osteon.card import Card
-from osteon.lab.evaluation_folder import write_json
-from osteon.lab.index import read_index
-from osteon.lab.layouts import mura
+from osteon.lab.data.index import read_index
+from osteon.lab.data.layouts import mura
+from osteon.lab.evaluation.subgroups import StudyPooling
 from osteon.lab.model_file import Facts, NamedData
 from osteon.lab.release.folder import LARGEST
 from osteon.lab.reproduction.folder import Reproduction
-from osteon.lab.subgroups import StudyPooling
-from osteon.model import load_model
+from osteon.opening import load_model
 
 NAME, VERSION = "abnormality", "0.1.0"
 """What a release is called until people name it otherwise."""

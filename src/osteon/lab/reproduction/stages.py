@@ -14,28 +14,29 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from osteon.atomic import write_json
 from osteon.card import Decision
 from osteon.errors import DatasetError, MeasurementError, UsageError
-from osteon.lab import splits
-from osteon.lab.calibration import CalibrationPlan, PoolingResult, calibrate
-from osteon.lab.evaluation import Plan
-from osteon.lab.evaluation_folder import PREDICTIONS, evaluate, plan_for, write_json
-from osteon.lab.index import Report, fingerprint, read_index, read_report, write_index
-from osteon.lab.indexing import build_index
+from osteon.lab.calibration.calibrate import CalibrationPlan, PoolingResult, calibrate
+from osteon.lab.data import splits
+from osteon.lab.data.build import build_index
+from osteon.lab.data.index import Report, fingerprint, read_index, read_report, write_index
+from osteon.lab.evaluation.evaluation import Plan
+from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for
+from osteon.lab.evaluation.scoring import score_index, write_predictions
+from osteon.lab.evaluation.subgroups import StudyPooling
 from osteon.lab.lock import alone
 from osteon.lab.model_file import with_card
 from osteon.lab.reproduction.folder import Record, Reproduction, ReproductionPlan
 from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
 from osteon.lab.reproduction.settings import OURS, settle
-from osteon.lab.scoring import score_index, write_predictions
 from osteon.lab.stages import Stage, Tell, Watch, run_stages
-from osteon.lab.subgroups import StudyPooling
+from osteon.lab.training.distributed import ring
 from osteon.lab.training.export import Export, export_run
-from osteon.lab.training.ring import ring
+from osteon.lab.training.progress import Progress
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
-from osteon.lab.training.watching import Progress
-from osteon.model import load_model
+from osteon.opening import load_model
 
 STAGES = {
     "index": "index the films",

@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.errors import UsageError
-from osteon.lab.training.companions import State, load_other
-from osteon.lab.training.first_model import find_whole, recipe_from
-from osteon.lab.training.network import Detector
+from osteon.lab.training.augmentation.augment import SIDE_STEP, shrunk
+from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import OSTEON, Recipe, teachers
-from osteon.lab.training.variation import SIDE_STEP, shrunk
+from osteon.lab.training.start.first_model import find_whole, recipe_from
+from osteon.lab.training.start.weight_averaging import State, load_other
 
 
 class Advice(NamedTuple):

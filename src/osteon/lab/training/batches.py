@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from osteon.errors import EmptyDataset, UsageError
-from osteon.lab.store import FilmStore
+from osteon.lab.data.store import FilmStore
 from osteon.lab.training.recipe import Recipe, auxiliaries
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from osteon.atomic import whole
 from osteon.errors import CheckpointError
-from osteon.whole import whole
 
 
 def save(content: dict[str, Any], path: Path) -> None:

@@ -14,16 +14,16 @@ import onnx
 import polars as pl
 import torch
 
+from osteon.atomic import whole
 from osteon.card import Card, DataSource
 from osteon.errors import CheckpointError, UsageError
-from osteon.lab.index import read_index
-from osteon.lab.splits import learned
+from osteon.lab.data.index import read_index
+from osteon.lab.data.splits import learned
 from osteon.lab.training import checkpoint
-from osteon.lab.training.agreement import check_model
-from osteon.lab.training.network import Detector, Ensemble
+from osteon.lab.training.networks.detector import Detector, Ensemble
 from osteon.lab.training.recipe import read_frame
 from osteon.lab.training.run import RunFolder, RunRecord, kept
-from osteon.whole import whole
+from osteon.lab.training.start.agreement import check_model
 
 OPSET = 18
 

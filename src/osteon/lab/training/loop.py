@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from osteon.errors import DivergedTraining
-from osteon.lab.metrics import ranking
+from osteon.lab.evaluation.metrics import ranking
 from osteon.lab.training import checkpoint
 from osteon.lab.training.advisers import Teacher, advisers
+from osteon.lab.training.augmentation.augment import lesson
 from osteon.lab.training.batches import Draw, TrainingFilms
-from osteon.lab.training.companions import State, mean
 from osteon.lab.training.compilation import compiled
+from osteon.lab.training.distributed import Ring
 from osteon.lab.training.losses import advice_loss, film_loss, lesson_loss
-from osteon.lab.training.network import Detector, Parts
-from osteon.lab.training.position import Position, ended, position, time_used
+from osteon.lab.training.networks.detector import Detector, Parts
+from osteon.lab.training.progress import Progress, Watch, stop_signal
 from osteon.lab.training.recipe import FIRST, companions
-from osteon.lab.training.ring import Ring
 from osteon.lab.training.run import Pass, RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
-from osteon.lab.training.variation import lesson
-from osteon.lab.training.watching import Progress, Watch, stop_signal
+from osteon.lab.training.start.weight_averaging import State, mean
+from osteon.lab.training.state import Position, ended, position, time_used
 
 SELECTION_BATCH = 32
 SMOOTHING = 0.98  # of the loss that people see

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.lab.training.advisers import Advice, at_cells
+from osteon.lab.training.augmentation.augment import Lesson
 from osteon.lab.training.batches import Batch, evidence_targets
-from osteon.lab.training.network import Told
+from osteon.lab.training.networks.detector import Told
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.variation import Lesson
 from osteon.lab.training.views import views_loss
 
 

@@ -16,10 +16,10 @@ import msgspec
 import torch
 from msgspec import Struct
 
-from osteon import __version__
+from osteon.atomic import whole
 from osteon.errors import CheckpointError, UsageError
 from osteon.lab.training.recipe import Recipe
-from osteon.whole import whole
+from osteon.version import __version__
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -11,23 +11,23 @@ import polars as pl
 import torch
 
 from osteon.errors import DatasetError, MissingWeights, UsageError
-from osteon.lab.index import fingerprint, read_index
-from osteon.lab.splits import learned
-from osteon.lab.store import FilmStore, open_store
+from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.data.splits import learned
+from osteon.lab.data.store import FilmStore, open_store
 from osteon.lab.training.advisers import load_teachers
 from osteon.lab.training.batches import TrainingFilms
-from osteon.lab.training.companions import State, load_companions
 from osteon.lab.training.compilation import refuse_uncompilable
-from osteon.lab.training.first_model import First, load_first
+from osteon.lab.training.cpu import prepared_processor
+from osteon.lab.training.distributed import Ring, ring
 from osteon.lab.training.loop import Training
-from osteon.lab.training.network import Detector
-from osteon.lab.training.position import ended, kept_position
-from osteon.lab.training.processor import prepared_processor
+from osteon.lab.training.networks.detector import Detector
+from osteon.lab.training.progress import Progress, Watch, curves
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.ring import Ring, ring
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
-from osteon.lab.training.unfolding import give_norms
-from osteon.lab.training.watching import Progress, Watch, curves
+from osteon.lab.training.start.first_model import First, load_first
+from osteon.lab.training.start.from_onnx import give_norms
+from osteon.lab.training.start.weight_averaging import State, load_companions
+from osteon.lab.training.state import ended, kept_position
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from osteon.card import INT8_LIMITS, Card, Measured, Metric
-from osteon.lab import subgroups
-from osteon.lab.calibration import apply
-from osteon.lab.evaluation import CALLED, Plan, measure
-from osteon.lab.localisation import COLUMNS, figure_name
-from osteon.lab.scoring import Predictions
+from osteon.lab.calibration.calibrate import apply
+from osteon.lab.evaluation import subgroups
+from osteon.lab.evaluation.evaluation import CALLED, Plan, measure
+from osteon.lab.evaluation.localisation import COLUMNS, figure_name
+from osteon.lab.evaluation.scoring import Predictions
 from osteon.lab.verification.check import Check, between
 from osteon.precision import Precision
 

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 
 from osteon.card import INT8_LIMITS, Card, DataSource, Int8Cost, Refusals
-from osteon.lab.quantisation import cost_of
-from osteon.lab.scope.graph import NOVELTY
-from osteon.lab.scope.guarding import TOLERANCE, Square, folder_squares, made_squares, negatives
-from osteon.lab.scope.pictures import KINDS
-from osteon.lab.store import open_store
+from osteon.lab.data.store import open_store
+from osteon.lab.guard.fit import TOLERANCE, Square, folder_squares, made_squares, negatives
+from osteon.lab.guard.graph import NOVELTY
+from osteon.lab.guard.pictures import KINDS
+from osteon.lab.quantisation.quantise import cost_of
 from osteon.lab.verification.check import Check, between, check
-from osteon.model import load_model
+from osteon.opening import load_model
 
 AREA = 0.001
 """How far the AUROC in 8 bits may lie apart on two processors."""

@@ -10,19 +10,20 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from osteon import __version__
 from osteon.card import Card
 from osteon.errors import MeasurementError, UsageError
-from osteon.lab.evaluation_folder import plan_for, predictions_of
-from osteon.lab.index import fingerprint, read_index
+from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.data.splits import fixed_folds
+from osteon.lab.evaluation.folder import plan_for, predictions_of
+from osteon.lab.evaluation.scoring import score_films
 from osteon.lab.model_file import file_sha256, model_path
-from osteon.lab.scoring import score_films
-from osteon.lab.splits import fixed_folds
 from osteon.lab.verification.check import Check, Part
 from osteon.lab.verification.figures import figure_checks, plan_of, rounding
 from osteon.lab.verification.others import Material, data_checks, guard_checks, int8_checks
-from osteon.model import Model, load_model
+from osteon.model import Model
+from osteon.opening import load_model
 from osteon.precision import Precision
+from osteon.version import __version__
 
 NAMED = 5
 """Films that a note names."""

@@ -1,0 +1,60 @@
+"""Files that are whole, or as they were, whenever a process is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from osteon.errors import UsageError
+
+
+@contextlib.contextmanager
+def whole(path: Path, durable: bool = False, shared: bool = False) -> Iterator[Path]:
+    """Give a file beside `path` to write, and put it there once the block has ended well; else `path` stays as it was.
+
+    Args:
+        path: Where the content shall stand; its folder is made.
+        durable: Come back only when the disk has it, for what must outlast a power failure.
+        shared: Other processes may write the same path at the same time; the last one stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One name for all, so that what a killed process left is overwritten by the next; the ending stays, since readers go by it.
+    part = path.with_name(f"{path.stem}{f'.{os.getpid()}' if shared else ''}.part{path.suffix}")
+    try:
+        yield part
+        if durable:
+            _flush(part)
+        part.replace(path)
+        if durable:
+            _flush(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(record: msgspec.Struct, path: Path) -> None:
+    """Write a record as indented JSON; the file is whole or as it was.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    try:
+        with whole(path) as part:
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    except OSError as fault:
+        raise UsageError(f"{path}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault

@@ -1,0 +1,1 @@
+"""Logits -> probabilities and the limits of the levels."""

@@ -1,0 +1,1 @@
+"""Dataset folder -> index, splits, prepared films."""

@@ -1,0 +1,49 @@
+"""A dataset folder becomes rows: MURA, FracAtlas, or a manifest of anybody's own films. The layout is found by what stands there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from osteon.errors import DatasetError, EmptyDataset
+from osteon.lab.data.layouts.fracatlas import read_fracatlas
+from osteon.lab.data.layouts.manifest import read_manifest
+from osteon.lab.data.layouts.mura import read_mura
+from osteon.lab.data.layouts.tree import Dataset, Files, Finding, walk
+
+__all__ = ["Dataset", "Files", "Finding", "read_dataset", "walk"]
+
+
+def read_dataset(path: str | Path) -> Dataset:
+    """Find the layout of a folder, or read a manifest, and return its rows sorted by path; no film is opened.
+
+    Raises:
+        EmptyDataset: there is no such folder, or no film in it.
+        DatasetError: the films stand in no known layout.
+        BadManifest: a table of the data set does not fit.
+    """
+    top = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", resolve() would lose a linked folder's name
+    if not top.exists():
+        raise EmptyDataset(f"{path}: there is no such folder. Give the folder of a data set, or a manifest (CSV).")
+    if top.is_file():
+        return read_manifest(top)
+    if (table := top / "manifest.csv").is_file():
+        return read_manifest(table)
+    if root := _fracatlas_root(top):
+        return read_fracatlas(root, walk(root))
+    files = walk(top)
+    if not files.films:
+        there = f"{len(files.others)} other and {len(files.hidden)} hidden files are there"
+        raise EmptyDataset(f"{path}: no film (PNG, JPEG, TIFF, DICOM) below it; {there}. Give the folder that holds the films.")
+    if dataset := read_mura(top, files):
+        return dataset
+    raise DatasetError(
+        f"{path}: {len(files.films)} films, the first {files.films[0]}, but neither MURA's folders (XR_HAND/patient00001/study1_positive)"
+        " nor FracAtlas's (images, dataset.csv). List the films in a CSV with the column path, and index that."
+    )
+
+
+def _fracatlas_root(top: Path) -> Path | None:
+    """Return the folder of FracAtlas: this one, or the one inside it that its archive unpacks to."""
+    tables = [top / "dataset.csv", *sorted(top.glob("*/dataset.csv"))]
+    return next((t.parent for t in tables if t.is_file() and (t.parent / "images").is_dir()), None)

@@ -1,0 +1,236 @@
+"""Splits that keep every group (a patient, with its duplicates) whole and every part alike in study types and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from osteon.atomic import whole
+from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
+from osteon.lab.data.layouts import Finding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ALL = "all"
+"""What a person writes for every film, whatever its split."""
+
+NAMED_LEAKS = 5
+"""How many leaking groups a refusal names."""
+
+
+def split(films: pl.DataFrame, parts: dict[str, float], seed: int = 0, of: str | None = None) -> pl.DataFrame:
+    """Return the films with their `split` set by group, stratified by study type and label.
+
+    Args:
+        films: An index.
+        parts: Name to share; shares are above 0 and sum to 1.
+        seed: Same films, parts and seed give the same split, whatever the order of the rows.
+        of: Only films of this split are dealt out again; the others stay. None deals out all.
+
+    Raises:
+        UsageError: the shares do not sum to 1, or no film stands in split `of`.
+    """
+    _check_parts(parts)
+    chosen = pl.lit(True) if of is None else pl.col("split") == of
+    pool = films.filter(chosen)
+    if pool.is_empty():
+        raise UsageError(f"no film stands in split {of!r}; the index has {films['split'].unique().sort().to_list()}.")
+    groups, part = deal(pool, np.array(list(parts.values())), seed)
+    names = dict(zip(groups, np.array(list(parts))[part].tolist(), strict=True))
+    dealt = pl.col("group").replace_strict(names, default=None, return_dtype=pl.String)
+    return films.with_columns(split=pl.when(chosen).then(dealt).otherwise("split"))
+
+
+def folds(films: pl.DataFrame, count: int, seed: int = 0, first: str = "") -> pl.DataFrame:
+    """Return the films with a column `fold` (Int32, 0 to count - 1), dealt out as `split` does.
+
+    Args:
+        films: An index.
+        count: How many folds.
+        seed: Another seed, other folds.
+        first: The films of this split are fold 0, and the others are dealt out to folds 1 to count - 1. "" deals out all.
+
+    Raises:
+        UsageError: fewer than two folds, fewer groups than folds, or no film stands in split `first`.
+        LeakySplit: a group stands in split `first` and outside of it.
+    """
+    chosen = pl.col("split") == first if first else pl.lit(False)
+    pool = films.filter(~chosen)
+    if first and len(pool) == len(films):
+        raise UsageError(f"no film stands in split {first!r}; the index has {films['split'].unique().sort().to_list()}.")
+    dealt, there = (count - 1 if first else count), pool["group"].n_unique()
+    if count < 2 or dealt > there:
+        outside = f" outside of split {first!r}" if first else ""
+        raise UsageError(f"{count} folds of {there} groups{outside}: give at least 2 folds, and no more than groups.")
+    groups, part = deal(pool, np.full(dealt, 1 / dealt), seed)
+    of_group = dict(zip(groups, (part + count - dealt).tolist(), strict=True))
+    fold = pl.col("group").replace_strict(of_group, default=None, return_dtype=pl.Int32)
+    films = films.with_columns(fold=pl.when(chosen).then(0).otherwise(fold).cast(pl.Int32))
+    refuse_crossing(films)
+    return films
+
+
+def fixed_folds(films: pl.DataFrame, file: Path) -> tuple[pl.DataFrame, int]:
+    """Return the films with the column `fold` that a file of `write_folds` gives, and how many films it names that are not there.
+
+    Raises:
+        BadManifest: no such file, no columns `path` and `fold`, or films that it names not once.
+        LeakySplit: a group stands in two folds.
+    """
+    try:
+        fixed = pl.read_csv(file, columns=["path", "fold"], schema_overrides={"path": pl.String, "fold": pl.Int32})
+    except FileNotFoundError as fault:
+        raise BadManifest(f"{file}: there is no such file. Make one with: osteon split INDEX --folds 5 --write-folds {file}") from fault
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        raise BadManifest(f"{file}: no folds can be read from it ({str(fault).splitlines()[0]}). It takes columns path,fold.") from fault
+    twice = fixed.filter(pl.col("path").is_duplicated())["path"].unique().sort().to_list()
+    unnamed = films.join(fixed.drop_nulls(), on="path", how="anti")["path"].sort().to_list()
+    if twice or unnamed or (fixed["fold"] < 0).any():
+        wrong = [f"names {len(twice)} films twice ({_few(twice)})"] if twice else []
+        wrong += [f"gives no fold to {len(unnamed)} films of the index ({_few(unnamed)})"] if unnamed else []
+        raise BadManifest(f"{file} {' and '.join(wrong) or 'has a fold below 0'}. Name each film once, with a fold from 0 on.")
+    films = films.drop("fold", strict=False).join(fixed, on="path", how="left", maintain_order="left")
+    refuse_crossing(films)
+    return films, fixed.join(films, on="path", how="anti").height
+
+
+def write_folds(films: pl.DataFrame, file: Path) -> None:
+    """Write the films' folds (CSV: path, fold), in order of path, so that they can be kept beside the code.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        with whole(file) as part:
+            films.select("path", "fold").sort("path").write_csv(part)
+    except OSError as fault:
+        raise UsageError(f"{file}: cannot be written ({fault.strerror}). Name another file.") from fault
+
+
+def refuse_crossing(films: pl.DataFrame) -> None:
+    """Refuse folds of which two have films of one group.
+
+    Raises:
+        LeakySplit: naming a film of each.
+    """
+    films = films.with_columns(split=pl.format("fold {}", "fold"))
+    if len(found := leaks(films)):
+        raise LeakySplit(
+            f"a patient or a duplicate stands in more than one fold: {_named(found, films)}. Deal the films out again with osteon split "
+            "--folds 5."
+        )
+
+
+def deal(films: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Deal groups out to parts, the largest first, each to the part where it brings the counts nearest to their share.
+
+    The distance is chi-square over strata (study type x label) and the total, in films.
+
+    Returns:
+        The groups, and the part of each (index into `shares`).
+    """
+    groups, counts = _strata(films)
+    goal = shares[:, None] * counts.sum(axis=0)
+    have = np.zeros_like(goal)
+    part = np.zeros(len(groups), dtype=np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(groups))
+    for g in shuffled[np.argsort(-counts[shuffled, -1], kind="stable")]:
+        gap = have - goal
+        cost = ((2 * gap + counts[g]) * counts[g] / goal).sum(axis=1)
+        part[g] = int(cost.argmin())
+        have[part[g]] += counts[g]
+    return groups, part
+
+
+def _strata(films: pl.DataFrame) -> tuple[list[str], NDArray[np.float64]]:
+    """Return the groups in order of name and their films per stratum, the total last: (groups, strata + 1)."""
+    stratum = films.select("group", stratum=pl.format("{} {}", "study_type", pl.col("label").cast(pl.String).fill_null("?")))
+    table = stratum.group_by("group", "stratum").len().pivot("stratum", index="group", values="len", sort_columns=True)
+    table = table.sort("group").fill_null(0)
+    counts = table.drop("group").to_numpy().astype(np.float64)
+    return table["group"].to_list(), np.column_stack([counts, counts.sum(axis=1)])
+
+
+def learned(films: pl.DataFrame, names: str) -> pl.DataFrame:
+    """Return the films that a training learns from, in their order.
+
+    Args:
+        films: An index.
+        names: A split, several with commas between, or "all" for every film.
+
+    Raises:
+        EmptyDataset: no film stands in one of the splits.
+
+    >>> learned(pl.DataFrame({"split": ["train", "tune", "valid"]}), "train, valid")["split"].to_list()
+    ['train', 'valid']
+    """
+    if names == ALL:
+        return films
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in films["split"]:
+            there = ", ".join(sorted(s for s in films["split"].unique().to_list() if s)) or "none"
+            raise EmptyDataset(
+                f"the index has no split {name!r} (it has: {there}). Make one with `osteon split`, or name one with --train and --select."
+            )
+    return films.filter(pl.col("split").is_in(wanted))
+
+
+def leaks(films: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups that stand in more than one split: `group`, `splits`, `films` (paths)."""
+    placed = films.filter(pl.col("split") != "")
+    crossing = placed.select("group", "split").unique()["group"]
+    placed = placed.filter(pl.col("group").is_in(crossing.filter(crossing.is_duplicated()).implode()))
+    return placed.group_by("group").agg(splits=pl.col("split").unique().sort(), films=pl.col("path").sort()).sort("group")
+
+
+def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Finding]:
+    """Refuse films where a patient or a duplicate stands in two splits; allowed, they are findings for the report.
+
+    Raises:
+        LeakySplit: naming a film of each split of some of them.
+    """
+    found = leaks(films)
+    if found.is_empty() or allow:
+        return [Finding("leak", tuple(films), f"one group stands in {' and '.join(splits)}") for _, splits, films in found.iter_rows()]
+    raise LeakySplit(
+        f"a patient or a duplicate stands in more than one split: {_named(found, films)}."
+        " Deal the films out again with osteon split, or go on with --allow-leaks."
+    )
+
+
+def seen(films: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the films of which something stands in `known`: the same file, or in the same data set the same path or the same group."""
+    hashed = known.filter(pl.col("sha256") != "")
+    found = [films.join(hashed, on="sha256", how="semi"), *(films.join(known, on=["root", key], how="semi") for key in ("path", "group"))]
+    return pl.concat(found).unique(["root", "path"]).sort("root", "path")
+
+
+def _named(found: pl.DataFrame, films: pl.DataFrame) -> str:
+    """Return some of the groups that `leaks` found in words."""
+    shown = [_one_of_each_split(films, group) for group in found["group"].head(NAMED_LEAKS)]
+    return "; ".join(shown) + (f"; and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else "")
+
+
+def _one_of_each_split(films: pl.DataFrame, group: str) -> str:
+    """Return films by which a person finds a group; not its name, which may be a patient's."""
+    mine = (
+        films.filter((pl.col("group") == group) & (pl.col("split") != ""))
+        .sort("split", "path")
+        .unique("split", keep="first", maintain_order=True)
+    )
+    return " and ".join(f"{path} ({split})" for path, split in mine.select("path", "split").iter_rows())
+
+
+def _few(paths: list[str]) -> str:
+    return ", ".join(paths[:NAMED_LEAKS]) + (" ..." if len(paths) > NAMED_LEAKS else "")
+
+
+def _check_parts(parts: dict[str, float]) -> None:
+    if not parts or "" in parts or not min(parts.values()) > 0 or not abs(sum(parts.values()) - 1) < 1e-6:
+        shown = ",".join(f"{name}={share:g}" for name, share in parts.items())
+        raise UsageError(f"parts {shown!r}: give each a name and a share above 0, together 1, as in train=0.75,tune=0.10,valid=0.15.")

@@ -1,0 +1,1 @@
+"""Scores -> metrics with intervals, per study type and subgroup."""

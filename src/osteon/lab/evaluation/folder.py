@@ -1,0 +1,126 @@
+"""Evaluations and comparisons as folders: tables, JSON and figures that later commands and reports read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from osteon.atomic import write_json
+from osteon.card import Card, Measured
+from osteon.errors import MeasurementError, UsageError
+from osteon.lab.evaluation.comparison import Comparison, compare, disagreements
+from osteon.lab.evaluation.evaluation import Evaluation, Plan, level_tables, measure
+from osteon.lab.evaluation.plots import Picture, draw_evaluation, draw_gallery
+from osteon.lab.evaluation.scoring import Predictions, of_split, read_predictions
+from osteon.lab.evaluation.subgroups import with_classes
+from osteon.lab.model_file import file_sha256, with_card
+from osteon.opening import load_model
+
+PREDICTIONS, EVALUATION, COMPARISON = "predictions.parquet", "evaluation.json", "comparison.json"
+SHOWN = 24
+"""Studies of a gallery of disagreements."""
+
+
+def evaluate(predictions: Predictions, plan: Plan, out: Path, command: str = "") -> Evaluation:
+    """Measure one split and write `evaluation.json` and the figures (PNG) into a folder.
+
+    Args:
+        predictions: Of any splits.
+        plan: Which split, and how it is measured.
+        out: The folder.
+        command: What a reader would type to get the same.
+
+    Raises:
+        MeasurementError: nothing can be measured.
+        UsageError: a column to make subgroups by is not there, or the folder cannot be written.
+    """
+    start = time.perf_counter()
+    evaluation = measure(predictions, plan)
+    evaluation = msgspec.structs.replace(evaluation, command=command, seconds=round(time.perf_counter() - start, 2))
+    write_json(evaluation, out / EVALUATION)
+    films = with_classes(of_split(predictions, plan.split).films)
+    draw_evaluation(evaluation, list(level_tables(films, plan, ("study_type",))), out)
+    return evaluation
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read an `evaluation.json`, or the one in a folder.
+
+    Raises:
+        MeasurementError: it is none.
+    """
+    file = path / EVALUATION if path.is_dir() else path
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Evaluation)
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise MeasurementError(f"{file}: no evaluation can be read from it ({fault}). Make it with `osteon evaluate`.") from fault
+
+
+def predictions_of(path: Path, index: pl.DataFrame | None = None) -> Predictions:
+    """Read the predictions of a table, of an evaluation's folder, or of its `evaluation.json`.
+
+    Raises:
+        MeasurementError: there are none.
+    """
+    if path.is_dir():
+        path /= PREDICTIONS
+    elif path.name == EVALUATION:
+        path = path.with_name(PREDICTIONS)
+    return read_predictions(path, index)
+
+
+def plan_for(predictions: Predictions, plan: Plan, threshold: float | None = None) -> Plan:
+    """Return the plan with the threshold and the study pooling of the predictions' card; a threshold that is given goes before."""
+    card = predictions.card
+    if card is not None:
+        plan = msgspec.structs.replace(plan, threshold=card.decision.threshold, study_pooling=card.study_pooling)
+    return plan if threshold is None else msgspec.structs.replace(plan, threshold=threshold)
+
+
+def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: Path, command: str = "") -> tuple[Comparison, pl.DataFrame]:
+    """Compare two tables of predictions and write `comparison.json`, `disagreements.csv` and a gallery of them (PNG) into a folder."""
+    comparison = msgspec.structs.replace(compare(a, b, plans), command=command)
+    apart = disagreements(a, b, plans)
+    write_json(comparison, out / COMPARISON)
+    numbered = apart.with_row_index("number", offset=1)
+    numbered.write_csv(out / "disagreements.csv")
+    pictures = [_picture(row) for row in numbered.head(SHOWN).iter_rows(named=True)]
+    if pictures:
+        draw_gallery(pictures, out / "disagreements.png")
+    return comparison, apart
+
+
+def write_figures(file: Path, evaluations: Sequence[Evaluation], out: Path) -> Card:
+    """Write a copy of a model file whose card carries the figures of evaluations, and how they were measured; returns the card.
+
+    Raises:
+        UsageError: the evaluations are of another file.
+        ModelFileError: no model file, or `out` cannot be written.
+    """
+    if (measured := evaluations[0].origin.model_sha256) and measured != file_sha256(file):
+        raise UsageError(f"{file} is not the model file that made these predictions. Name that one with --model.")
+    figures = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
+    how = tuple(
+        Measured(
+            split=e.plan.split,
+            fingerprint=e.origin.fingerprint,
+            by=e.plan.by,
+            prevalences=e.plan.prevalences,
+            resamples=e.plan.resamples,
+            seed=e.plan.seed,
+        )
+        for e in evaluations
+    )
+    card = msgspec.structs.replace(load_model(file).card, metrics=figures, measured=how)
+    with_card(file, card, out)
+    return card
+
+
+def _picture(row: dict[str, object]) -> Picture:
+    word = "abnormal" if row["label"] == 1 else "normal"
+    caption = f"{row['number']}: {word}\nA {row['probability_a']:.2f}  B {row['probability_b']:.2f}"
+    return Picture(Path(str(row["root"])) / str(row["path"]), caption)

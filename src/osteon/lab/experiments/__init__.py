@@ -1,0 +1,1 @@
+"""Cross-validation, ablation studies and tuning."""

@@ -1,0 +1,218 @@
+"""Each fold: index, training, model file, predictions of the held films; then all folds together.
+
+Stopped or killed at any moment, the same call goes on: a training from its checkpoint, all else from the first file that is not there.
+Several processes may make the same call at once: each takes a fold that no other is making, and all come to the same result.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from osteon.errors import UsageError
+from osteon.lab.data.index import Report, fingerprint, read_index, write_index
+from osteon.lab.data.splits import refuse_crossing
+from osteon.lab.evaluation.scoring import score_index, write_predictions
+from osteon.lab.experiments.crossvalidation.first_weights import recipe_of_fold
+from osteon.lab.experiments.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
+from osteon.lab.experiments.crossvalidation.result import CrossValidated, together
+from osteon.lab.lock import LOCK, alone, hold
+from osteon.lab.training.export import Export, export_run
+from osteon.lab.training.progress import Progress
+from osteon.lab.training.recipe import Recipe
+from osteon.lab.training.run import Pass
+from osteon.lab.training.session import TrainingRequest, has_ended, refuse_selecting, resume_training, start_training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asks for.
+
+    Attributes:
+        recipe: Of every fold; its `init` may be another cross-validation's folder, whose folds are then started from.
+        index: With a column `fold`.
+        name: Of the model files; by default the folder's name.
+        budget: Minutes a fold, 0 for the recipe's passes.
+        only: Folds to make now; none: all.
+        by: Further columns to make subgroups by.
+        save_every: Minutes between checkpoints within a pass.
+        device: As for a training.
+        offline: Open no network connection.
+        command: What a reader would type to get the same.
+        jobs: Processes that make folds side by side, for the time that is told to be left.
+    """
+
+    recipe: Recipe
+    index: Path
+    name: str = ""
+    budget: float = 0.0
+    only: tuple[int, ...] = ()
+    by: tuple[str, ...] = ()
+    save_every: float = 5.0
+    device: str = "auto"
+    offline: bool = False
+    command: str = ""
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """How far it is: `fold`, the `place`-th of `count`, is in stage "prepare", "train", "export", "score", "wait" or "measure".
+
+    "wait" is for another process that makes the fold. `left` is the time until all are trained, in seconds, None while nothing tells.
+    """
+
+    fold: int
+    place: int
+    count: int
+    stage: str = ""
+    done: int = 0
+    total: int = 1
+    left: float | None = None
+    films_per_second: float = 0.0
+    history: tuple[Pass, ...] = ()
+
+
+Watch = Callable[[Step], None]
+
+
+def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidated:
+    """Make the folds that are not there yet, and measure all that are.
+
+    Raises:
+        UsageError: no folds, a recipe without labels, another plan than the folder's, or first weights that know held films.
+        LeakySplit: a patient, or a duplicate, stands in two folds.
+        OsteonError: as training, export and scoring do.
+        Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
+    """
+    here, films = CrossValidation(folder), _with_folds(request.index)
+    numbers = tuple(films["fold"].unique().sort().to_list())
+    chosen = request.only or numbers
+    if wrong := sorted(set(chosen) - set(numbers)):
+        raise UsageError(f"{request.index} has no fold {wrong[0]}; it has {', '.join(map(str, numbers))}.")
+    refuse_selecting(request.recipe)
+    if request.recipe.task == "views":
+        raise UsageError(
+            "task=views learns no label, so no fold can be measured. Train each fold of a cross-validation by itself: "
+            f"osteon train CV/fold-0/index.parquet --train {LEARN} --select none --set task=views -o {folder}/fold-0/run"
+        )
+    plan = CrossValidationPlan(
+        recipe=request.recipe,
+        films=fingerprint(films.with_columns(split=pl.format("fold-{}", "fold"))),
+        folds=numbers,
+        name=request.name or folder.resolve().name,
+        budget=request.budget,
+    )
+    here.asked()  # refuses a folder of something else before anything is written there
+    new = [number for number in chosen if not here.run(number).record_file.exists()]
+    # All of them first: a fold that cannot be started is told before hours are spent on those before it.
+    recipes = {number: recipe_of_fold(request.recipe, number, films.filter(fold=number)) for number in new}
+
+    def begin() -> None:
+        with alone(folder, wait=True):
+            here.begin(plan, request.index, request.command)
+
+    begin()
+    left = dict.fromkeys(chosen)
+    for wait in (False, True):  # what other processes make is waited for at the end, and made here if they did not come to it
+        for number in tuple(left):
+            step = Step(fold=number, place=chosen.index(number) + 1, count=len(chosen))
+            if wait:
+                watch(replace(step, stage="wait"))
+            if lock := hold(here.fold(number) / LOCK, wait):
+                with lock:
+                    begin()  # again: until now another call with another plan could take the folder
+                    _write_index(here, number, films, request.index)
+                    others = [other for other in chosen if other != number]
+                    _train(here, request, recipes.get(number), step, _timed(here, others, request.jobs, watch))
+                    _export(here, plan, step, watch)
+                    _score(here, request.command, step, watch)
+                del left[number]
+    watch(replace(step, stage="measure"))
+    with alone(folder, wait=True):
+        return together(here, plan, films, request.by, request.command)
+
+
+def _write_index(here: CrossValidation, number: int, films: pl.DataFrame, source: Path) -> None:
+    """Write a fold's index, again in every call: the films may stand elsewhere by now, or have a new column."""
+    split = pl.when(pl.col("fold") == number).then(pl.lit(HELD)).otherwise(pl.lit(LEARN))
+    report = Report(dataset=str(source), layout="index", decoded=bool((films["sha256"] != "").any()), split=f"{HELD} is fold {number}")
+    write_index(films.with_columns(split=split), here.index(number), report)
+
+
+def _train(here: CrossValidation, request: Request, recipe: Recipe | None, step: Step, watch: Watch) -> None:
+    """Train on the other folds, or go on where there is a training; what an earlier one led to is removed."""
+    run = here.run(step.fold)
+    begun = run.record_file.exists()
+
+    def told(progress: Progress) -> None:
+        stage = "prepare" if progress.stage == "prepare" else "train"
+        left = progress.left if progress.films_per_second else None
+        now = replace(step, stage=stage, done=progress.done, total=progress.total, left=left)
+        watch(replace(now, films_per_second=progress.films_per_second, history=progress.history))
+
+    if begun and has_ended(run.folder):
+        return
+    for later in (here.model(step.fold), here.scored(step.fold)):
+        later.unlink(missing_ok=True)
+    if begun:
+        resume_training(run.folder, request.device, request.offline, told)
+    else:
+        assert recipe is not None  # a training is only ever added between the call's begin and now
+        asked = TrainingRequest(recipe, here.index(step.fold), LEARN, "", request.budget, request.save_every, request.offline)
+        start_training(asked, run.folder, request.device, told)
+
+
+def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch) -> Watch:
+    """Return a watch of one fold's training that adds what the other folds will take; export and scoring are not counted."""
+    ended = [sum(row.seconds for row in here.run(n).history()) for n in others if here.scored(n).exists()]
+    waiting, began = rounds(len(others) - len(ended), jobs), time.monotonic()
+
+    def told(step: Step) -> None:
+        if step.left is None:
+            watch(step)
+            return
+        each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
+        watch(replace(step, left=step.left + waiting * each))
+
+    return told
+
+
+def _export(here: CrossValidation, plan: CrossValidationPlan, step: Step, watch: Watch) -> None:
+    if not here.model(step.fold).exists():
+        watch(replace(step, stage="export"))
+        export_run(Export(here.run(step.fold).folder, here.model(step.fold), f"{plan.name}-{step.fold}"))
+
+
+def _score(here: CrossValidation, command: str, step: Step, watch: Watch) -> None:
+    def told(done: int, total: int) -> None:
+        watch(replace(step, stage="score", done=done, total=total))
+
+    if not here.scored(step.fold).exists():
+        scored = score_index(str(here.model(step.fold)), here.index(step.fold), [HELD], command, told)
+        write_predictions(scored, here.scored(step.fold))
+
+
+def rounds(others: int, jobs: int) -> int:
+    """Return how often the time of one will pass until `others` are made that nobody has made, where `jobs` make one each at a time.
+
+    >>> rounds(4, 1), rounds(4, 2), rounds(1, 2)
+    (4, 2, 0)
+    """
+    return max(math.ceil((others - (jobs - 1)) / jobs), 0)  # the other jobs are making theirs meanwhile
+
+
+def _with_folds(index: Path) -> pl.DataFrame:
+    """Return the films of an index whose folds can be trusted."""
+    films = read_index(index)
+    if "fold" not in films.columns or not films["fold"].dtype.is_integer():
+        raise UsageError(f"{index} has no column `fold`. Make one with: osteon split {index} --folds 5")
+    if films["fold"].null_count() or (films["fold"] < 0).any() or films["fold"].n_unique() < 2:
+        raise UsageError(f"{index} has films without a fold, or one fold alone. Make them again with: osteon split {index} --folds 5")
+    refuse_crossing(films)
+    return films

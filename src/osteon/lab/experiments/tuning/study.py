@@ -1,0 +1,197 @@
+"""Search a recipe's settings: each trial is a training, judged by its AUROC on the selection split alone.
+
+The reported split is never there to be looked at: trials read a copy of the index that holds the two splits and nothing else. The study
+lies in a database that any number of processes and machines may share; a killed trial goes on from its checkpoint.
+
+index.parquet    the films of the two splits
+study.db         the study, unless it lies elsewhere
+trials/0003/     recipe.json, history.json and curves of a trial; its weights are deleted when it has ended
+tuning.json      the plan, a row a trial, how important each setting is; with trials.csv, tuning.png and best.recipe.json
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+import msgspec
+import optuna
+import polars as pl
+import sqlalchemy.exc
+
+from osteon.errors import MeasurementError, OsteonError, TrainingError, UsageError
+from osteon.lab.data.index import Report, fingerprint, read_index, write_index
+from osteon.lab.data.splits import refuse_leaks
+from osteon.lab.experiments.tuning.figure import draw_tuning
+from osteon.lab.experiments.tuning.results import TrialResult, Tuned, ended, result, results, write_results
+from osteon.lab.experiments.tuning.trial import Tuning, TuningPlan, drop_weights, make, next_trial
+from osteon.lab.training.progress import Watch
+
+PRUNE_AFTER = 4
+"""Finished trials before others are stopped against their median."""
+
+_PLAN = "plan"
+_POLL = 0.5
+
+ShowTraining = Callable[[str], AbstractContextManager[Watch]]
+"""Opens what shows the training of that name."""
+
+
+def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, told: Callable[[TrialResult], None]) -> Tuned:
+    """Make the study's trials, those of earlier calls counted in, and write what they say.
+
+    Args:
+        tuning: What to do; its plan gets the fingerprint of the films.
+        source: The index, with the two splits and others.
+        workers: Processes that make trials; one makes them in this process.
+        show: Opens what shows a trial's training; of more workers none is shown.
+        told: Called with each trial that has ended.
+
+    Raises:
+        UsageError, DatasetError, MeasurementError: as `films_of` and `open_study`.
+        TrainingError: what concerns every trial, such as missing first weights. The same call goes on.
+        Stopped: Ctrl-C or a termination signal; the running trials left checkpoints.
+    """
+    films = films_of(tuning.plan, source)
+    _make_folder(tuning.out)
+    tuning = replace(tuning, plan=msgspec.structs.replace(tuning.plan, fingerprint=fingerprint(films)))
+    study = open_study(tuning)
+    if not tuning.index.exists():
+        write_index(films, tuning.index, Report(dataset=str(source), layout="index", decoded=bool((films["sha256"] != "").any())))
+    if workers == 1:
+        _work(tuning, show, told)
+    else:
+        _share_out(tuning, workers, study, told)
+    for trial in ended(study):  # of those killed between their end and the deletion
+        drop_weights(tuning.folder(trial.number))
+    found = results(study, tuning, source)
+    write_results(found, tuning.out)
+    draw_tuning(found, tuning.out / "tuning.png")
+    return found
+
+
+def films_of(plan: TuningPlan, index: Path) -> pl.DataFrame:
+    """Return the films of the two splits, and no other.
+
+    Raises:
+        UsageError: a split is not there, or the two are one.
+        LeakySplit: a patient stands in both.
+        MeasurementError: the selection split has no normal or no abnormal film, so that it ranks nothing.
+    """
+    if plan.learn == plan.select:
+        raise UsageError(f"--train and --select are both {plan.learn!r}. Settings are chosen on films that are not learned from.")
+    films = read_index(index)
+    for split in (plan.learn, plan.select):
+        if split not in films["split"]:
+            there = ", ".join(sorted(s for s in films["split"].unique() if s)) or "none"
+            raise UsageError(f"{index} has no split {split!r} (it has: {there}). Make one with `osteon split`.")
+    films = films.filter(pl.col("split").is_in([plan.learn, plan.select]))
+    refuse_leaks(films)
+    if films.filter((pl.col("split") == plan.select) & (pl.col("status") != "unreadable"))["label"].drop_nulls().n_unique() < 2:
+        raise MeasurementError(f"split {plan.select!r} lacks normal or abnormal films, so it tells no settings apart. Split again.")
+    return films
+
+
+def open_study(tuning: Tuning) -> optuna.Study:
+    """Open the study, or make it.
+
+    Raises:
+        UsageError: the database cannot be opened, or its study of this name searches something else.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner, plan = optuna.pruners.MedianPruner(PRUNE_AFTER), msgspec.json.encode(tuning.plan).decode()
+    try:
+        study = optuna.create_study(
+            study_name=tuning.study, storage=tuning.storage, direction="maximize", load_if_exists=True, pruner=pruner
+        )
+        before = study.user_attrs.get(_PLAN, plan)
+        study.set_user_attr(_PLAN, before)
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, ValueError) as fault:
+        reason = str(fault).strip().splitlines()[0]
+        raise UsageError(f"--storage {tuning.storage}: no study can be opened there ({reason}). Give a URL that Optuna takes.") from fault
+    _refuse_other(tuning, msgspec.json.decode(before, type=TuningPlan))
+    return study
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise UsageError(f"{out}: the folder cannot be made ({fault.strerror}). Name another with -o.") from fault
+
+
+def _refuse_other(tuning: Tuning, before: TuningPlan) -> None:
+    for field in TuningPlan.__struct_fields__:
+        if (old := getattr(before, field)) != getattr(tuning.plan, field):
+            raise UsageError(
+                f"the study {tuning.study!r} in {tuning.storage} has another {field}: {old}. Go on with that, or begin another study in "
+                "another folder (-o), or with another name (--study)."
+            )
+
+
+def _work(tuning: Tuning, show: ShowTraining, told: Callable[[TrialResult], None]) -> None:
+    """Make trials until there are enough; the lock of each is held while it runs, so that nobody takes it for killed."""
+    study = open_study(tuning)
+    while (claim := next_trial(study, tuning)) is not None:
+        trial, lock = claim
+        with lock, show(f"trial {trial.number}") as watch:
+            make(study, trial, tuning, watch)
+        told(result(study, trial.number))
+
+
+def _share_out(tuning: Tuning, workers: int, study: optuna.Study, told: Callable[[TrialResult], None]) -> None:
+    """Start workers, tell of the trials that end, and stop all workers at the first fault of one."""
+    spawn = multiprocessing.get_context("spawn")
+    faults: SimpleQueue[OsteonError] = spawn.SimpleQueue()
+    devices = tuning.device.split(",")
+    processes = [spawn.Process(target=_worker, args=(replace(tuning, device=devices[k % len(devices)]), faults)) for k in range(workers)]
+    known = {trial.number for trial in ended(study)}
+    with _threads_each(workers):
+        for process in processes:
+            process.start()
+    try:
+        working = True
+        while working and faults.empty():
+            time.sleep(_POLL)
+            working = any(process.is_alive() for process in processes)
+            for number in sorted({trial.number for trial in ended(study)} - known):
+                known.add(number)
+                told(result(study, number))
+    finally:
+        for process in processes:
+            process.terminate()  # one that has ended already does not mind; the others leave checkpoints
+        for process in processes:
+            process.join()
+    if not faults.empty():
+        raise faults.get()
+    if broken := [process.exitcode for process in processes if process.exitcode]:
+        raise TrainingError(f"{len(broken)} of {workers} workers ended with status {broken[0]}. The same command goes on.")
+
+
+def _worker(tuning: Tuning, faults: SimpleQueue[OsteonError]) -> None:
+    try:
+        _work(tuning, lambda _: nullcontext(lambda _: None), lambda _: None)
+    except OsteonError as fault:
+        faults.put(fault)
+    except KeyboardInterrupt:
+        return  # asked to stop: the checkpoint is there
+
+
+@contextmanager
+def _threads_each(workers: int) -> Iterator[None]:
+    """Give each process that is started meanwhile its share of the cores."""
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ["OMP_NUM_THREADS"] = str(max(cores // workers, 1))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]

@@ -1,0 +1,1 @@
+"""What a training begins from: weights, a model file, other trainings."""

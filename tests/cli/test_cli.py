@@ -1,0 +1,27 @@
+"""The command itself: its help, its version."""
+
+from __future__ import annotations
+
+import typer
+
+from command_line import Run
+from osteon.cli import STAGES, _add_commands, app
+from osteon.version import __version__
+
+
+def test_help_lists_every_command_once() -> None:
+    _add_commands([])
+    commands = list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert sorted(commands) == sorted(name for names in STAGES.values() for name in names)
+
+
+def test_help_goes_by_stages(run: Run) -> None:
+    status, told, _ = run("--help")
+    assert status == 0
+    titles = [told.index(f"─ {stage} ─") for stage in STAGES]
+    assert titles == sorted(titles)
+    assert told.index("Training") < told.index("Train a network") < told.index("Model files")
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version") == (0, f"osteon {__version__}\n", "")

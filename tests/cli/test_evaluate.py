@@ -1,0 +1,186 @@
+"""`osteon evaluate`, `compare` and `calibrate` as a person types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from command_line import Typed
+from made_index import made_index
+from made_model import made_card, make_model
+from made_predictions import made_films, made_predictions
+from osteon.card import DataSource
+from osteon.lab.evaluation.comparison import Comparison
+from osteon.lab.evaluation.folder import predictions_of, read_evaluation
+from osteon.lab.evaluation.scoring import Predictions, write_predictions
+from osteon.opening import load_model
+
+
+def table(name: str, films: pl.DataFrame | None = None, noise: float = 0, **origin: object) -> None:
+    made = made_predictions(films)
+    logit = made.films["logit"].to_numpy() + noise * np.random.default_rng(0).normal(size=len(made.films))
+    rows = made.films.with_columns(logit=pl.Series(logit), probability=pl.Series(1 / (1 + np.exp(-logit))))
+    write_predictions(Predictions(rows, msgspec.structs.replace(made.origin, **origin)), Path(name))
+
+
+def test_evaluate_runs_the_model_and_writes_everything(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64), "brightness")
+    made_index(osteon.folder)
+    words = ("evaluate", "--model", "m.onnx", "--index", "index.parquet", "--split", "valid", "-o", "e", "--resamples", "200")
+    status, out, _ = osteon(*words)
+    assert status == 0
+    assert "made@1.0.0 on 'valid'" in out
+    evaluation = read_evaluation(Path("e"))
+    assert evaluation.command == evaluation.origin.command == "osteon " + " ".join(words)
+    assert evaluation.counts.films == len(predictions_of(Path("e")).films) == 6
+    again, out_again, _ = osteon("evaluate", "--predictions", "e/predictions.parquet", "-o", "e2", "--resamples", "200")
+    assert again == 0
+    assert read_evaluation(Path("e2")).metrics == evaluation.metrics
+    assert out_again.splitlines()[1:-1] == out.splitlines()[1:-1]
+
+
+def test_the_table_shows_muras_readers_and_the_subgroups(osteon: Typed) -> None:
+    table("p.parquet")
+    status, out, _ = osteon("evaluate", "--predictions", "p.parquet", "--prevalence", "0.1", "--by", "status", "--resamples", "200")
+    assert status == 0
+    for words in ("radiologist 3", "0.705", "PPV at prevalence 0.1", "view LATERAL", "hardware 1", "far too narrow", "WRIST"):
+        assert words in out
+
+
+def test_refused_films_are_shown_and_make_the_status_1(osteon: Typed) -> None:
+    films = made_films(studies=30)
+    said = pl.col("path") == films["path"][0]
+    made = made_predictions(films)
+    refused = made.films.with_columns(
+        probability=pl.when(said).then(None).otherwise("probability"), error=pl.when(said).then(pl.lit("a.png: empty")).otherwise("error")
+    )
+    write_predictions(Predictions(refused, made.origin), Path("p.parquet"))
+    status, out, _ = osteon("evaluate", "--predictions", "p.parquet", "--resamples", "200")
+    assert status == 1
+    assert "1 films were refused" in out
+    assert "refused: a.png: empty" in out
+    assert read_evaluation(Path("evaluation")).counts.refused_films == 1
+
+
+def test_several_splits_get_a_folder_each(osteon: Typed) -> None:
+    films = made_films(studies=40).with_columns(
+        split=pl.when(pl.col("study_type") < "HAND").then(pl.lit("tune")).otherwise(pl.lit("valid"))
+    )
+    table("p.parquet", films)
+    status, _, _ = osteon("evaluate", "--predictions", "p.parquet", "--split", "tune", "--split", "valid", "--resamples", "200")
+    assert status == 0
+    assert {read_evaluation(Path("evaluation") / s).plan.split for s in ("tune", "valid")} == {"tune", "valid"}
+
+
+def test_the_figures_go_into_a_card(osteon: Typed) -> None:
+    model = make_model(osteon.folder / "m.onnx", made_card(64), "brightness")
+    made_index(osteon.folder)
+    status, out, _ = osteon("evaluate", "--model", "m.onnx", "--index", "index.parquet", "--card-into", "n.onnx", "--resamples", "200")
+    assert status == 0
+    assert "figures in its card" in out
+    assert load_model("n.onnx").card.metrics == read_evaluation(Path("evaluation")).metrics
+    assert load_model(model).card.metrics == ()
+    make_model(osteon.folder / "other.onnx", made_card(64))
+    status, _, err = osteon(
+        "evaluate", "--model", "other.onnx", "--predictions", "evaluation", "--card-into", "o.onnx", "--resamples", "200"
+    )
+    assert status == 64
+    assert "is not the model file that made these predictions" in err
+
+
+def test_against_says_what_was_gained_on_the_same_films(osteon: Typed) -> None:
+    make_model(osteon.folder / "old.onnx", msgspec.structs.replace(made_card(64), name="old"))
+    make_model(osteon.folder / "new.onnx", made_card(64), "brightness")
+    made_index(osteon.folder, {"valid": 36})
+    words = ("evaluate", "--model", "new.onnx", "--index", "index.parquet", "--against", "old.onnx", "-o", "e", "--resamples", "200")
+    status, out, _ = osteon(*words)
+    assert status == 0
+    comparison = msgspec.json.decode(Path("e/comparison.json").read_bytes(), type=Comparison)
+    assert (comparison.a.model, comparison.b.model, comparison.films) == ("old@1.0.0", "made@1.0.0", 36)
+    gained = {d.level: d for d in comparison.differences if (d.group, d.name) == ("all", "auroc")}
+    film = gained["film"]
+    assert film.value is not None and film.value > 0.3 and film.low is not None and film.high is not None
+    assert "A old@1.0.0, B made@1.0.0 on 'valid'" in out
+    assert f"film AUROC gained {film.value:+.3f} ({film.low:+.3f}, {film.high:+.3f})\n" in out and "study AUROC gained" in out
+    assert osteon("compare", "e/against.parquet", "e", "-o", "c", "--resamples", "200")[0] == 0  # neither model is needed again
+    kept = msgspec.json.decode(Path("c/comparison.json").read_bytes(), type=Comparison)
+    assert kept.differences == comparison.differences
+    status, out, _ = osteon("evaluate", "--predictions", "e", "--against", "e", "-o", "f", "--resamples", "200")
+    assert status == 0 and out.count("AUROC gained +0.000 (+0.000, +0.000): no more than chance may do") == 2
+
+
+def test_against_goes_by_the_split(osteon: Typed) -> None:
+    films = made_films(studies=40).with_columns(
+        split=pl.when(pl.col("study_type") < "HAND").then(pl.lit("tune")).otherwise(pl.lit("valid"))
+    )
+    table("p.parquet", films)
+    table("q.parquet", films, noise=1.5, model="noisy@2")
+    splits = ("--split", "tune", "--split", "valid")
+    status, _, _ = osteon("evaluate", "--predictions", "p.parquet", "--against", "q.parquet", *splits, "--resamples", "200")
+    assert status == 0
+    told = [msgspec.json.decode((Path("evaluation") / s / "comparison.json").read_bytes(), type=Comparison) for s in ("tune", "valid")]
+    assert [c.split for c in told] == ["tune", "valid"]
+
+
+def test_compare_shows_differences_and_where(osteon: Typed) -> None:
+    table("a.parquet")
+    table("b.parquet", noise=1.5, model="noisy@2")
+    status, out, _ = osteon("compare", "a.parquet", "b.parquet", "-o", "c", "--resamples", "200")
+    assert status == 0
+    for words in ("A made@1.0.0, B noisy@2", "study, auroc", "McNemar", "They disagree on", "disagreements.csv and .png"):
+        assert words in out
+    assert {file.name for file in Path("c").iterdir()} == {"comparison.json", "disagreements.csv", "disagreements.png"}
+
+
+def test_calibrate_writes_a_model_that_says_so(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64))
+    table("p.parquet", made_films().with_columns(split=pl.lit("tune")))
+    status, out, _ = osteon("calibrate", "--model", "m.onnx", "--predictions", "p.parquet", "-o", "n.onnx", "--rule", "sensitivity>=0.9")
+    assert status == 0
+    card = load_model("n.onnx").card
+    assert (card.calibration.split, card.decision.split) == ("tune", "tune")
+    assert card.decision.rule.startswith("sensitivity of at least 0.9")
+    assert "logistic (chosen)" in out
+    assert {file.name for file in Path("n.calibration").iterdir()} == {"calibration.json", "calibration.png"}
+
+
+def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64, data=(DataSource(name="made", split="tune"),)))
+    table("p.parquet", made_films().with_columns(split=pl.lit("tune")))
+    words = ("calibrate", "--model", "m.onnx", "--predictions", "p.parquet", "-o", "n.onnx")
+    status, _, err = osteon(*words)
+    assert status == 65
+    assert "trained on split 'tune'" in err
+    assert not Path("n.onnx").exists()
+    assert osteon(*words, "--other-data")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        (("evaluate",), 64, "name the index with --index"),
+        (("evaluate", "--predictions", "absent.parquet"), 65, "there is no such table"),
+        (("evaluate", "--predictions", "p.parquet", "--split", "test"), 65, "no film in split 'test'"),
+        (("evaluate", "--predictions", "p.parquet", "--by", "scanner"), 64, "no column 'scanner'"),
+        (("evaluate", "--predictions", "broken.parquet"), 65, "no table of predictions"),
+        (("evaluate", "--model", "absent.onnx", "--index", "i.parquet"), 65, "no such model file"),
+        (("evaluate", "--predictions", "p.parquet", "--against", "packaged"), 64, "name the index with --index"),
+        (("evaluate", "--predictions", "p.parquet", "--against", "absent.parquet"), 65, "there is no such table"),
+        (("compare", "p.parquet", "absent"), 65, "there is no such table"),
+        (("calibrate", "--model", "absent.onnx", "-o", "n.onnx"), 65, "no such model file"),
+        (("calibrate", "--rule", "best", "-o", "n.onnx"), 64, "is no rule"),
+        (("calibrate", "--doubt", "best", "-o", "n.onnx"), 64, "is no band of doubt"),
+    ],
+)
+def test_bad_input_gets_one_line(osteon: Typed, words: tuple[str, ...], status: int, reason: str) -> None:
+    table("p.parquet", made_films(studies=4))
+    Path("broken.parquet").write_bytes(b"broken")
+    code, _, err = osteon(*words)
+    assert code == status
+    [line] = [line for line in err.splitlines() if line.startswith("osteon: ")]
+    assert reason in line
+    assert "Traceback" not in err

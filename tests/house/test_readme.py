@@ -1,0 +1,102 @@
+"""README says what is there: the tree, the commands and their options, the links, the Python example."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from drawn_tree import ROOT, Module
+from osteon.cli import app
+from osteon.lab.phantom import film, png
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> Iterator[list[str]]:
+    """The words of each line of README's shell blocks, comments left out."""
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            if words := shlex.split(line, comments=True):
+                yield words
+
+
+def test_the_first_two_commands() -> None:
+    assert [words[:2] for words in commands()][:2] == [["make", "demo"], ["make", "test"]]
+
+
+def test_make_knows_every_target_that_a_page_names() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        named = set(re.findall(r"(?:`|^)make (?:[A-Z]+=\S+ )*([a-z][a-z-]*)", text, re.MULTILINE))
+        assert named <= targets, f"{page} names {named - targets}"
+
+
+@pytest.mark.parametrize("words", [w for w in commands() if w[0] == "osteon"], ids=" ".join)
+def test_the_command_line_knows_every_option_that_readme_names(words: list[str]) -> None:
+    for stage in Module("cli/__init__.py").imports:
+        if stage.deferred and stage.name.startswith("osteon.cli."):
+            importlib.import_module(stage.name)  # adds its sub-commands, as `main` does
+    command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words[2:] if word.startswith("-")} <= known
+
+
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    made = film.make_film(np.random.default_rng(1), "WRIST", abnormal=True)
+    (tmp_path / "wrist.png").write_bytes(png.encode_png(made.pixels))
+    monkeypatch.chdir(tmp_path)
+    [example] = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    probability, level, model = capsys.readouterr().out.split()
+    assert 0 <= float(probability) <= 1
+    assert level in ("no", "doubt", "yes")
+    assert re.fullmatch(r"\S+@\S+", model)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(file), f"{page} links to {target}"
+    for name in re.findall(r"`((?:docs|benchmarks|scripts|tests)/[\w/.-]+\.\w+)`", text):
+        assert (ROOT / name).is_file(), f"{page} names {name}"
+
+
+def anchors(file: Path) -> set[str]:
+    """GitHub's anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_folder_of_films_stays_out_of_the_repository() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    assert [name for name in listed if re.search(r"IMG\d{7}|\.dcm$|RG[13]_J2K", name)] == []
+
+
+def test_no_spot_is_left_to_fill() -> None:
+    assert "<!-- LEAD" not in README
+
+
+def test_changelog_begins_with_what_is_unreleased() -> None:
+    sections = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert re.match(r"\[Unreleased\]\n\s*### \w+\n\s*- ", sections[1])

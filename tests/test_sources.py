@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from osteon.errors import BadManifest, EmptyDataset, UsageError
+from osteon.sources import Source, StudyBy, find_sources, mura_sources
+
+DICOM = bytes(128) + b"DICM" + bytes(20)
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(DICOM if name.startswith("IM") else b"x")
+    return folder
+
+
+def studies(sources: list[Source], top: Path) -> list[tuple[str, str]]:
+    return [(os.path.relpath(s.file, top), os.path.relpath(s.study, top)) for s in sources]
+
+
+def test_a_film_is_a_study_of_its_own(tmp_path: Path) -> None:
+    film = str(touch(tmp_path, "a.png") / "a.png")
+    assert find_sources([film], StudyBy.AUTO).films == [Source(film, film, "a.png", film, ask_file=True)]
+
+
+def test_a_film_is_named_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.png", "study1/b.png")
+    monkeypatch.chdir(tmp_path)
+    assert [s.name for s in find_sources(["a.png", "./study1"], StudyBy.AUTO).films] == ["a.png", "./study1/b.png"]
+
+
+def test_loose_films_stay_apart_and_studies_together(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "x.jpg", "y.TIF", "hand/z.png", "p1/study1_positive/image1.png", "p1/study1_positive/image2.png", "p1/study2/image1.png"
+    )
+    assert studies(find_sources([str(tmp_path)], StudyBy.AUTO).films, tmp_path) == [
+        ("x.jpg", "x.jpg"),
+        ("y.TIF", "y.TIF"),
+        ("hand/z.png", "hand/z.png"),
+        ("p1/study1_positive/image1.png", "p1/study1_positive"),
+        ("p1/study1_positive/image2.png", "p1/study1_positive"),
+        ("p1/study2/image1.png", "p1/study2"),
+    ]
+
+
+def test_by_folder_and_by_film(tmp_path: Path) -> None:
+    touch(tmp_path, "x.png", "a/y.png", "a/z.png", "study1/w.png")
+    by_folder = find_sources([str(tmp_path)], StudyBy.FOLDER).films
+    assert [os.path.relpath(s.study, tmp_path) for s in by_folder] == [".", "a", "a", "study1"]
+    by_film = find_sources([str(tmp_path)], StudyBy.FILM).films
+    assert all(s.study == s.file for s in by_film)
+    assert not any(s.ask_file for s in (*by_folder, *by_film))
+
+
+def test_a_study_folder_given_as_dot_is_one_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(touch(tmp_path / "study7", "a.png", "b.png"))
+    assert {s.study for s in find_sources(["."], StudyBy.AUTO).films} == {"."}
+    assert {s.study for s in find_sources(["a.png", "b.png"], StudyBy.AUTO).films} == {"."}
+
+
+def test_what_is_no_film_is_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", ".DS_Store", "._a.png", ".hidden/b.png", "notes.txt", "a.overlay.png", "IM0001", "DICOMDIR", "sub/Thumbs.db")
+    sources = find_sources([str(tmp_path)], StudyBy.AUTO)
+    assert [s.below for s in sources.films] == ["IM0001", "a.png"]
+    assert sources.ignored == {"hidden files": 3, "other files": 4}
+    assert sources.ignored_text() == "3 hidden files, 4 other files"
+
+
+def test_a_film_named_twice_is_read_once(tmp_path: Path) -> None:
+    film = str(touch(tmp_path, "a.png") / "a.png")
+    sources = find_sources([film, str(tmp_path), film], StudyBy.AUTO)
+    assert (len(sources.films), sources.ignored) == (1, {"files named twice": 2})
+
+
+def test_a_circle_of_links_ends(tmp_path: Path) -> None:
+    touch(tmp_path, "a/film.png")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    assert [s.below for s in find_sources([str(tmp_path)], StudyBy.AUTO).films] == ["a/film.png"]
+
+
+@pytest.mark.parametrize("names", [(), ("notes.txt",), (".hidden.png",)])
+def test_a_folder_without_films_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(EmptyDataset, match=r"no film .*ignored: 1" if names else "no film"):
+        find_sources([str(touch(tmp_path, *names))], StudyBy.AUTO)
+
+
+def test_what_does_not_exist_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(EmptyDataset, match=r"none\.png: there is no such file"):
+        find_sources([str(touch(tmp_path, "a.png")), str(tmp_path / "none.png")], StudyBy.AUTO)
+
+
+def test_a_manifest_names_studies(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("view,path,study\nAP,a/1.png,one\nLAT,b/2.png,one\nAP,c.png,\n", "utf-8-sig")
+    films = find_sources([str(tmp_path / "m.csv")], StudyBy.AUTO).films
+    assert [(os.path.relpath(s.file, tmp_path), s.study == "one", s.ask_file) for s in films] == [
+        ("a/1.png", True, False),
+        ("b/2.png", True, False),
+        ("c.png", False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "named"),
+    [
+        ("file,study\na.png,1\n", BadManifest, "no column path"),
+        ("path\n\nx.png\n,\n", BadManifest, "line 4: the path is empty"),
+        ("path,study\n", EmptyDataset, "no film"),
+        ("", BadManifest, "no column path"),
+        (b"\xff\xfe\x00", UsageError, "no UTF-8 text"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(tmp_path: Path, text: str | bytes, error: type[Exception], named: str) -> None:
+    (tmp_path / "m.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(error, match=named):
+        find_sources([str(tmp_path / "m.csv")], StudyBy.AUTO)
+
+
+class TestMura:
+    def test_paths_are_relative_to_here_the_list_or_the_folder_above(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = ["MURA-v1.1/valid/XR_HAND/patient1/study1/image1.png", "MURA-v1.1/valid/XR_HAND/patient1/study1/image2.png"]
+        touch(tmp_path, *names)
+        for table in (tmp_path / "list.csv", tmp_path / "MURA-v1.1" / "valid_image_paths.csv", tmp_path / "elsewhere" / "a" / "list.csv"):
+            table.parent.mkdir(parents=True, exist_ok=True)
+            table.write_text("\n".join(names) + "\n\n")
+            if table.parent.name == "a":
+                monkeypatch.chdir(tmp_path)
+            films = mura_sources(table).films
+            assert [s.name for s in films] == names
+            assert {s.study for s in films} == {"MURA-v1.1/valid/XR_HAND/patient1/study1/"}
+            assert all(Path(s.file).is_file() for s in films)
+
+    def test_an_empty_and_a_missing_list_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "list.csv").write_text("\n")
+        with pytest.raises(EmptyDataset, match="names no film"):
+            mura_sources(tmp_path / "list.csv")
+        with pytest.raises(UsageError, match="cannot be read"):
+            mura_sources(tmp_path / "none.csv")
