@@ -62,7 +62,7 @@ def train(
         _tell_boxes(request)
     try:
         with training_bar() as watch:
-            history = start_training(request, out, device, watch) if request else resume_training(out, device, offline, watch)
+            history = start_training(request, out, device, [watch]) if request else resume_training(out, device, offline, [watch])
     except Stopped as stop:
         _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
         raise typer.Exit(130) from stop

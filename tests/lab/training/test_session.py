@@ -98,8 +98,27 @@ def test_films_that_cannot_be_prepared_are_named(folder: Path, tmp_path: Path, r
 def test_preparing_is_told(request_: TrainingRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
     told: list[Progress] = []
-    start_training(replace(request_, recipe=tiny("epochs=1")), tmp_path / "run", watch=told.append)
+    start_training(replace(request_, recipe=tiny("epochs=1")), tmp_path / "run", callbacks=[told.append])
     assert [(p.done, p.total) for p in told if p.stage == "prepare"] == [*((i, 12) for i in range(1, 13)), *((i, 6) for i in range(1, 7))]
+
+
+def test_each_callback_is_told_of_every_step_in_turn(request_: TrainingRequest, tmp_path: Path) -> None:
+    told: list[tuple[str, Progress]] = []
+    callbacks = [lambda progress: told.append(("first", progress)), lambda progress: told.append(("second", progress))]
+    history = start_training(replace(request_, recipe=tiny("epochs=1")), tmp_path / "run", callbacks=callbacks)
+    assert [who for who, _ in told] == ["first", "second"] * (len(told) // 2)
+    assert [progress for _, progress in told[::2]] == [progress for _, progress in told[1::2]]
+    assert [p.done for _, p in told[::2] if p.stage == "train"] == [1, 2, 3, 4] and told[-1][1].history == tuple(history)
+
+
+def test_a_callback_that_raises_ends_the_training_and_it_goes_on(request_: TrainingRequest, tmp_path: Path) -> None:
+    def end(progress: Progress) -> None:
+        if progress.stage == "train" and progress.done == 3:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        start_training(replace(request_, recipe=tiny("epochs=1")), tmp_path / "run", callbacks=[end])
+    assert len(resume_training(tmp_path / "run")) == 1
 
 
 def test_after_a_training_small_numbers_count_again(run: Path) -> None:

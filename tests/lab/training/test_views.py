@@ -165,7 +165,7 @@ def test_a_training_stopped_and_resumed_comes_to_the_same_bits(folder: Path, run
 
     request = TrainingRequest(tiny(*LEARNS), folder / "index.parquet", select="")
     with pytest.raises(Stopped):
-        start_training(request, folder / "stopped", watch=stop_in_second_pass)
+        start_training(request, folder / "stopped", callbacks=[stop_in_second_pass])
     resume_training(folder / "stopped")
     assert stops == [1] and same_bits(weights(folder / "stopped"), weights(run))
 

@@ -35,7 +35,7 @@ def measure_training(setting: Setting, chosen: Recipe | None = None, device: str
         if progress.stage == "train":
             ends.append(time.perf_counter())
 
-    start_training(TrainingRequest(plan, index, "train", "valid"), setting.folder / "run", device, watch)
+    start_training(TrainingRequest(plan, index, "train", "valid"), setting.folder / "run", device, [watch])
     steps = [later - earlier for earlier, later in zip(ends[WARM_UP - 1 :], ends[WARM_UP:], strict=False)]
     name = f"recipe {plan.name}: {plan.network} at {plan.frame.size}, batch {plan.batch}, {plan.freeze} blocks frozen"
     values = spread(steps).map(lambda s: plan.batch / s)

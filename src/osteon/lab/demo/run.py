@@ -119,10 +119,10 @@ def _train(demo: Demo, plan: DemoPlan, watch: Watch) -> tuple[str, ...]:
 
     if (demo.run / "recipe.json").is_file():
         if not has_ended(demo.run):
-            resume_training(demo.run, offline=True, watch=told)
+            resume_training(demo.run, offline=True, callbacks=[told])
         return ()
     request = TrainingRequest(recipe("osteon", plan.settings), demo.index, budget=plan.minutes, save_every=0.5, offline=True)
-    start_training(request, demo.run, watch=told)
+    start_training(request, demo.run, callbacks=[told])
     return ()
 
 

@@ -123,7 +123,7 @@ def rehearse(rehearsal: Rehearsal, watch: Watch = lambda _: None) -> Cost:
     index, run, model = (rehearsal.folder / name for name in ("index.parquet", "run", "model.onnx"))
     write_index(sample, index, Report(dataset="", layout="index", decoded=False))
     clock, recipe = _Clock(watch), msgspec.structs.replace(rehearsal.recipe, keep=1)
-    start_training(TrainingRequest(recipe, index, budget=rehearsal.minutes, offline=rehearsal.offline), run, rehearsal.device, clock)
+    start_training(TrainingRequest(recipe, index, budget=rehearsal.minutes, offline=rehearsal.offline), run, rehearsal.device, [clock])
     exporting = time.monotonic()
     export_run(Export(run, model))
     export_seconds = time.monotonic() - exporting

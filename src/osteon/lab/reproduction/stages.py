@@ -152,9 +152,9 @@ def _train(here: Reproduction, work: Work, tell: Tell) -> list[str]:
         told = partial(_tell_training, tell, f"training {number} of {here.plan.models}")
         if not run.record_file.exists():
             request = TrainingRequest(recipe, here.split, "train", "tune", offline=work.offline)
-            start_training(request, run.folder, work.device, told)
+            start_training(request, run.folder, work.device, [told])
         elif not has_ended(run.folder):
-            resume_training(run.folder, work.device, work.offline, told)
+            resume_training(run.folder, work.device, work.offline, [told])
         record = run.record()
         asked = msgspec.structs.replace(record.recipe, departures=recipe.departures), record.plan.fingerprint
         if asked != (recipe, films):

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -32,6 +32,17 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+"""A callback: called after each film prepared, each step and each batch measured, by the process that leads."""
+
+
+def each_of(callbacks: Sequence[Watch]) -> Watch:
+    """Return a callback that calls each of these in turn."""
+
+    def watch(progress: Progress) -> None:
+        for callback in callbacks:
+            callback(progress)
+
+    return watch
 
 
 @contextlib.contextmanager
@@ -55,7 +66,7 @@ def stop_signal() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def curves(folder: Path) -> Iterator[Watch]:
-    """Write what is watched as TensorBoard curves: the loss of each step, and each pass on the selection split.
+    """Return a callback that writes TensorBoard curves: the loss of each step, and each pass on the selection split.
 
     Each value is in the file at once, so that a killed process loses none; torch's `SummaryWriter` keeps them in a thread, which prints its
     own traceback when the disk is full.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from osteon.lab.training.cpu import prepared_processor
 from osteon.lab.training.distributed import Ring, ring
 from osteon.lab.training.loop import Training
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.progress import Progress, Watch, curves
+from osteon.lab.training.progress import Progress, Watch, curves, each_of
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
 from osteon.lab.training.start.first_model import First, load_first
@@ -43,8 +44,14 @@ class TrainingRequest:
     offline: bool = False
 
 
-def start_training(request: TrainingRequest, folder: Path, device: str = "auto", watch: Watch = lambda _: None) -> list[Pass]:
+def start_training(request: TrainingRequest, folder: Path, device: str = "auto", callbacks: Sequence[Watch] = ()) -> list[Pass]:
     """Train from the first weights; returns a row a pass.
+
+    Args:
+        request: What is asked.
+        folder: Of this training; made here.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        callbacks: Called in turn with each step's `Progress`; the TensorBoard curves in the folder are one more of them.
 
     Raises:
         UsageError: the folder already holds a training, or no selection split is named and the recipe needs one; or as
@@ -59,6 +66,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
     if not request.select:
         refuse_selecting(request.recipe)
     with prepared_processor(), ring(device) as processes:
+        watched = callbacks if processes.leads else ()
         if processes.leads:
             run.refuse_used()
         refuse_uncompilable(request.recipe, processes.device)
@@ -83,12 +91,12 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
             device=_device_name(processes),
             threads=torch.get_num_threads(),
         )
-        learn, held, refused = _films(films, record, watch)
+        learn, held, refused = _films(films, record, each_of(watched))
         give_norms(detector, first.folded, learn)
         record = msgspec.structs.replace(record, refused=refused)
         if processes.leads:
             run.start(record)
-        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watch)
+        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watched)
 
 
 def has_ended(folder: Path) -> bool:
@@ -103,7 +111,7 @@ def has_ended(folder: Path) -> bool:
     return ended(kept_position(run), record)
 
 
-def resume_training(folder: Path, device: str = "auto", offline: bool = False, watch: Watch = lambda _: None) -> list[Pass]:
+def resume_training(folder: Path, device: str = "auto", offline: bool = False, callbacks: Sequence[Watch] = ()) -> list[Pass]:
     """Go on with a training from its last checkpoint.
 
     Raises:
@@ -114,6 +122,7 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, w
     run = RunFolder(folder)
     record = run.record()
     with prepared_processor(), ring(device) as processes:
+        watched = callbacks if processes.leads else ()
         films = read_index(Path(record.plan.index))
         if fingerprint(films) != record.plan.fingerprint:
             raise DatasetError(f"{record.plan.index} has changed since {folder} was started. Restore it, or start a new training.")
@@ -127,9 +136,9 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, w
         if told != record.weights or not told.endswith(taught):
             now = told if fresh else taught
             raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {now}. Put the old file back.")
-        learn, held, _ = _films(films, record, watch)
+        learn, held, _ = _films(films, record, each_of(watched))
         give_norms(detector, first.folded, learn)
-        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watch)
+        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watched)
 
 
 def _first(recipe: Recipe) -> Detector:
@@ -196,16 +205,11 @@ def _store(films: pl.DataFrame, recipe: Recipe, watch: Watch) -> FilmStore:
     return open_store(films, recipe.frame, lambda done, total: watch(Progress("prepare", done, total)))
 
 
-def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms | None, watch: Watch) -> list[Pass]:
+def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms | None, callbacks: Sequence[Watch]) -> list[Pass]:
     if not training.ring.leads:
-        return training.go_on(learn, held, lambda _: None)
+        return training.go_on(learn, held, each_of(()))
     with curves(training.run.tensorboard) as draw:
-
-        def both(progress: Progress) -> None:
-            draw(progress)
-            watch(progress)
-
-        return training.go_on(learn, held, both)
+        return training.go_on(learn, held, each_of((draw, *callbacks)))
 
 
 def _device_name(processes: Ring) -> str:

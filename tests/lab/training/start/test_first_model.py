@@ -101,7 +101,7 @@ def test_by_whom_a_training_is_taught_is_recorded_and_looked_for_again(run: Path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        start_training(request, tmp_path / "taught", watch=kill)
+        start_training(request, tmp_path / "taught", callbacks=[kill])
     told = RunFolder(tmp_path / "taught").record().weights
     assert "; taught by pass-00" in told and " of teacher, SHA-256 " in told and "itself begun from" not in told
     for file in (teacher / "best").glob("*.pt"):

@@ -161,11 +161,11 @@ def _train(here: CrossValidation, request: Request, recipe: Recipe | None, step:
     for later in (here.model(step.fold), here.scored(step.fold)):
         later.unlink(missing_ok=True)
     if begun:
-        resume_training(run.folder, request.device, request.offline, told)
+        resume_training(run.folder, request.device, request.offline, [told])
     else:
         assert recipe is not None  # a training is only ever added between the call's begin and now
         asked = TrainingRequest(recipe, here.index(step.fold), LEARN, "", request.budget, request.save_every, request.offline)
-        start_training(asked, run.folder, request.device, told)
+        start_training(asked, run.folder, request.device, [told])
 
 
 def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch) -> Watch:

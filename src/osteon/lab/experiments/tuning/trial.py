@@ -158,11 +158,11 @@ def _train(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, show: Watch
             signal.raise_signal(signal.SIGTERM)  # the loop leaves a checkpoint and stops
 
     if run.record_file.exists():
-        history = resume_training(run.folder, tuning.device, tuning.offline, watch)
+        history = resume_training(run.folder, tuning.device, tuning.offline, [watch])
     else:
         settings = recipe(plan.recipe, [*plan.fixed, *changes(trial.params)])
         request = TrainingRequest(settings, tuning.index, plan.learn, plan.select, offline=tuning.offline)
-        history = start_training(request, run.folder, tuning.device, watch)
+        history = start_training(request, run.folder, tuning.device, [watch])
     report(history)  # of a killed trial, whose last pass nobody has watched
     return history
 
