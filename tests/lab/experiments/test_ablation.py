@@ -234,7 +234,7 @@ def test_a_folder_of_something_else_is_refused(folder: Path) -> None:
         climb(asked(folder, out="other"), quiet)
 
 
-@pytest.mark.parametrize("file", sorted(Path("docs/ladders").glob("*.toml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(Path("docs/ablations").glob("*.toml")), ids=lambda file: file.stem)
 def test_the_ladders_of_the_docs_can_be_climbed(file: Path) -> None:
     assert next(rung.name for rung, _ in planned(read_rungs(file), file)) == BASE
 
