@@ -16,8 +16,8 @@ from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
 from osteon.lab.evaluation.evaluation import measure
 from osteon.lab.evaluation.folder import plan_for
 from osteon.lab.evaluation.scoring import score_index
-from osteon.lab.report.material import Material, read_material
-from osteon.lab.report.supply import Measured, Request
+from osteon.lab.reporting.material import Material, read_material
+from osteon.lab.reporting.supply import Measured, Request
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
 from tiny_training import tiny
 

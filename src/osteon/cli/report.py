@@ -27,8 +27,8 @@ def report(
 ) -> None:
     """Write what a run is and how good it is: data, curves, network, figures, failures, model card, checklist; HTML and Markdown."""
     from osteon.lab.model_file import model_path
-    from osteon.lab.report.folder import HTML, MARKDOWN, report_run
-    from osteon.lab.report.supply import STAGES, Request
+    from osteon.lab.reporting.folder import HTML, MARKDOWN, report_run
+    from osteon.lab.reporting.supply import STAGES, Request
 
     folder = out or run / "report"
     file = None if model is None else model_path(model)

@@ -28,7 +28,7 @@ from osteon.lab.evaluation.folder import COMPARISON, EVALUATION, PREDICTIONS
 from osteon.lab.guard.fit import GuardPlan
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.quantisation import quantise
-from osteon.lab.report.folder import HTML
+from osteon.lab.reporting.folder import HTML
 from osteon.lab.stages import Staged, read_record
 from osteon.lab.training.run import RunFolder
 from osteon.model_names import PACKAGED, VERSION, packaged_models

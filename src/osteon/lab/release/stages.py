@@ -28,8 +28,8 @@ from osteon.lab.release.commands import command_of
 from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Record, Release, ReleasePlan, checked_name
 from osteon.lab.release.page import write_page
-from osteon.lab.report.folder import report_run
-from osteon.lab.report.supply import Request
+from osteon.lab.reporting.folder import report_run
+from osteon.lab.reporting.supply import Request
 from osteon.lab.stages import Stage, Tell, Watch, run_stages
 from osteon.lab.training.export import Export, export_run
 from osteon.opening import load_model

@@ -14,12 +14,12 @@ import polars as pl
 
 from osteon.card_text import frame_in_words
 from osteon.lab.evaluation.evaluation import ALL
-from osteon.lab.report.claim_items import ITEMS, SOURCE
-from osteon.lab.report.data_card import splits_apart
-from osteon.lab.report.document import Checklist, Entry, Origin, Section, Text
-from osteon.lab.report.learning import augmentation_in_words, loss_in_words, network_in_words, optimiser_in_words, selection_in_words
-from osteon.lab.report.material import Material
-from osteon.lab.report.outcome import cell, figure_name
+from osteon.lab.reporting.claim_items import ITEMS, SOURCE
+from osteon.lab.reporting.data_card import splits_apart
+from osteon.lab.reporting.document import Checklist, Entry, Origin, Section, Text
+from osteon.lab.reporting.learning import augmentation_in_words, loss_in_words, network_in_words, optimiser_in_words, selection_in_words
+from osteon.lab.reporting.material import Material
+from osteon.lab.reporting.outcome import cell, figure_name
 
 Said = tuple[str, tuple[Origin, ...], bool]
 """What the record says to an item, what made it, and whether that is all that the item asks."""

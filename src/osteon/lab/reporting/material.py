@@ -17,8 +17,8 @@ from osteon.lab.data.index import Report as IndexReport
 from osteon.lab.data.index import fingerprint, read_index, read_report
 from osteon.lab.data.splits import ALL
 from osteon.lab.model_file import file_sha256
-from osteon.lab.report.document import Origin
-from osteon.lab.report.supply import Measured, Request
+from osteon.lab.reporting.document import Origin
+from osteon.lab.reporting.supply import Measured, Request
 from osteon.lab.training.networks.summary import Anatomy, anatomy
 from osteon.lab.training.recipe import RECIPES, Recipe
 from osteon.lab.training.run import Pass, RunFolder, RunRecord

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from osteon.errors import UsageError
 from osteon.lab.pages import write_whole
-from osteon.lab.report.claim import claim_section
-from osteon.lab.report.data_card import data_section
-from osteon.lab.report.document import Report, Text
-from osteon.lab.report.failures import failure_section
-from osteon.lab.report.found import found_section
-from osteon.lab.report.learning import network_section, training_section
-from osteon.lab.report.markdown import markdown
-from osteon.lab.report.material import Material, read_material, warnings
-from osteon.lab.report.model_card import card_section
-from osteon.lab.report.outcome import evaluation_section, headline, subgroup_section
-from osteon.lab.report.page import html
-from osteon.lab.report.reliability import calibration_section
-from osteon.lab.report.supply import Request, Watch, supply_evaluation, supply_model
+from osteon.lab.reporting.claim import claim_section
+from osteon.lab.reporting.data_card import data_section
+from osteon.lab.reporting.document import Report, Text
+from osteon.lab.reporting.failures import failure_section
+from osteon.lab.reporting.found import found_section
+from osteon.lab.reporting.learning import network_section, training_section
+from osteon.lab.reporting.markdown import markdown
+from osteon.lab.reporting.material import Material, read_material, warnings
+from osteon.lab.reporting.model_card import card_section
+from osteon.lab.reporting.outcome import evaluation_section, headline, subgroup_section
+from osteon.lab.reporting.page import html
+from osteon.lab.reporting.reliability import calibration_section
+from osteon.lab.reporting.supply import Request, Watch, supply_evaluation, supply_model
 from osteon.lab.training.run import RunFolder
 from osteon.version import __version__
 

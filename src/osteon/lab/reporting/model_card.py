@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
-from osteon.lab.report.document import Block, Gap, Section, Table
-from osteon.lab.report.material import Material
-from osteon.lab.report.outcome import cell, figure_name
+from osteon.lab.reporting.document import Block, Gap, Section, Table
+from osteon.lab.reporting.material import Material
+from osteon.lab.reporting.outcome import cell, figure_name
 
 
 def card_section(m: Material) -> Section:

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from made_run import made_run
 from osteon.card import Int8, Int8Cost, Metric, Refusals, Scope
-from osteon.lab.report.document import Gap, Table
-from osteon.lab.report.model_card import card_section
+from osteon.lab.reporting.document import Gap, Table
+from osteon.lab.reporting.model_card import card_section
 
 
 def test_facts_and_figures(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from osteon.lab.report.curves import draw_curves
-from osteon.lab.report.diagram import described, draw_network
-from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
-from osteon.lab.report.material import Material
+from osteon.lab.reporting.curves import draw_curves
+from osteon.lab.reporting.diagram import described, draw_network
+from osteon.lab.reporting.document import Block, Gap, Picture, Section, Table, Text
+from osteon.lab.reporting.material import Material
 from osteon.lab.training.networks.summary import Anatomy
 from osteon.lab.training.recipe import Recipe, auxiliaries, companions, teachers
 from osteon.lab.training.run import Pass, kept

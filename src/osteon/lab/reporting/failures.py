@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.lab.report.document import Block, Gap, Section, Table, Text
-from osteon.lab.report.material import Material
-from osteon.lab.report.pictured import BESIDE, MOST, Shown, pictures, reported_films
+from osteon.lab.reporting.document import Block, Gap, Section, Table, Text
+from osteon.lab.reporting.material import Material
+from osteon.lab.reporting.pictured import BESIDE, MOST, Shown, pictures, reported_films
 
 
 def failure_section(m: Material, figures: Path) -> Section:

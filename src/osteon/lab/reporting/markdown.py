@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from osteon.lab.report.document import Block, Checklist, Entry, Gap, Picture, Report, Table, Text
+from osteon.lab.reporting.document import Block, Checklist, Entry, Gap, Picture, Report, Table, Text
 
 
 def markdown(report: Report, folder: Path) -> str:

@@ -14,8 +14,8 @@ from osteon.card import Calibration
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS
 from osteon.lab.evaluation.scoring import write_predictions
-from osteon.lab.report.folder import report_run
-from osteon.lab.report.supply import Measured, Watch, supply_evaluation, supply_model
+from osteon.lab.reporting.folder import report_run
+from osteon.lab.reporting.supply import Measured, Watch, supply_evaluation, supply_model
 from osteon.lab.training.run import RunFolder
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from osteon.lab.data.splits import leaks
-from osteon.lab.report.document import Block, Gap, Section, Table, Text
-from osteon.lab.report.material import Material
+from osteon.lab.reporting.document import Block, Gap, Section, Table, Text
+from osteon.lab.reporting.material import Material
 
 
 def data_section(m: Material) -> Section:

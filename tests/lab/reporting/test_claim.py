@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from made_run import made_run
-from osteon.lab.report.claim import claim
-from osteon.lab.report.claim_items import ITEMS
-from osteon.lab.report.document import Checklist, Entry
+from osteon.lab.reporting.claim import claim
+from osteon.lab.reporting.claim_items import ITEMS
+from osteon.lab.reporting.document import Checklist, Entry
 
 AUTHORS = {2, 4, 5, 11, 15, 17, 18, 34, 44}
 """What no record can know."""

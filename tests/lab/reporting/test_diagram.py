@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from osteon.lab.report.diagram import described, draw_network
+from osteon.lab.reporting.diagram import described, draw_network
 from osteon.lab.training.networks.summary import anatomy
 from osteon.lab.training.recipe import recipe
 

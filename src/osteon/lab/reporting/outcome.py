@@ -10,8 +10,8 @@ from osteon.card import Metric
 from osteon.lab.evaluation import published
 from osteon.lab.evaluation.evaluation import ALL, CALLED, MACRO, Evaluation, Level
 from osteon.lab.evaluation.measurement import PAPER_INTERVAL
-from osteon.lab.report.document import Block, Figure, Gap, Picture, Row, Section, Table, Text
-from osteon.lab.report.material import Material
+from osteon.lab.reporting.document import Block, Figure, Gap, Picture, Row, Section, Table, Text
+from osteon.lab.reporting.material import Material
 
 IN_SUBGROUPS = ("kappa", "auroc", "sensitivity", "specificity")
 HEADLINE = ("auroc", "kappa", "sensitivity", "specificity")

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from osteon.lab.evaluation.localisation import in_boxes
-from osteon.lab.report.document import Block, Gap, Section, Text
-from osteon.lab.report.material import Material
-from osteon.lab.report.pictured import BESIDE, MOST, Shown, pictures, reported_films
+from osteon.lab.reporting.document import Block, Gap, Section, Text
+from osteon.lab.reporting.material import Material
+from osteon.lab.reporting.pictured import BESIDE, MOST, Shown, pictures, reported_films
 
 
 def found_section(m: Material, figures: Path) -> Section:

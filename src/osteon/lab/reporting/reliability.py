@@ -14,9 +14,9 @@ from osteon.lab.evaluation.evaluation import level_tables
 from osteon.lab.evaluation.measurement import measure_part, part_metrics
 from osteon.lab.evaluation.plots import draw_reliability
 from osteon.lab.evaluation.scoring import of_split
-from osteon.lab.report.document import Block, Gap, Picture, Section, Table, Text
-from osteon.lab.report.material import Material
-from osteon.lab.report.outcome import cell, figure_name
+from osteon.lab.reporting.document import Block, Gap, Picture, Section, Table, Text
+from osteon.lab.reporting.material import Material
+from osteon.lab.reporting.outcome import cell, figure_name
 
 FIGURES = ("brier", "ece")
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 from made_run import made_run
 from osteon.card import Decision
-from osteon.lab.report import found
-from osteon.lab.report.document import Gap, Picture, Section, Table, Text
-from osteon.lab.report.failures import failure_section
-from osteon.lab.report.found import found_section
-from osteon.lab.report.material import Material
-from osteon.lab.report.pictured import MOST
-from osteon.lab.report.reliability import calibration_section
+from osteon.lab.reporting import found
+from osteon.lab.reporting.document import Gap, Picture, Section, Table, Text
+from osteon.lab.reporting.failures import failure_section
+from osteon.lab.reporting.found import found_section
+from osteon.lab.reporting.material import Material
+from osteon.lab.reporting.pictured import MOST
+from osteon.lab.reporting.reliability import calibration_section
 
 
 def material(folder: Path, threshold: float = 1.0) -> Material:

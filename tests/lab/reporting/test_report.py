@@ -15,13 +15,13 @@ from PIL import Image
 
 from made_run import Made, made_run
 from osteon.lab.data.index import fingerprint, read_index
-from osteon.lab.report.curves import ORANGE, draw_curves
-from osteon.lab.report.data_card import data_section
-from osteon.lab.report.document import Checklist, Gap, Picture, Report, Section, Table, Text
-from osteon.lab.report.folder import report_run
-from osteon.lab.report.learning import loss_in_words, training_section
-from osteon.lab.report.material import warnings
-from osteon.lab.report.reliability import calibration_section
+from osteon.lab.reporting.curves import ORANGE, draw_curves
+from osteon.lab.reporting.data_card import data_section
+from osteon.lab.reporting.document import Checklist, Gap, Picture, Report, Section, Table, Text
+from osteon.lab.reporting.folder import report_run
+from osteon.lab.reporting.learning import loss_in_words, training_section
+from osteon.lab.reporting.material import warnings
+from osteon.lab.reporting.reliability import calibration_section
 from osteon.lab.training.recipe import OSTEON
 from osteon.lab.training.run import RunFolder
 

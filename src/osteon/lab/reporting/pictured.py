@@ -18,8 +18,8 @@ from osteon.explanation import overlay
 from osteon.film import Film, place, prepare, read_film
 from osteon.lab.evaluation.localisation import in_boxes
 from osteon.lab.evaluation.scoring import of_split
-from osteon.lab.report.document import Block, Gap, Picture
-from osteon.lab.report.material import Material
+from osteon.lab.reporting.document import Block, Gap, Picture
+from osteon.lab.reporting.material import Material
 from osteon.model import Model
 from osteon.prediction import film_prediction
 

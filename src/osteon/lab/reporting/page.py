@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from osteon.lab.pages import environment, picture_address, template_text
-from osteon.lab.report.document import Block, Gap, Picture, Report, Table, Text
+from osteon.lab.reporting.document import Block, Gap, Picture, Report, Table, Text
 
 KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 

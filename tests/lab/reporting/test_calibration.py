@@ -8,8 +8,8 @@ import pytest
 
 from made_run import made_run
 from osteon.card import Calibration
-from osteon.lab.report.document import Table
-from osteon.lab.report.reliability import calibration_section
+from osteon.lab.reporting.document import Table
+from osteon.lab.reporting.reliability import calibration_section
 
 
 @pytest.mark.parametrize(("split", "rows"), [("", ["not calibrated"]), ("tune", ["before calibration", "after calibration"])])
