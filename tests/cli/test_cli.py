@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import typer
 
 from command_line import Run
-from osteon.cli import STAGES, _add_commands, app
+from osteon.cli import RENAMED, STAGES, _add_commands, app
 from osteon.version import __version__
 
 
@@ -25,3 +26,9 @@ def test_help_goes_by_stages(run: Run) -> None:
 
 def test_the_version_is_told(run: Run) -> None:
     assert run("--version") == (0, f"osteon {__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", sorted(RENAMED))
+def test_a_command_that_is_gone_names_the_new_one(run: Run, name: str) -> None:
+    if not any(name in names for names in STAGES.values()):
+        assert run(name, "index.parquet", "--anything") == (64, "", f"osteon: {RENAMED[name]}\n")

@@ -10,18 +10,25 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from osteon.errors import MissingExtra, OsteonError
+from osteon.errors import MissingExtra, OsteonError, UsageError
 from osteon.version import __version__
 
 STAGES = {
     "Answers": ("predict", "card"),
     "Data": ("index", "split", "explore", "phantom"),
-    "Training": ("train", "tune", "cross-validate", "ladder", "export"),
+    "Training": ("train", "tune", "cross-validate", "ablate", "export"),
     "Model files": ("calibrate", "describe", "guard", "quantise"),
     "Measuring": ("evaluate", "compare", "stress", "report", "verify", "bench"),
     "From beginning to end": ("demo", "reproduce", "release"),
 }
 """The sub-commands as help lists them: by what they are for, and in the order in which a person needs them."""
+
+RENAMED = {
+    "ladder": "ladder is called ablate now: osteon ablate ...",
+    "bench": "bench is no part of osteon's commands any more: make bench, in a clone of osteon's repository",
+    "describe": "describe is a part of card now: osteon card MODEL --facts FILE -o OUT",
+}
+"""What a command that is gone answers, for one release; one that `STAGES` lists is not gone."""
 
 
 class _Staged(TyperGroup):
@@ -73,8 +80,11 @@ def osteon(
 
 def main() -> None:
     """Run the command line; an `OsteonError` becomes one line and its exit status."""
+    asked = sys.argv[1:2]
+    if asked and asked[0] in RENAMED and not any(asked[0] in names for names in STAGES.values()):
+        _stop(UsageError(RENAMED[asked[0]]))
     gc.disable()  # what is imported stays: to look through it for garbage, again and again, is a tenth of a start
-    _add_commands(sys.argv[1:2])
+    _add_commands(asked)
     try:
         app()
     except OsteonError as refusal:

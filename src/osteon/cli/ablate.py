@@ -1,4 +1,4 @@
-"""Sub-command: ladder."""
+"""Sub-command: ablate."""
 
 from __future__ import annotations
 
@@ -13,51 +13,53 @@ from osteon.cli.progress import stopped
 from osteon.cli.side_by_side import Jobs, side_by_side
 
 if TYPE_CHECKING:
-    from osteon.lab.experiments.ablation.rungs import Ladder
+    from osteon.lab.experiments.ablation.ablations import AblationStudy
     from osteon.lab.experiments.crossvalidation.stages import Step
 
 
 @app.command()
-def ladder(
+def ablate(
     index: Annotated[Path, typer.Argument(help="index.parquet with folds, from `osteon split --folds`")],
-    rungs: Annotated[Path, typer.Argument(help="TOML: what all rungs change, and in the table rungs what each does; see above")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the ladder; the same command goes on with it")] = Path("ladder"),
-    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
+    plan: Annotated[Path, typer.Argument(help="TOML: what all change, and in the table ablations what each does; see above")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the study; the same command goes on with it")] = Path("ablation"),
+    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within an epoch")] = 5.0,
     jobs: Jobs = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
-    r"""Change one setting at a time: cross-validate each change, and say what it gains or loses against the base, with intervals.
+    r"""Ablation study: cross-validate each change of a recipe and compare it with the unchanged one, with intervals.
 
-    A file of rungs:
+    A plan:
 
     set = ["frame.size=160", "epochs=3"]
 
-    \[rungs]
+    \[ablations]
 
     "nothing frozen" = ["freeze=0"]
 
-    "joined films" = ["augmentation.cut=0.5"]
+    "CutMix" = ["augmentation.cut=0.5"]
 
     Further lines: recipe = "osteon", only = [1, 2] (folds), budget = 30
-    (minutes a fold), by = ["hardware"] (subgroups). What goes wrong in one
-    rung costs that rung alone; the exit status is then 1.
+    (minutes a fold), by = ["hand"] (subgroups). What goes wrong in one
+    ablation costs that one alone; the exit status is then 1.
     """
-    from osteon.lab.experiments.ablation.climb import Climb, climb
+    from osteon.lab.experiments.ablation import study
 
-    asked = Climb(index=index, file=rungs, out=out, save_every=save_every, device=device, offline=offline, command=typed(), jobs=jobs)
+    asked = study.AblationRequest(
+        index=index, file=plan, out=out, save_every=save_every, device=device, offline=offline, command=typed(), jobs=jobs
+    )
     with stopped(), side_by_side(jobs), steps_shown() as shown:
 
         def watch(name: str, place: int, count: int, step: Step) -> None:
             shown(step, f"{name} ({place} of {count}), ")
 
-        climbed = climb(asked, watch)
-    _show(climbed, out)
-    if any(rung.error for rung in climbed.rungs):
+        made = study.ablate(asked, watch)
+    _show(made, out)
+    if any(ablation.error for ablation in made.ablations):
         raise typer.Exit(1)
 
 
-def _show(climbed: Ladder, out: Path) -> None:
+def _show(study: AblationStudy, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -65,11 +67,11 @@ def _show(climbed: Ladder, out: Path) -> None:
     from osteon.lab.experiments.ablation.table import BY_CHANCE, cells, remarks
 
     console = Console(highlight=False, markup=False)
-    table = Table("rung", "AUROC of films", "difference", "min", box=None, pad_edge=False)
-    for rung in climbed.rungs:
-        table.add_row(rung.name, *cells(rung, ["auroc"]), f"{rung.seconds / 60:.1f}")
+    table = Table("ablation", "AUROC of films", "difference", "min", box=None, pad_edge=False)
+    for ablation in study.ablations:
+        table.add_row(ablation.name, *cells(ablation, ["auroc"]), f"{ablation.seconds / 60:.1f}")
     console.print(table)
-    for text in remarks(climbed):
+    for text in remarks(study):
         console.print(text, style="yellow")
     console.print(BY_CHANCE)
-    console.print(f"{out / TABLE}: with kappa, sensitivity and the peak in a box")
+    console.print(f"{out / TABLE}: with kappa, sensitivity and pointing accuracy")

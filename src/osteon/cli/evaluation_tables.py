@@ -67,7 +67,7 @@ def show_comparison(comparison: Comparison, apart: pl.DataFrame, folder: Path) -
             continue
         if d.group == "all" or folds or (d.level == "study" and d.name in {"kappa", "auroc"}):
             where = f"{d.level}, " + (d.name if d.group == "all" else f"{_short(d.group)}: {d.name}")
-            digits = 4 if folds else 3  # one recipe's next rung may be worth a few thousandths
+            digits = 4 if folds else 3  # one setting may be worth a few thousandths
             interval = f"{d.low:+.{digits}f}, {d.high:+.{digits}f}" if d.low is not None and d.high is not None else d.note
             clear = d.low is not None and d.high is not None and (d.low > 0 or d.high < 0)
             table.add_row(

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 HELPER = "OSTEON_HELPER"  # set in the environment of a further process, which begins none itself
-ENDED_WELL = (0, 1)  # 1: some rung or film failed, and this process says which
+ENDED_WELL = (0, 1)  # 1: some ablation or film failed, and this process says which
 ENDED_WITHIN = 60.0  # seconds in which a stopped training leaves its checkpoint
 
 Jobs = Annotated[

@@ -1,4 +1,4 @@
-"""Each rung is a cross-validation of one change, set against the base; what is made stays made."""
+"""Each ablation is a cross-validation of one change, set against the base; what is made stays made."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from osteon.lab.evaluation.comparison import compare
 from osteon.lab.evaluation.evaluation import ALL, Plan
 from osteon.lab.evaluation.folder import plan_for, predictions_of
 from osteon.lab.evaluation.folds import FOLDS
-from osteon.lab.experiments.ablation.climb import Climb, climb
+from osteon.lab.experiments.ablation.ablations import BASE, AblationStudy, planned, read_plan
 from osteon.lab.experiments.ablation.folder import LOCKS
-from osteon.lab.experiments.ablation.rungs import BASE, Ladder, planned, read_rungs
+from osteon.lab.experiments.ablation.study import AblationRequest, ablate
 from osteon.lab.experiments.ablation.table import markdown, remarks
 from osteon.lab.experiments.crossvalidation.stages import Step
 from osteon.lab.lock import hold
 from tiny_training import SETTINGS, osteon, own_stores
 
 SET = f"set = {list(SETTINGS)!r}"
-RUNGS = f"""{SET}
+PLAN = f"""{SET}
 
-[rungs]
+[ablations]
 "no change" = []
 "Other seed!" = ["seed=1"]
 """
@@ -33,7 +33,7 @@ RUNGS = f"""{SET}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("ladder")
+    folder = tmp_path_factory.mktemp("ablation")
     with own_stores(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(EXPORT, exported_at_once)
         with_folds(folder)
@@ -47,13 +47,13 @@ def told() -> list[tuple[str, int, int, Step]]:
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path, told: list[tuple[str, int, int, Step]]) -> Ladder:
-    (folder / "rungs.toml").write_text(RUNGS)
-    return climb(asked(folder), lambda *step: told.append(step))
+def made(folder: Path, told: list[tuple[str, int, int, Step]]) -> AblationStudy:
+    (folder / "plan.toml").write_text(PLAN)
+    return ablate(asked(folder), lambda *step: told.append(step))
 
 
-def asked(folder: Path, rungs: str = "rungs.toml", out: str = "ladder") -> Climb:
-    return Climb(index=folder / "index.parquet", file=folder / rungs, out=folder / out, command="osteon ladder")
+def asked(folder: Path, ablations: str = "plan.toml", out: str = "study") -> AblationRequest:
+    return AblationRequest(index=folder / "index.parquet", file=folder / ablations, out=folder / out, command="osteon ablate")
 
 
 def quiet(*_: object) -> None:
@@ -65,21 +65,21 @@ def trained(folder: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in folder.rglob("*.pt")}
 
 
-def test_a_rung_is_set_against_the_base_on_the_same_films(folder: Path, made: Ladder) -> None:
-    assert [rung.name for rung in made.rungs] == [BASE, "no change", "Other seed!"]
-    base, same, other = made.rungs
+def test_an_ablation_is_set_against_the_base_on_the_same_films(folder: Path, made: AblationStudy) -> None:
+    assert [ablation.name for ablation in made.ablations] == [BASE, "no change", "Other seed!"]
+    base, same, other = made.ablations
     assert not base.differences
     assert same.figures == base.figures
     assert same.differences["auroc"].value == 0
-    first, second = (predictions_of(folder / "ladder" / name) for name in (BASE, "other-seed"))
+    first, second = (predictions_of(folder / "study" / name) for name in (BASE, "other-seed"))
     differences = compare(first, second, (plan_for(first, Plan(split=ALL)), plan_for(second, Plan(split=ALL)))).differences
     [wanted] = [d for d in differences if (d.group, d.name) == (FOLDS, "auroc")]
     assert other.differences["auroc"] == wanted
     assert other.figures["auroc"].value == wanted.b
 
 
-def test_the_table_has_a_line_a_rung(folder: Path, made: Ladder) -> None:
-    table = (folder / "ladder" / "ladder.md").read_text()
+def test_the_table_has_a_line_a_ablation(folder: Path, made: AblationStudy) -> None:
+    table = (folder / "study" / "ablation.md").read_text()
     assert table == markdown(made)
     lines = table.splitlines()
     assert len({line.count("|") for line in lines[:5]}) == 1
@@ -87,51 +87,57 @@ def test_the_table_has_a_line_a_rung(folder: Path, made: Ladder) -> None:
     assert lines[4].startswith("| Other seed! | `--set seed=1` | ")
 
 
-def test_what_is_said_of_the_base_is_not_said_again(made: Ladder) -> None:
-    base, *others = made.rungs
-    noted = [msgspec.structs.replace(rung, notes=("2 of 3 folds", *more)) for rung, more in zip(others, ((), ("its own",)), strict=True)]
-    ladder = msgspec.structs.replace(made, rungs=(msgspec.structs.replace(base, notes=("2 of 3 folds",)), *noted))
-    assert list(remarks(ladder)) == ["base: 2 of 3 folds", "Other seed!: its own"]
-    assert markdown(ladder).endswith("\n\n- base: 2 of 3 folds\n- Other seed!: its own\n")
+def test_what_is_said_of_the_base_is_not_said_again(made: AblationStudy) -> None:
+    base, *others = made.ablations
+    noted = [
+        msgspec.structs.replace(ablation, notes=("2 of 3 folds", *more)) for ablation, more in zip(others, ((), ("its own",)), strict=True)
+    ]
+    study = msgspec.structs.replace(made, ablations=(msgspec.structs.replace(base, notes=("2 of 3 folds",)), *noted))
+    assert list(remarks(study)) == ["base: 2 of 3 folds", "Other seed!: its own"]
+    assert markdown(study).endswith("\n\n- base: 2 of 3 folds\n- Other seed!: its own\n")
 
 
-def test_a_name_does_not_break_the_table(made: Ladder) -> None:
-    named = msgspec.structs.replace(made, rungs=(*made.rungs[:2], msgspec.structs.replace(made.rungs[2], name="a | b")))
+def test_a_name_does_not_break_the_table(made: AblationStudy) -> None:
+    named = msgspec.structs.replace(made, ablations=(*made.ablations[:2], msgspec.structs.replace(made.ablations[2], name="a | b")))
     assert "| a \\| b | " in markdown(named)
 
 
-def test_it_tells_how_far_it_is(made: Ladder, told: list[tuple[str, int, int, Step]]) -> None:
+def test_it_tells_how_far_it_is(made: AblationStudy, told: list[tuple[str, int, int, Step]]) -> None:
     assert {(place, count) for _, place, count, _ in told} == {(1, 3), (2, 3), (3, 3)}
     left = {name: [step.left for n, _, _, step in told if n == name and step.left is not None] for name in (BASE, "Other seed!")}
     assert left[BASE][0] > left["Other seed!"][-1]
     assert left["Other seed!"][-1] < 1
 
 
-def test_the_same_command_makes_only_what_was_added(folder: Path, made: Ladder) -> None:
-    before = trained(folder / "ladder")
-    (folder / "more.toml").write_text(f'{RUNGS}"more" = ["seed=2"]\n')
-    more = climb(asked(folder, "more.toml"), quiet)
-    assert more.rungs[:3] == made.rungs
-    assert more.rungs[3].name == "more"
-    after = trained(folder / "ladder")
+def test_the_same_command_makes_only_what_was_added(folder: Path, made: AblationStudy) -> None:
+    before = trained(folder / "study")
+    (folder / "more.toml").write_text(f'{PLAN}"more" = ["seed=2"]\n')
+    more = ablate(asked(folder, "more.toml"), quiet)
+    assert more.ablations[:3] == made.ablations
+    assert more.ablations[3].name == "more"
+    after = trained(folder / "study")
     assert before.items() <= after.items()
-    assert {file.relative_to(folder / "ladder").parts[0] for file in after.keys() - before.keys()} == {"more"}
+    assert {file.relative_to(folder / "study").parts[0] for file in after.keys() - before.keys()} == {"more"}
 
 
-def test_a_table_keeps_the_rungs_of_another_file_with_the_same_base(folder: Path, made: Ladder) -> None:
-    climb(asked(folder), quiet)
-    (folder / "other.toml").write_text(f'{SET}\n\n[rungs]\n"third" = ["seed=3"]\n"other, seed" = ["seed=4"]\n')
+def test_a_table_keeps_the_ablations_of_another_file_with_the_same_base(folder: Path, made: AblationStudy) -> None:
+    ablate(asked(folder), quiet)
+    (folder / "other.toml").write_text(f'{SET}\n\n[ablations]\n"third" = ["seed=3"]\n"other, seed" = ["seed=4"]\n')
     told: list[Step] = []
-    both = climb(asked(folder, "other.toml"), lambda *step: told.append(step[-1]))
-    earlier = [rung for rung in made.rungs if rung.name == "no change"]  # "Other seed!" has given its folder to another rung
-    assert [rung.name for rung in both.rungs[:3]] == [BASE, "third", "other, seed"]
-    assert both.rungs[0] == made.rungs[0] and earlier[0] in both.rungs[3:] and "Other seed!" not in {rung.name for rung in both.rungs}
-    assert "| no change |" in (folder / "ladder" / "ladder.md").read_text()
+    both = ablate(asked(folder, "other.toml"), lambda *step: told.append(step[-1]))
+    earlier = [ablation for ablation in made.ablations if ablation.name == "no change"]  # "Other seed!" has given its folder away
+    assert [ablation.name for ablation in both.ablations[:3]] == [BASE, "third", "other, seed"]
+    assert (
+        both.ablations[0] == made.ablations[0]
+        and earlier[0] in both.ablations[3:]
+        and "Other seed!" not in {each.name for each in both.ablations}
+    )
+    assert "| no change |" in (folder / "study" / "ablation.md").read_text()
 
 
-def test_a_table_keeps_its_rungs_when_the_ladder_is_begun_anew_and_stopped(folder: Path, made: Ladder) -> None:
-    table = folder / "ladder" / "ladder.md"
-    climb(asked(folder), quiet)
+def test_a_table_keeps_its_rows_when_the_study_is_begun_anew_and_stopped(folder: Path, made: AblationStudy) -> None:
+    table = folder / "study" / "ablation.md"
+    ablate(asked(folder), quiet)
     before = table.read_text()
 
     def stop(_: str, place: int, *__: object) -> None:
@@ -139,106 +145,106 @@ def test_a_table_keeps_its_rungs_when_the_ladder_is_begun_anew_and_stopped(folde
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        climb(asked(folder), stop)
+        ablate(asked(folder), stop)
     assert table.read_text() == before
 
 
-def test_what_another_process_makes_is_passed_over_and_at_the_end_joined(folder: Path, made: Ladder) -> None:
-    climb(asked(folder, out="shared"), quiet)
+def test_what_another_process_makes_is_passed_over_and_at_the_end_joined(folder: Path, made: AblationStudy) -> None:
+    ablate(asked(folder, out="shared"), quiet)
     order: dict[str, None] = {}
-    (folder / "shared" / "ladder.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(made, rungs=())))
+    (folder / "shared" / "ablation.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(made, ablations=())))
     taken = hold(folder / "shared" / LOCKS / BASE)
     assert taken is not None
     with taken:
-        shared = climb(asked(folder, out="shared"), lambda name, *_: order.setdefault(name))
+        shared = ablate(asked(folder, out="shared"), lambda name, *_: order.setdefault(name))
     assert list(order) == ["no change", "Other seed!", BASE]
-    assert [(rung.name, rung.figures, rung.differences) for rung in shared.rungs] == [
-        (rung.name, rung.figures, rung.differences) for rung in made.rungs
+    assert [(ablation.name, ablation.figures, ablation.differences) for ablation in shared.ablations] == [
+        (ablation.name, ablation.figures, ablation.differences) for ablation in made.ablations
     ]
 
 
-def test_what_another_process_has_made_is_not_made_again(folder: Path, made: Ladder) -> None:
-    climb(asked(folder), quiet)
+def test_what_another_process_has_made_is_not_made_again(folder: Path, made: AblationStudy) -> None:
+    ablate(asked(folder), quiet)
     names = set()
-    taken = hold(folder / "ladder" / LOCKS / "no-change")
+    taken = hold(folder / "study" / LOCKS / "no-change")
     assert taken is not None
     with taken:
-        climb(asked(folder), lambda name, *_: names.add(name))
+        ablate(asked(folder), lambda name, *_: names.add(name))
     assert names == {BASE, "Other seed!"}
 
 
-def test_another_base_begins_another_table(folder: Path, made: Ladder) -> None:
-    (folder / "shorter.toml").write_text(RUNGS.replace("\n\n[rungs]", "\nonly = [1]\n\n[rungs]"))
+def test_another_base_begins_another_table(folder: Path, made: AblationStudy) -> None:
+    (folder / "shorter.toml").write_text(PLAN.replace("\n\n[ablations]", "\nonly = [1]\n\n[ablations]"))
 
     def stop(name: str, *_: object) -> None:
         if name == "no change":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        climb(asked(folder, "shorter.toml"), stop)
-    assert [line.split(" | ")[0] for line in (folder / "ladder" / "ladder.md").read_text().splitlines()[2:4]] == ["| base", ""]
+        ablate(asked(folder, "shorter.toml"), stop)
+    assert [line.split(" | ")[0] for line in (folder / "study" / "ablation.md").read_text().splitlines()[2:4]] == ["| base", ""]
 
 
-def test_what_goes_wrong_in_a_rung_costs_it_alone(folder: Path, made: Ladder) -> None:
+def test_what_goes_wrong_in_an_ablation_costs_it_alone(folder: Path, made: AblationStudy) -> None:
     (folder / "rates.toml").write_text(
-        f'{SET}\n[rungs]\n"far too fast" = ["head_learning_rate=1e30", "ema=0"]\n'
+        f'{SET}\n[ablations]\n"far too fast" = ["head_learning_rate=1e30", "ema=0"]\n'
         '"bare" = ["init=nowhere.pth"]\n"Other seed!" = ["seed=1"]\n'
     )
-    answer = osteon("ladder", folder / "index.parquet", folder / "rates.toml", "-o", folder / "ladder")
+    answer = osteon("ablate", folder / "index.parquet", folder / "rates.toml", "-o", folder / "study")
     assert answer.status == 1, answer.error
     assert "far too fast" in answer.out
     assert "Other seed!" in answer.out
-    table = (folder / "ladder" / "ladder.md").read_text()
+    table = (folder / "study" / "ablation.md").read_text()
     assert "- far too fast: " in table
     assert "- bare: nowhere.pth: the weights cannot be read" in table
     assert "| Other seed! | `--set seed=1` | 0." in table
 
 
-def test_without_a_base_there_is_no_ladder(folder: Path) -> None:
+def test_without_a_base_there_is_no_study(folder: Path) -> None:
     (folder / "fast.toml").write_text(
-        f'set = {[*SETTINGS, "head_learning_rate=1e30", "ema=0"]!r}\n[rungs]\n"slow" = ["head_learning_rate=1e-3"]\n'
+        f'set = {[*SETTINGS, "head_learning_rate=1e30", "ema=0"]!r}\n[ablations]\n"slow" = ["head_learning_rate=1e-3"]\n'
     )
     with pytest.raises(DivergedTraining):
-        climb(asked(folder, "fast.toml", "fast"), quiet)
+        ablate(asked(folder, "fast.toml", "fast"), quiet)
 
 
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("rungs = ", "no file of rungs"),
-        ("[rungs]", "there is no rung"),
-        (f'{SET}\nbudgets = 3\n[rungs]\n"a" = []', "budget"),
-        (f'{SET}\n[rungs]\n"wider" = ["wide=2"]', "wider: --set wide=2: no such setting"),
-        (f'{SET}\n[rungs]\n"patient" = ["schedule=plateau"]', "patient: recipe osteon watches the loss"),
-        (f'{SET}\n[rungs]\n"cold" = ["freeze=99"]', "cold: freeze=99: 99 blocks cannot be frozen"),
-        (f'{SET}\n[rungs]\n"a b" = []\n"a-b" = []', "'a b' has no folder of its own"),
-        (f'{SET}\n[rungs]\n"Base" = []', "'Base' has no folder of its own"),
-        (f'{SET}\n[rungs]\n"../.." = []', "has no folder of its own"),
+        ("plan = ", "no plan"),
+        ("[ablations]", "there is no ablation"),
+        (f'{SET}\nbudgets = 3\n[ablations]\n"a" = []', "budget"),
+        (f'{SET}\n[ablations]\n"wider" = ["wide=2"]', "wider: --set wide=2: no such setting"),
+        (f'{SET}\n[ablations]\n"patient" = ["schedule=plateau"]', "patient: recipe osteon watches the loss"),
+        (f'{SET}\n[ablations]\n"cold" = ["freeze=99"]', "cold: freeze=99: 99 blocks cannot be frozen"),
+        (f'{SET}\n[ablations]\n"a b" = []\n"a-b" = []', "'a b' has no folder of its own"),
+        (f'{SET}\n[ablations]\n"Base" = []', "'Base' has no folder of its own"),
+        (f'{SET}\n[ablations]\n"../.." = []', "has no folder of its own"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_before_anything_is_made(folder: Path, content: str, word: str) -> None:
     (folder / "wrong.toml").write_text(content)
     with pytest.raises(UsageError) as refused:
-        climb(asked(folder, "wrong.toml", "wrong"), quiet)
+        ablate(asked(folder, "wrong.toml", "wrong"), quiet)
     assert str(refused.value).startswith(f"{folder / 'wrong.toml'}: ")
     assert word in str(refused.value)
     assert not (folder / "wrong").exists()
 
 
 def test_a_folder_of_something_else_is_refused(folder: Path) -> None:
-    (folder / "rungs.toml").write_text(RUNGS)
+    (folder / "plan.toml").write_text(PLAN)
     other = folder / "other"
     other.mkdir()
     (other / "letter.txt").write_text("mine")
-    with pytest.raises(UsageError, match="holds something that is no ladder"):
-        climb(asked(folder, out="other"), quiet)
+    with pytest.raises(UsageError, match="holds something that is no ablation study"):
+        ablate(asked(folder, out="other"), quiet)
 
 
 @pytest.mark.parametrize("file", sorted(Path("docs/ablations").glob("*.toml")), ids=lambda file: file.stem)
-def test_the_ladders_of_the_docs_can_be_climbed(file: Path) -> None:
-    assert next(rung.name for rung, _ in planned(read_rungs(file), file)) == BASE
+def test_the_plans_of_the_docs_can_be_made(file: Path) -> None:
+    assert next(ablation.name for ablation, _ in planned(read_plan(file), file)) == BASE
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.toml: cannot be read"):
-        climb(asked(folder, "nowhere.toml"), quiet)
+        ablate(asked(folder, "nowhere.toml"), quiet)

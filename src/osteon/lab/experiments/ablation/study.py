@@ -1,0 +1,116 @@
+"""A plan of ablations -> each cross-validated, and what it gains or loses against the base, on the same films.
+
+One setting is changed at a time, so that the difference has a name. What is made stays made: the same command goes on, and
+makes those that were added since. Several processes may make the same call at once: each takes an ablation that no other is making, at
+the end they share the folds of those that are left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from osteon.errors import CheckpointError, OsteonError
+from osteon.lab.evaluation.evaluation import ALL
+from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationPlan, AblationStudy, planned, read_plan
+from osteon.lab.experiments.ablation.folder import StudyFolder
+from osteon.lab.experiments.ablation.table import FIGURES
+from osteon.lab.experiments.crossvalidation.stages import Request, Step, cross_validate, rounds
+from osteon.lab.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblationRequest:
+    """An index with folds, the plan, the folder; the rest as in `crossvalidation.stages.Request`."""
+
+    index: Path
+    file: Path
+    out: Path
+    save_every: float = 5.0
+    device: str = "auto"
+    offline: bool = False
+    command: str = ""
+    jobs: int = 1
+
+
+Watch = Callable[[str, int, int, Step], None]
+"""Told of the ablation's name, its place among so many, and how far its cross-validation is; `Step.left` is until the last of them."""
+
+
+def ablate(asked: AblationRequest, watch: Watch) -> AblationStudy:
+    """Make the base and the ablations that are not there yet; the table is written anew after each.
+
+    What goes wrong in one ablation (a training that diverges, first weights that are not there) costs that one alone; without a base, or
+    without room on the disk, nothing can be compared.
+
+    Raises:
+        UsageError: the file does not fit, an ablation asks for what no recipe has, or the folder holds something else.
+        CheckpointError: something cannot be written.
+        OsteonError: as `cross_validate` of the base.
+        Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
+    """
+    plan = read_plan(asked.file)
+    plans = planned(plan, asked.file)  # all of them first: what cannot be made is told before hours are spent on those before it
+    here = StudyFolder(asked.out, plan, asked.command)
+    here.made()
+
+    def make(place: int) -> None:
+        ablation, recipe = plans[place]
+        told = _timed(place, here.made(), [ablation.name for ablation, _ in plans], asked.jobs, watch)
+        here.made(_made(ablation, asked.out, _request(asked, plan, recipe), told))
+
+    others = []
+    for place, (ablation, _) in enumerate(plans):
+        if lock := here.take(ablation):
+            with lock:
+                make(place)
+        else:
+            others.append(place)
+    for place in others:  # other processes had taken these: what they have not made by now is made with them, fold by fold
+        if plans[place][0].name not in {made.name for made in here.made().ablations}:
+            make(place)
+    return here.made()
+
+
+def _request(asked: AblationRequest, plan: AblationPlan, recipe: Recipe) -> Request:
+    return Request(
+        recipe=recipe,
+        index=asked.index,
+        budget=plan.budget,
+        only=plan.only,
+        by=plan.by,
+        save_every=asked.save_every,
+        device=asked.device,
+        offline=asked.offline,
+        command=asked.command,
+    )
+
+
+def _timed(place: int, study: AblationStudy, names: list[str], jobs: int, watch: Watch) -> Callable[[Step], None]:
+    """Return a watch of one ablation's cross-validation that adds what the ablations that nobody has made yet will take."""
+    name, count = names[place], len(names)
+    ended = [made.seconds for made in study.ablations if not made.error and made.name in names and made.name != name]
+    waiting, began = rounds(count - 1 - len(ended), jobs), time.monotonic()
+
+    def told(step: Step) -> None:
+        if step.left is not None:
+            each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
+            step = replace(step, left=step.left + waiting * each)
+        watch(name, place + 1, count, step)
+
+    return told
+
+
+def _made(ablation: Ablation, out: Path, request: Request, watch: Callable[[Step], None]) -> Ablation:
+    try:
+        found = cross_validate(out / ablation.folder, request, watch)
+    except OsteonError as fault:
+        if ablation.name == BASE or isinstance(fault, CheckpointError):
+            raise
+        return msgspec.structs.replace(ablation, error=str(fault))
+    figures = {name: mean for name in FIGURES if (mean := found.find(ALL, name))}
+    return msgspec.structs.replace(ablation, figures=figures, seconds=found.seconds, notes=found.notes)
