@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from osteon.cache import MOST_ENTRIES, cache_folder, read_entry, write_entry
+from osteon.cache import MOST_ENTRIES, bytes_of, cache_folder, clear, kept, read_entry, working_folder, write_entry
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +71,8 @@ def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path, monkeypatch: p
 
 def test_where_it_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OSTEON_CACHE", "")
-    assert cache_folder() is None
+    assert cache_folder() is None and not any(kept().values())
+    assert working_folder("stores") == working_folder("stores") and working_folder("stores").parent.is_dir()
     write_entry("a.compiled", b"content")
     assert read_entry("a.compiled") is None
     monkeypatch.delenv("OSTEON_CACHE")
@@ -76,3 +81,64 @@ def test_where_it_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "osteon"
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where there is no home
+    assert cache_folder() is None
+
+
+def test_a_temporary_folder_goes_with_its_process() -> None:
+    code = "from osteon.cache import working_folder; f = working_folder('stores'); f.mkdir(); print(f)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"OSTEON_CACHE": ""}, capture_output=True, text=True, check=True)
+    assert not Path(done.stdout.strip()).parent.exists()
+
+
+class TestClear:
+    """What osteon made goes, unless it is being made; all else stays."""
+
+    FILES = (
+        f"{'a' * 64}.compiled",
+        f"stores/48-{'b' * 20}/films.u8",
+        f"stores/48-{'b' * 20}/lock",
+        f"stores/48-{'c' * 20}/state.u1",
+        "weights/densenet121-a639ec97.pth",
+        f"inspections/{'d' * 32}.parquet",
+    )
+    OTHERS = ("notes.txt", "mine.compiled", "stores/mine/films.u8", "weights/mine.pth", f"stores/48-{'c' * 20}/mine.txt")
+
+    @pytest.fixture(autouse=True)
+    def made(self, folder: Path) -> Path:
+        for name in (*self.FILES, *self.OTHERS):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"four")
+        return folder
+
+    def test_what_is_kept_is_told_by_kind(self, folder: Path) -> None:
+        assert {kind: [bytes_of(entry) for entry in entries] for kind, entries in kept().items()} == {
+            "compiled models": [4], "prepared films": [8, 4], "weights": [4], "inspected films": [4],
+        }  # fmt: skip
+
+    def test_what_osteon_did_not_make_stays(self, folder: Path) -> None:
+        assert [path.name for path in clear()] == ["48-" + "c" * 20]  # somebody's file stands in it
+        left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert left == set(self.OTHERS)
+
+    def test_films_that_another_process_prepares_stay(self, folder: Path) -> None:
+        store = folder / "stores" / f"48-{'b' * 20}"
+        with FileLock(store / "lock"):
+            assert store in clear()
+            assert (store / "films.u8").exists()
+        assert store not in clear() and not store.exists()
+
+    def test_what_is_being_written_stays_and_what_was_left_half_goes(self, folder: Path) -> None:
+        fresh, old = (folder / "weights" / f"densenet1{n}1-a639ec97.12.part.pth" for n in "26")
+        for part in (fresh, old):
+            part.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        assert fresh in clear() and fresh.exists() and not old.exists()
+
+    def test_nothing_behind_a_link_is_deleted(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / f"{'e' * 32}.parquet").write_bytes(b"four")
+        shutil.rmtree(folder / "inspections")
+        (folder / "inspections").symlink_to(tmp_path / "elsewhere")
+        clear()
+        assert (tmp_path / "elsewhere" / f"{'e' * 32}.parquet").exists()

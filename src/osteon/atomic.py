@@ -30,17 +30,17 @@ def whole(path: Path, durable: bool = False, shared: bool = False) -> Iterator[P
     try:
         yield part
         if durable:
-            _flush(part)
+            _flush(part, os.O_RDWR)
         part.replace(path)
-        if durable:
-            _flush(path.parent)
+        if durable and (directory := getattr(os, "O_DIRECTORY", 0)):  # Windows opens no directory
+            _flush(path.parent, directory)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _flush(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:

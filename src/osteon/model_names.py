@@ -78,9 +78,10 @@ def shelf() -> Path | None:
     """Return where earlier and own models stand: `OSTEON_MODELS`, else `osteon/models` in the user's data folder; None without a home."""
     if told := os.environ.get("OSTEON_MODELS"):
         return Path(told)
-    base = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
+    from platformdirs import user_data_path
+
     try:
-        return (Path(base) if base else Path.home() / ".local" / "share") / "osteon" / "models"
+        return user_data_path("osteon", appauthor=False) / "models"
     except RuntimeError:  # no home
         return None
 

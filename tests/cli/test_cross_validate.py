@@ -21,7 +21,7 @@ from osteon.lab.evaluation.comparison import Comparison
 from osteon.lab.evaluation.folder import predictions_of
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.experiments.crossvalidation.result import CrossValidated
-from osteon.lab.lock import LOCK, hold
+from osteon.lab.stages import LOCK, hold
 from tiny_training import one_thread, same_bits, settings, started, weights
 
 OFFLINE = ("--device", "cpu", "--offline")
@@ -153,7 +153,7 @@ def test_jobs_share_the_folds_and_end_together(tmp_path: Path, monkeypatch: pyte
         assert here.run(fold).record().threads == 1
         lock = hold(here.fold(fold) / LOCK, wait=False)
         assert lock is not None  # nobody works in it any more
-        lock.close()
+        lock.lock.release()
 
 
 @pytest.mark.long

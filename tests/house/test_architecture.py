@@ -23,6 +23,8 @@ FIGURES = ("lab/evaluation/plots.py", "lab/experiments/tuning/figure.py", "lab/e
 ROOMS = {
     "msgspec": ("atomic.py", "card.py", "precision.py", "lab/", "cli/"),
     "numpy": ("",),
+    "filelock": ("cache.py", "lab/"),
+    "platformdirs": ("cache.py", "model_names.py"),
     "openvino": ("network.py", "precision.py", "model.py", "opening.py", "lab/quantisation/", "lab/bench/"),
     "nncf": ("lab/quantisation/ranges.py",),
     "PIL": ("raster.py", "film.py", "explanation.py", "lab/"),

@@ -14,7 +14,7 @@ from osteon.errors import MissingExtra, OsteonError, UsageError
 from osteon.version import __version__
 
 STAGES = {
-    "Answers": ("predict", "card"),
+    "Answers": ("predict", "card", "cache"),
     "Data": ("index", "split", "explore", "phantom"),
     "Training": ("train", "tune", "cross-validate", "ablate", "export"),
     "Model files": ("calibrate", "describe", "guard", "quantise"),
@@ -116,6 +116,7 @@ def _add_commands(asked: list[str]) -> None:
         from osteon.cli import (  # noqa: F401
             ablate,
             bench,
+            cache,
             cross_validate,
             data,
             demo,

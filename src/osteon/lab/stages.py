@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from osteon.atomic import write_json
 from osteon.errors import UsageError
-from osteon.lab.lock import LOCK
+
+LOCK = "lock"
+"""Name of the file that is locked in a folder."""
+
+Held: TypeAlias = "AcquireReturnProxy[FileLock]"
+"""A lock, until the `with` block ends."""
 
 Watch = Callable[[str, int, int, str], None]
 """Told of the stage, how much of it is done, of how much, and a note."""
@@ -86,3 +92,36 @@ def run_stages(record: S, file: Path, stages: Mapping[str, Stage], watch: Watch,
 
 def _tell(watch: Watch, stage: str, done: int, total: int, note: str = "") -> None:
     watch(stage, done, total, note)
+
+
+def hold(path: Path, wait: bool = True) -> Held | None:
+    """Lock a file, made where it is not there, for a `with` block; the lock goes with its process, however that ends.
+
+    Args:
+        path: The file; its content does not matter.
+        wait: Wait for another holder; else None is returned where there is one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return FileLock(path).acquire(blocking=wait)
+    except Timeout:
+        return None
+
+
+def alone(folder: Path, wait: bool = False) -> Held:
+    """Hold a folder, made where it is not there, for this process.
+
+    Args:
+        folder: The folder; its file `LOCK` is what is locked.
+        wait: Wait for another process that holds it; else that is an error.
+
+    Raises:
+        UsageError: another process holds it, or it cannot be written.
+    """
+    try:
+        lock = hold(folder / LOCK, wait)
+    except OSError as fault:
+        raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
+    if lock is None:
+        raise UsageError(f"another process works in {folder}. Wait for it, or name another folder with -o.")
+    return lock

@@ -19,7 +19,7 @@ from osteon.lab.experiments.ablation.folder import LOCKS
 from osteon.lab.experiments.ablation.study import AblationRequest, ablate
 from osteon.lab.experiments.ablation.table import markdown, remarks
 from osteon.lab.experiments.crossvalidation.stages import Step
-from osteon.lab.lock import hold
+from osteon.lab.stages import hold
 from tiny_training import SETTINGS, osteon, own_stores
 
 SET = f"set = {list(SETTINGS)!r}"

@@ -25,7 +25,7 @@ from osteon.lab.experiments.crossvalidation.first_weights import first_weights, 
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated
 from osteon.lab.experiments.crossvalidation.stages import Request, Step, Watch, cross_validate
-from osteon.lab.lock import hold
+from osteon.lab.stages import hold
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import export_run
 from osteon.lab.training.networks.detector import Detector
@@ -374,7 +374,7 @@ def test_a_fold_that_another_process_makes_is_left_to_it_and_waited_for(made: Ma
         told.append((step.fold, step.stage))
         if step.stage == "wait":  # the other one was killed before it had made anything
             assert made.at("two").scored(1).exists()
-            lock.close()
+            lock.lock.release()
 
     made.run("two", watch)
     assert list(dict.fromkeys(told))[-1] == (0, "measure")

@@ -249,7 +249,7 @@ def test_a_trial_that_has_made_its_last_pass_is_finished_however_low(index: Path
 def test_a_trial_killed_before_its_pruning_is_pruned_when_it_goes_on(index: Path, tmp_path: Path) -> None:
     tuning = tuning_of(tmp_path / "tuning", 5)
     study = with_others(tuning, index, 1.1)
-    (claim := next_trial(study, tuning)) and claim[1].close()
+    (claim := next_trial(study, tuning)) and claim[1].lock.release()
     assert claim is not None
     claim[0].report(0.5, 0)
     found = run(tuning, index)

@@ -25,12 +25,12 @@ from osteon.lab.evaluation.evaluation import Plan
 from osteon.lab.evaluation.folder import PREDICTIONS, read_evaluation
 from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.guard.fit import GuardPlan
-from osteon.lab.lock import hold
 from osteon.lab.quantisation.quantise import Plan as Int8Plan
 from osteon.lab.release.commands import commands
 from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Release, ReleasePlan
 from osteon.lab.release.stages import STAGES, release
+from osteon.lab.stages import hold
 from osteon.lab.training.export import Export, Exported
 from osteon.lab.training.run import RunFolder, RunRecord
 from osteon.opening import load_model

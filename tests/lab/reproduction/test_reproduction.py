@@ -20,7 +20,6 @@ from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.evaluation import published
 from osteon.lab.evaluation.folder import read_evaluation
 from osteon.lab.evaluation.subgroups import StudyPooling
-from osteon.lab.lock import hold
 from osteon.lab.model_file import Facts, described
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
 from osteon.lab.reproduction.commands import training_commands
@@ -28,6 +27,7 @@ from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.rehearsal import Cost
 from osteon.lab.reproduction.settings import Setting, Settings
 from osteon.lab.reproduction.stages import STAGES, Watch, Work, _calibrate, _clearly_best, reproduce
+from osteon.lab.stages import hold
 from osteon.opening import load_model
 from osteon.regions import MURA_STUDY_TYPES
 from tiny_training import QUICK_IN_BFLOAT16, osteon, same_bits, weights

@@ -7,21 +7,21 @@ all cores; an interrupted filling goes on where it stopped, and films that were 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import polars as pl
+from filelock import FileLock
 from numpy.typing import NDArray
 
+from osteon.cache import STORE, working_folder
 from osteon.card import Frame
 from osteon.errors import CheckpointError, EmptyDataset, FilmError
 from osteon.film import Placement, place, prepare, read_film
@@ -62,7 +62,7 @@ def open_store(films: pl.DataFrame, frame: Frame, progress: Progress | None = No
         films: An index, or some of its rows.
         frame: How a film becomes a square.
         progress: Called with (done, total).
-        folder: Where stores are kept; by default `stores` in the user's cache folder.
+        folder: Where stores are kept; by default `stores` in `cache.working_folder`.
 
     Raises:
         EmptyDataset: no film could be prepared.
@@ -72,26 +72,21 @@ def open_store(films: pl.DataFrame, frame: Frame, progress: Progress | None = No
     if not len(films):
         raise EmptyDataset("the index has no readable film. Look at its report for the reasons.")
     paths = [str(Path(root) / path) for root, path in films.select("root", "path").iter_rows()]
-    where = (folder or cache_folder() / "stores") / _name(paths, films, frame)
+    where = (folder or working_folder("stores")) / _name(paths, films, frame)
     try:
-        refused = _fill(where, paths, frame, progress)
+        where.mkdir(parents=True, exist_ok=True)
+        with FileLock(where / STORE[-1]):  # one process fills it; the others of a training, or of another one, wait and find it filled
+            refused = _fill(where, paths, frame, progress)
+            pixels, spots, state = _arrays(where, len(paths), frame, "r")
     except OSError as fault:
         raise CheckpointError(
             f"{where}: prepared films cannot be written ({fault.strerror}). Make room, or name another place in OSTEON_CACHE."
         ) from fault
-    there = np.fromfile(where / "state.u1", np.uint8) == THERE
+    there = np.asarray(state) == THERE
     if not there.any():
         raise EmptyDataset(f"none of the index's {len(paths)} films could be prepared; the first: {next(iter(refused.values()))}")
-    pixels = np.memmap(where / "films.u8", np.uint8, "r", shape=(len(paths), frame.size, frame.size))
-    spots = np.fromfile(where / "placements.f8", np.float64).reshape(len(paths), -1)
     kept: NDArray[np.uint8] = pixels if there.all() else pixels[there]
     return FilmStore(films.filter(pl.Series(there)), frame, kept, tuple(Placement(*spot.tolist()) for spot in spots[there]), refused)
-
-
-def cache_folder() -> Path:
-    """Return the user's cache folder for osteon (`OSTEON_CACHE`, else XDG's)."""
-    own = os.environ.get("OSTEON_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "osteon"
 
 
 def _name(paths: list[str], films: pl.DataFrame, frame: Frame) -> str:
@@ -111,10 +106,9 @@ def _stamp(path: str) -> str:
 
 
 def _fill(folder: Path, paths: list[str], frame: Frame, progress: Progress | None) -> dict[str, str]:
-    folder.mkdir(parents=True, exist_ok=True)
     refused: dict[str, str] = {}
-    with _alone(folder), ThreadPoolExecutor() as pool:  # Pillow and numpy release the interpreter while they work
-        pixels, spots, state = _arrays(folder, len(paths), frame)
+    with ThreadPoolExecutor() as pool:  # Pillow and numpy release the interpreter while they work
+        pixels, spots, state = _arrays(folder, len(paths), frame, "r+")
         todo = np.flatnonzero(state != THERE).tolist()
         done = len(paths) - len(todo)
         for chunk in (todo[at : at + CHUNK] for at in range(0, len(todo), CHUNK)):
@@ -135,14 +129,6 @@ def _fill(folder: Path, paths: list[str], frame: Frame, progress: Progress | Non
     return refused
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process fill a store; the others of a training, or of another one, wait and find it filled."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _prepared(path: str, frame: Frame) -> tuple[NDArray[np.uint8], tuple[float, ...]] | str:
     try:
         film = read_film(path)
@@ -152,17 +138,18 @@ def _prepared(path: str, frame: Frame) -> tuple[NDArray[np.uint8], tuple[float, 
         return str(refusal)
 
 
-def _arrays(folder: Path, n: int, frame: Frame) -> tuple[Mapped, Mapped, Mapped]:
-    layout: list[tuple[Path, np.dtype[Any], tuple[int, ...]]] = [
-        (folder / "films.u8", np.dtype(np.uint8), (n, frame.size, frame.size)),
-        (folder / "placements.f8", np.dtype(np.float64), (n, len(Placement.__dataclass_fields__))),
-        (folder / "state.u1", np.dtype(np.uint8), (n,)),
+def _arrays(folder: Path, n: int, frame: Frame, mode: Literal["r", "r+"]) -> tuple[Mapped, Mapped, Mapped]:
+    kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = [
+        (np.dtype(np.uint8), (n, frame.size, frame.size)),
+        (np.dtype(np.float64), (n, len(Placement.__dataclass_fields__))),
+        (np.dtype(np.uint8), (n,)),
     ]
+    layout = [(folder / name, *kind) for name, kind in zip(STORE, kinds, strict=False)]
     sizes = {file: int(np.prod(shape)) * dtype.itemsize for file, dtype, shape in layout}
     if not all(file.exists() and file.stat().st_size == size for file, size in sizes.items()):
         for file, size in sizes.items():
             _allocate(file, size)
-    pixels, spots, state = (np.memmap(file, dtype, "r+", shape=shape) for file, dtype, shape in layout)
+    pixels, spots, state = (np.memmap(file, dtype, mode, shape=shape) for file, dtype, shape in layout)
     return pixels, spots, state
 
 

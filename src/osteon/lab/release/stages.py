@@ -21,7 +21,6 @@ from osteon.lab.evaluation.evaluation import Evaluation, Plan
 from osteon.lab.evaluation.folder import PREDICTIONS, compare_into, evaluate, plan_for, predictions_of, read_evaluation, write_figures
 from osteon.lab.evaluation.scoring import score_films, write_predictions
 from osteon.lab.guard.fit import guard_file
-from osteon.lab.lock import alone
 from osteon.lab.model_file import describe_file, file_sha256, model_path
 from osteon.lab.quantisation.quantise import quantise_file
 from osteon.lab.release.commands import command_of
@@ -30,7 +29,7 @@ from osteon.lab.release.folder import Record, Release, ReleasePlan, checked_name
 from osteon.lab.release.page import write_page
 from osteon.lab.reporting.folder import report_run
 from osteon.lab.reporting.supply import Request
-from osteon.lab.stages import Stage, Tell, Watch, run_stages
+from osteon.lab.stages import Stage, Tell, Watch, alone, run_stages
 from osteon.lab.training.export import Export, export_run
 from osteon.opening import load_model
 

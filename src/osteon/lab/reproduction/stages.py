@@ -25,13 +25,12 @@ from osteon.lab.evaluation.evaluation import Plan
 from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for
 from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.evaluation.subgroups import StudyPooling
-from osteon.lab.lock import alone
 from osteon.lab.model_file import with_card
 from osteon.lab.reproduction.folder import Record, Reproduction, ReproductionPlan
 from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
 from osteon.lab.reproduction.settings import OURS, settle
-from osteon.lab.stages import Stage, Tell, Watch, run_stages
+from osteon.lab.stages import Stage, Tell, Watch, alone, run_stages
 from osteon.lab.training.distributed import ring
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress

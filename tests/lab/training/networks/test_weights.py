@@ -13,7 +13,7 @@ from torch import Tensor
 
 from osteon.errors import MissingWeights, UsageError
 from osteon.lab.training.networks import weights
-from osteon.lab.training.networks.weights import BACKBONES, build_backbone, cache_folder, load_first_weights, packaged_weights, read_weights
+from osteon.lab.training.networks.weights import BACKBONES, build_backbone, load_first_weights, packaged_weights, read_weights
 
 NAME = "densenet121"
 
@@ -263,12 +263,3 @@ def test_weights_of_another_network_are_refused_and_change_nothing(tmp_path: Pat
     with pytest.raises(MissingWeights, match="another network"):
         load_first_weights(backbone, "lite0", tmp_path / "odd.pth")
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
-
-
-def test_cache_folder_follows_the_users_wishes(monkeypatch: pytest.MonkeyPatch):
-    assert cache_folder().name == "cache"
-    monkeypatch.delenv("OSTEON_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_folder() == Path("/somewhere/osteon")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "osteon"

@@ -9,7 +9,6 @@ base/, NAME/     each ablation's cross-validation
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -20,9 +19,8 @@ from osteon.lab.evaluation.folder import plan_for, predictions_of
 from osteon.lab.evaluation.folds import FOLDS
 from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationPlan, AblationStudy, folder_of
 from osteon.lab.experiments.ablation.table import FIGURES, markdown
-from osteon.lab.lock import alone, hold
 from osteon.lab.pages import write_whole
-from osteon.lab.stages import read_record
+from osteon.lab.stages import Held, alone, hold, read_record
 
 STUDY, TABLE, LOCKS = "ablation.json", "ablation.md", "locks"
 
@@ -43,8 +41,8 @@ class StudyFolder:
         self.folder, self.asked, self.command = folder, asked, command
         self._record()  # refuses before anything is written
 
-    def take(self, ablation: Ablation) -> IO[str] | None:
-        """Take an ablation for this process until what is returned is closed; None where another has it."""
+    def take(self, ablation: Ablation) -> Held | None:
+        """Take an ablation for this process for a `with` block; None where another has it."""
         return hold(self.folder / LOCKS / ablation.folder, wait=False)
 
     def made(self, ablation: Ablation | None = None) -> AblationStudy:

@@ -22,8 +22,7 @@ import msgspec
 from osteon.atomic import write_json
 from osteon.errors import UsageError
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS
-from osteon.lab.lock import LOCK, hold
-from osteon.lab.stages import read_record
+from osteon.lab.stages import LOCK, hold, read_record
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit
 from osteon.version import __version__
@@ -110,10 +109,12 @@ class CrossValidation:
         """Return whether a fold has a training, or another process is about to begin one."""
         if self.run(number).record_file.exists():
             return True
-        lock = hold(self.fold(number) / LOCK, wait=False) if self.fold(number).exists() else None
+        if not self.fold(number).exists():
+            return False
+        lock = hold(self.fold(number) / LOCK, wait=False)
         if lock:
-            lock.close()
-        return self.fold(number).exists() and lock is None
+            lock.lock.release()
+        return lock is None
 
 
 def _difference(before: CrossValidationPlan, now: CrossValidationPlan) -> str:

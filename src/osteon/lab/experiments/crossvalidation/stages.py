@@ -21,7 +21,7 @@ from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.experiments.crossvalidation.first_weights import recipe_of_fold
 from osteon.lab.experiments.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated, together
-from osteon.lab.lock import LOCK, alone, hold
+from osteon.lab.stages import LOCK, alone, hold
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import numpy as np
@@ -22,7 +21,7 @@ from optuna.trial import TrialState
 
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.experiments.tuning.space import Space, changes, distributions, own_values
-from osteon.lab.lock import LOCK, hold
+from osteon.lab.stages import LOCK, Held, hold
 from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Pass, RunFolder, ranked
@@ -73,7 +72,7 @@ class Tuning:
         return self.out / "trials" / f"{number:04d}"
 
 
-def next_trial(study: optuna.Study, tuning: Tuning) -> tuple[optuna.Trial, IO[str]] | None:
+def next_trial(study: optuna.Study, tuning: Tuning) -> tuple[optuna.Trial, Held] | None:
     """Return a killed trial to go on with, or a new one, and its lock; None where there are enough or the time is over."""
     guard = hold(tuning.out / LOCK)
     assert guard is not None

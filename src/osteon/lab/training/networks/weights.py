@@ -6,7 +6,6 @@ Every file is read with `weights_only`, so that it cannot run code, and every ke
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import re
 import shutil
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from osteon.atomic import whole
+from osteon.cache import working_folder
 from osteon.errors import MissingWeights, UsageError
 from osteon.lab.training.networks.densenet import DenseNet
 from osteon.lab.training.networks.densenet import Variant as DenseNetVariant
@@ -146,13 +146,6 @@ def packaged_weights(name: str) -> tuple[Path, str]:
     raise MissingWeights(f"the package {package} holds no {file}. {hint}")
 
 
-def cache_folder() -> Path:
-    """Return where fetched weights are kept: `$OSTEON_CACHE`, else `osteon` in the user's cache folder (XDG)."""
-    if chosen := os.environ.get("OSTEON_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "osteon"
-
-
 def _load(backbone: Backbone, path: Path, expected: str) -> str:
     state, sha256 = read_weights(path, expected)
     state = {_current_name(key): value for key, value in state.items() if not key.startswith(_CLASSIFIER)}
@@ -175,7 +168,7 @@ def _current_name(key: str) -> str:
 
 
 def _published(file: str, offline: bool, address: str) -> tuple[Path, str]:
-    path, expected = cache_folder() / "weights" / file, _named_hash(file)
+    path, expected = working_folder("weights") / file, _named_hash(file)
     if path.is_file() and sha256_of(path).startswith(expected):
         return path, expected
     where = f"Fetch {address}{file} on another machine and put it at {path}, name it: --init FILE, {_INSTEAD}"
