@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 import osteon
-from osteon.explanation import write_overlay
 from osteon.lab.phantom.film import make_film
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "overlay.png"
@@ -28,8 +27,7 @@ def main(seed: int = 28, study_type: str = "FOREARM") -> None:
         Image.fromarray(made.pixels).save(path)
         film = osteon.read_film(path)
         prediction = model.predict([film])
-        write_overlay(Path(folder) / "overlay.png", film, prediction.films[0], model.card)
-        overlay = Image.open(Path(folder) / "overlay.png").convert("RGB")
+        overlay = prediction.overlay(film)
     width, height = overlay.size
     picture = Image.new("RGB", (made.pixels.shape[1] + width, height))
     picture.paste(Image.fromarray(made.pixels).convert("RGB"), (0, 0))

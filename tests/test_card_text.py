@@ -20,7 +20,7 @@ def test_the_frame_in_words(frame: Frame) -> None:
 def test_what_a_card_lacks_is_said_or_empty() -> None:
     told = facts(made_card())
     assert told["guard"].startswith("none: ")
-    assert told["8 bits"].startswith("none: ")
+    assert told["INT8"].startswith("none: ")
     assert told["licence"] == ""
 
 

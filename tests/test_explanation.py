@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,8 @@ from scipy.ndimage import map_coordinates
 from made_maps import SIZE, WHOLE, one_cell
 from made_model import made_card, make_model
 from osteon.card import Calibration, Card, Decision, Frame, Pooling
-from osteon.explanation import STRONGEST, colours, heat, overlay, peak, scale, spread, write_overlay
+from osteon.errors import UsageError
+from osteon.explanation import STRONGEST, colours, heat, peak, scale, spread
 from osteon.film import Film, Placement, place
 from osteon.model import Model
 from osteon.opening import load_model
@@ -38,8 +39,12 @@ def bright_film(height: int, width: int, box: tuple[int, int, int, int]) -> Film
 
 def told(film: Film, evidence: NDArray[np.floating], card: Card) -> FilmPrediction:
     logit = float(pool_evidence(evidence.astype(np.float32), card.pooling))
-    p = card.probability(logit)
-    return FilmPrediction("film.png", logit, p, card.level(p), evidence.astype(np.float32), place(film, card.frame))
+    unanswered = FilmPrediction("film.png", card=card, placement=place(film, card.frame))
+    return unanswered.answered(logit, evidence.astype(np.float32))
+
+
+def drawn_over(film: Film, prediction: FilmPrediction) -> NDArray[np.uint8]:
+    return np.asarray(prediction.overlay(film))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,8 @@ def test_thresholds_at_the_ends_keep_the_scale_rising(low: float, high: float) -
     card = made_card(decision=Decision(doubt_from=low, doubt_to=high))
     steps = scale(np.linspace(0, 1, 50), card)
     assert (np.diff(steps) >= 0).all()
-    overlay(film_of(np.zeros((64, 64))), told(film_of(np.zeros((64, 64))), np.zeros((4, 4)), card), card)
+    film = film_of(np.zeros((64, 64)))
+    told(film, np.zeros((4, 4)), card).overlay(film)
 
 
 def test_colours_are_plasma_and_rise_in_lightness() -> None:
@@ -183,7 +189,7 @@ def test_a_normal_film_stays_grey(brightness: Model) -> None:
     film = film_of(np.random.default_rng(0).uniform(0, 0.4, (300, 250)))
     prediction = brightness.predict_film(film)
     assert prediction.level == "no"
-    drawn = overlay(film, prediction, brightness.card)[:300, :250].astype(int)
+    drawn = drawn_over(film, prediction)[:300, :250].astype(int)
     np.testing.assert_array_equal(drawn, np.rint(film.pixels * 255).astype(int)[..., None].repeat(3, axis=2))
 
 
@@ -192,7 +198,7 @@ def test_an_overlay_keeps_the_films_resolution_and_bears_a_legend(brightness: Mo
     film = bright_film(height, width, (0, 0, width // 4, height // 4))
     prediction = brightness.predict_film(film)
     before = film.pixels.copy()
-    drawn = overlay(film, prediction, brightness.card)
+    drawn = drawn_over(film, prediction)
     assert drawn.dtype == np.uint8
     assert drawn.shape[0] > height + 90
     assert drawn.shape[1] == max(width, 30 * max(13, min(height, width) // 40))
@@ -205,30 +211,38 @@ def test_an_overlay_keeps_the_films_resolution_and_bears_a_legend(brightness: Mo
 def test_the_legend_differs_by_level_probability_and_truncation() -> None:
     card = made_card(decision=LEVELS)
     film = film_of(np.zeros((64, 64)))
-    legends = {overlay(film, told(film, np.full((4, 4), e), card), card)[64:].tobytes() for e in (-3.0, -1.0, 2.0)}
+    legends = {drawn_over(film, told(film, np.full((4, 4), e), card))[64:].tobytes() for e in (-3.0, -1.0, 2.0)}
     whole = told(film, np.zeros((4, 4)), card)
-    from dataclasses import replace
-
     assert len(legends) == 3
-    assert not np.array_equal(overlay(film, whole, card), overlay(film, replace(whole, truncated=True), card))
+    assert not np.array_equal(drawn_over(film, whole), drawn_over(film, replace(whole, truncated=True)))
 
 
 def test_the_strongest_colour_leaves_the_bone_visible() -> None:
     card, film = made_card(decision=LEVELS), film_of(np.linspace(0, 1, 64 * 64).reshape(64, 64))
-    drawn = overlay(film, told(film, np.full((4, 4), 30.0), card), card)[:64, :64].astype(float)
+    drawn = drawn_over(film, told(film, np.full((4, 4), 30.0), card))[:64, :64].astype(float)
     expected = (1 - STRONGEST) * film.pixels[..., None] * 255 + STRONGEST * colours(np.array([1.0]))
     assert np.abs(drawn - expected).max() < 1.5
 
 
-def test_a_film_without_evidence_has_no_overlay() -> None:
-    with pytest.raises(ValueError, match="evidence"):
-        overlay(film_of(np.zeros((64, 64))), FilmPrediction("film.png", error="empty"), made_card())
-
-
-def test_it_is_written_as_png(tmp_path: Path, brightness: Model) -> None:
-    film = bright_film(100, 120, (10, 10, 50, 50))
+def test_without_the_film_the_overlay_is_what_the_network_saw(brightness: Model) -> None:
+    film = bright_film(1000, 600, (300, 400, 200, 200))
     prediction = brightness.predict_film(film)
-    write_overlay(tmp_path / "o.png", film, prediction, brightness.card)
-    with Image.open(tmp_path / "o.png") as image:
-        assert (image.format, image.mode) == ("PNG", "RGB")
-        np.testing.assert_array_equal(np.asarray(image), overlay(film, prediction, brightness.card))
+    small, full = prediction.overlay(), prediction.overlay(film)
+    assert (full.width, small.width) == (600, 390)  # the legend's
+    seen = np.asarray(small.crop((0, 0, 192, 320)))
+    scaled = np.asarray(full.crop((0, 0, 600, 1000)).resize((192, 320), Image.Resampling.BILINEAR))
+    assert np.abs(seen.astype(int) - scaled).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("prediction", "words"),
+    [
+        (FilmPrediction("film.png", error="empty"), "there is no heat map, refused: empty"),
+        (FilmPrediction("film.png", level="out of scope", reason="blank"), "there is no heat map, blank"),
+        (told(film_of(np.zeros((64, 64))), np.zeros((4, 4)), made_card()).without_maps(), "was not kept"),
+        (told(film_of(np.zeros((99, 64))), np.zeros((4, 4)), made_card()), "64 x 64 pixels, the predicted one had more"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(prediction: FilmPrediction, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        prediction.overlay(film_of(np.zeros((64, 64))))

@@ -72,7 +72,7 @@ class TestNovelty:
     def test_above_the_threshold_is_out(self) -> None:
         card = made_card(scope=SCOPE)
         assert novel(1.5, card) == ""
-        assert "unlike the films that made@1.0.0 was trained on (novelty 1.51, at most 1.50 is in scope)" in novel(1.51, card)
+        assert "too different from the training films (1.5; limit 1.5)" in novel(1.51, card)
 
     def test_a_model_without_a_guard_refuses_none(self) -> None:
         assert novel(1e9, made_card()) == ""

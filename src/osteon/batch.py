@@ -1,4 +1,4 @@
-"""Each film goes through one thread, from the file to the answer; few are in memory at a time."""
+"""Films read ahead while the model answers: each goes through one thread, from the file to the answer; few are in memory at a time."""
 
 from __future__ import annotations
 
@@ -11,43 +11,23 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from osteon.errors import BlankFilm, FilmError
-from osteon.explanation import peak, write_overlay
-from osteon.film import Film, Placement, place, read_film
+from osteon.film import Film, Placement, checked, place, read_film
+from osteon.network import cores
 from osteon.prediction import OUT_OF_SCOPE, FilmPrediction
 from osteon.sources import OVERLAY_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from osteon.card import Frame
+    from osteon.card import Card
     from osteon.model import Model
     from osteon.sources import Source
 
-THREADS = 1 + (os.cpu_count() or 1)
+THREADS = 1 + cores()
 """One for each core, and one that reads while another waits for the disk."""
 
 AHEAD = 2 * THREADS
 """Films under way, and overlays that wait to be written, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one film.
-
-    `prediction` is without its map, `peak` the map's strongest place (x and y in film pixels, and its evidence), `uid` the
-    StudyInstanceUID, which groups films and is shown nowhere.
-    """
-
-    source: Source
-    prediction: FilmPrediction
-    uid: str = ""
-    peak: tuple[float, float, float] | None = None
-    overlay: str = ""
-
-    @property
-    def error(self) -> str:
-        """Why the film could not be used, without the name that stands beside it."""
-        return self.prediction.error.removeprefix(f"{self.source.file}: ")
 
 
 @dataclass(slots=True)
@@ -71,11 +51,11 @@ class Overlays:
                 return path
         raise AssertionError
 
-    def write(self, path: Path, film: Film, prediction: FilmPrediction, model: Model) -> None:
+    def write(self, path: Path, film: Film, prediction: FilmPrediction) -> None:
         """Write one; a full disk costs the picture, not the numbers."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_overlay(path, film, prediction, model.card)
+            prediction.overlay(film).save(path, "PNG", compress_level=2)
         except OSError as fault:
             self.failed = self.failed or f"{path}: the overlay cannot be written ({fault.strerror})"
 
@@ -85,10 +65,20 @@ def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
     return Overlays(folder, {os.path.abspath(s.file).casefold() for s in sources})  # noqa: PTH100
 
 
-def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None = None, *, guard: bool = True) -> Iterator[Answer]:
-    """Yield what becomes of each film, in order; with `guard` a film out of the model's scope gets the reason in the place of a number."""
+def answers(
+    sources: Sequence[Source], model: Model, overlays: Overlays | None = None, *, guard: bool = True, maps: bool = False
+) -> Iterator[FilmPrediction]:
+    """Yield what becomes of each film, in order.
+
+    Args:
+        sources: The films.
+        model: What answers.
+        overlays: Where each film is drawn with its heat map.
+        guard: Whether a film out of the model's scope gets the reason in the place of a number.
+        maps: Whether heat maps, and what the network saw, stay in the predictions: a quarter of a megabyte a film.
+    """
     pool = ThreadPoolExecutor(THREADS)
-    reading: deque[tuple[Source, Future[tuple[Answer, Film | None]]]] = deque()
+    reading: deque[tuple[Source, Future[tuple[FilmPrediction, Film | None]]]] = deque()
     writing: deque[Future[None]] = deque()
     waiting = iter(sources)
     try:
@@ -98,39 +88,39 @@ def answers(sources: Sequence[Source], model: Model, overlays: Overlays | None =
             if not reading:
                 break
             source, answered = reading.popleft()
-            answer, film = answered.result()
+            prediction, film = answered.result()
             if overlays is not None and film is not None:
                 path = overlays.place(source, film)
-                writing.append(pool.submit(overlays.write, path, film, answer.prediction, model))
-                answer = replace(answer, overlay=str(path))
+                writing.append(pool.submit(overlays.write, path, film, prediction))
+                prediction = replace(prediction, overlay_file=str(path))
             if len(writing) > AHEAD:
                 writing.popleft().result()
-            yield replace(answer, prediction=answer.prediction.without_evidence())
+            yield prediction if maps else prediction.without_maps()
         for written in writing:
             written.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _answer(source: Source, model: Model, *, guard: bool) -> tuple[Answer, Film | None]:
-    read = _read(source.file, model.card.frame)
+def _answer(source: Source, model: Model, *, guard: bool) -> tuple[FilmPrediction, Film | None]:
+    read = _read(source, model.card)
     if isinstance(read, FilmPrediction):
-        return Answer(source, read), None
+        return read, None
     film, placement = read
-    told = model.predict_film(film, placement, guard=guard)
-    strongest = None if told.evidence is None else peak(told.evidence, placement, model.card.frame.size)
-    return Answer(source, told, film.study, strongest), film
+    return replace(model.predict_film(film, placement, guard=guard), film=source.name), film
 
 
-def _read(file: str, frame: Frame) -> tuple[Film, Placement] | FilmPrediction:
+def _read(source: Source, card: Card) -> tuple[Film, Placement] | FilmPrediction:
     """Return a film and where it stands in the frame, or what is said of it where there is none."""
     try:
-        film = read_film(file)
-        return film, place(film, frame)
+        held = source.file if source.held is None else source.held
+        film = checked(held) if isinstance(held, Film) else read_film(held, source.name)
+        return film, place(film, card.frame)
     except BlankFilm as refusal:
-        return FilmPrediction(file, level=OUT_OF_SCOPE, reason=str(refusal).removeprefix(f"{file}: it is "))
+        reason = str(refusal).partition(": it is ")[2]
+        return FilmPrediction(source.name, level=OUT_OF_SCOPE, reason=reason, card=card)
     except FilmError as refusal:
-        return FilmPrediction(file, error=str(refusal))
+        error = str(refusal)
     except Exception as fault:  # a decoder's own fault must not cost the other films their answer
-        error = f"{file}: reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
-        return FilmPrediction(file, error=error)
+        error = f"reading it failed in an unforeseen way ({type(fault).__name__}). Export the film again."
+    return FilmPrediction(source.name, error=error.removeprefix(f"{source.name}: "), card=card)

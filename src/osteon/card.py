@@ -7,6 +7,7 @@ or threshold constant exists: whoever has the file can reproduce its numbers, an
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,7 +19,9 @@ SCHEMA = 1
 """Version of this layout; a file with another one is refused."""
 
 INT8_LIMITS = {"auroc": 0.002, "changed": 0.005, "lost": 0.01}
-"""What 8 bits may cost to be the default: AUROC lost, share of decisions changed, share of the peaks in a box that leave it."""
+"""What INT8 may cost to be the default: AUROC lost, share of decisions changed, share of the peaks in a box that leave it."""
+
+_CALIBRATE_AGAIN = "the model's card does not fit: {}. Calibrate the model again."
 
 Level = Literal["no", "doubt", "yes"]
 OutOfScope = Literal["out of scope"]
@@ -94,7 +97,7 @@ class DataSource(Struct, frozen=True, kw_only=True):
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """One measured figure with its 95 % interval; `value` None where it cannot be measured, `note` then says why."""
+    """One measured value with its 95 % interval; `value` None where it cannot be measured, `note` then says why."""
 
     split: str
     level: Literal["film", "study"]
@@ -109,7 +112,7 @@ class Metric(Struct, frozen=True, kw_only=True):
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """How the figures of a split came about, so that `osteon verify` can measure them again.
+    """How the metrics of a split came about, so that `osteon verify` can measure them again.
 
     `fingerprint` is that of the index, `by` and `prevalences` are what was asked for beside the usual, `resamples` and `seed` those of the
     intervals.
@@ -153,10 +156,10 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 class Int8Cost(Struct, frozen=True, kw_only=True):
-    """What computing in 8 bits changed on the films of a split, against float32.
+    """What INT8 changed on the films of a split, against float32.
 
     `changed`: films whose decision (yes, no or out of scope) became another. `boxed`: films with a box; `pointed`: their peak of evidence
-    lies in one in float32; `lost`: and in 8 bits does not. `again`: read again in float32. `shift`: of the logit, root mean square.
+    lies in one in float32; `lost`: and in INT8 does not. `again`: read again in float32. `shift`: of the logit, root mean square.
     """
 
     split: str
@@ -182,9 +185,9 @@ class Int8Cost(Struct, frozen=True, kw_only=True):
 
 
 class Int8(Struct, frozen=True, kw_only=True):
-    """The file's 8-bit form: how it was made, and what it costs against float32, measured at the card's threshold.
+    """The file's INT8 form: how it was made, and what it costs against float32, measured at the card's threshold.
 
-    `layers`: how many compute in 8 bits, `kept`: how many could and were left in float32 to keep the cost low; chosen on split `held`, the
+    `layers`: how many compute in INT8, `kept`: how many could and were left in float32 to keep the cost low; chosen on split `held`, the
     ranges on `films` films of split `calibrated_on`. Films whose logit lies within `near` of the threshold are read again in float32.
     """
 
@@ -199,7 +202,7 @@ class Int8(Struct, frozen=True, kw_only=True):
 
     @property
     def fits(self) -> bool:
-        """Whether a cost was measured, and none exceeds the limits: then 8 bits are what `--precision auto` takes."""
+        """Whether a cost was measured, and none exceeds the limits: then INT8 is what `--precision auto` takes."""
         return bool(self.costs) and all(cost.excess <= 1 for cost in self.costs)
 
 
@@ -240,6 +243,9 @@ class Card(Struct, frozen=True, kw_only=True):
         """The body parts that a film may declare; none where the card knows none."""
         return (self.scope.body_parts if self.scope else ()) or self.study_types
 
+    def __repr__(self) -> str:
+        return f"<Card {self.reference}: finds {self.finding}, {self.network or 'network unknown'}, films of {self.frame.size} pixels>"
+
     def probability(self, logit: float) -> float:
         """Return the calibrated probability of a logit, in [0, 1]."""
         c = self.calibration
@@ -268,23 +274,14 @@ class Card(Struct, frozen=True, kw_only=True):
             card = msgspec.json.decode(text, type=Card)
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             raise ModelFileError(f"the model's card does not fit: {fault}. Export the model again with this version of osteon.") from fault
+        c, d = card.calibration, card.decision
         if card.schema != SCHEMA:
-            raise ModelFileError(
-                f"the model's card has schema {card.schema}, this osteon reads {SCHEMA}. Install the version that made it."
-            )
-        _check(card)
+            raise ModelFileError(f"the model's card has schema {card.schema}, this osteon reads {SCHEMA}. Install the osteon that made it.")
+        if d.doubt_from > d.doubt_to:
+            raise ModelFileError(_CALIBRATE_AGAIN.format("decision.doubt_from lies above decision.doubt_to"))
+        if c.kind == "isotonic" and not (len(c.logits) == len(c.probabilities) >= 2 and list(c.logits) == sorted(c.logits)):
+            raise ModelFileError(_CALIBRATE_AGAIN.format("calibration.logits must ascend, with a probability for each"))
         return card
-
-
-def _check(card: Card) -> None:
-    c, d = card.calibration, card.decision
-    fault = ""
-    if d.doubt_from > d.doubt_to:
-        fault = "decision.doubt_from lies above decision.doubt_to"
-    if c.kind == "isotonic" and not (len(c.logits) == len(c.probabilities) >= 2 and list(c.logits) == sorted(c.logits)):
-        fault = "calibration.logits must ascend, with a probability for each"
-    if fault:
-        raise ModelFileError(f"the model's card does not fit: {fault}. Calibrate the model again.")
 
 
 def _sigmoid(x: float) -> float:
@@ -292,9 +289,7 @@ def _sigmoid(x: float) -> float:
 
 
 def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
-    if x <= xs[0]:
-        return ys[0]
-    for (x0, y0), (x1, y1) in zip(zip(xs, ys, strict=True), zip(xs[1:], ys[1:], strict=True), strict=False):
-        if x <= x1:
-            return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-    return ys[-1]
+    at = bisect_left(xs, x)
+    if at in (0, len(xs)):
+        return ys[min(at, len(xs) - 1)]
+    return ys[at - 1] + (ys[at] - ys[at - 1]) * (x - xs[at - 1]) / (xs[at] - xs[at - 1])

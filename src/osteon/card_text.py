@@ -1,21 +1,21 @@
-"""A model's card in words, the same on the terminal and in a report: what it is, what its guard refuses, what 8 bits cost."""
+"""A model's card in words, the same on the terminal and in a report: what it is, what its guard refuses, what INT8 costs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from osteon.card import Calibration, Card, Decision, Frame, Int8, Pooling, Scope
+    from osteon.card import Calibration, Card, Decision, Frame, Int8, Level, OutOfScope, Pooling, Scope
 
 GUARD_HEADER = ("guard, measured on", "films", "out of scope", "share", "95 % interval", "remark")
 INT8_HEADER = (
-    "8 bits, measured on",
+    "INT8, measured on",
     "films",
     "read again",
     "AUROC float32",
-    "AUROC 8 bits",
+    "AUROC INT8",
     "decisions changed",
-    "peaks in a box",
+    "hottest point in a box",
     "lost",
     "logit rms",
 )
@@ -31,12 +31,12 @@ def facts(card: Card) -> dict[str, str]:
         "first weights": card.weights,
         "study types": ", ".join(card.study_types),
         "a film becomes": frame_in_words(card.frame),
-        "evidence pooled by": _pooling(card.pooling),
+        "heat map pooled by": _pooling(card.pooling),
         "films pooled by": card.study_pooling,
         "calibration": _calibration(card.calibration),
         "decision": _decision(card.decision),
         "guard": guard(card),
-        "8 bits": eight_bits(card.int8),
+        "INT8": eight_bits(card.int8),
         "licence": card.licence,
         "made": " ".join(part for part in (card.created, f"from commit {card.code_commit}" if card.code_commit else "") if part),
     }
@@ -59,8 +59,9 @@ def guard(card: Card) -> str:
     """Return what the guard refuses, or that there is none."""
     scope = card.scope
     if scope is None:
-        return "none: of a film unlike those it was trained on the model gives a number all the same"
-    return f"novelty above {scope.threshold:.3g} is out of scope ({scope.rule}, on {scope.split}); it knows {', '.join(card.body_parts)}"
+        return "none: a film unlike the training films gets a probability all the same"
+    known = ", ".join(card.body_parts)
+    return f"films of novelty above {scope.threshold:.3g} are out of scope ({scope.rule}, on {scope.split}); it knows {known}"
 
 
 def guard_rows(scope: Scope) -> list[tuple[str, ...]]:
@@ -74,7 +75,7 @@ def guard_rows(scope: Scope) -> list[tuple[str, ...]]:
 
 
 def eight_bits(int8: Int8 | None) -> str:
-    """Return how the 8-bit form was made, and whether it is the default, in a line."""
+    """Return how the INT8 form was made, and whether it is the default, in a line."""
     if int8 is None:
         return "none: the file computes in float32"
     kept = f", {int8.kept} left in float32 for their cost on {int8.held}" if int8.kept else ""
@@ -84,13 +85,32 @@ def eight_bits(int8: Int8 | None) -> str:
 
 
 def int8_rows(int8: Int8) -> list[tuple[str, ...]]:
-    """Return what 8 bits cost on each split, under `INT8_HEADER`."""
+    """Return what INT8 costs on each split, under `INT8_HEADER`."""
     rows = []
     for c in int8.costs:
         areas = ("-" if area is None else f"{area:.4f}" for area in (c.auroc_float32, c.auroc))
         changed = f"{c.changed:,} ({c.changed / c.films:.2%})"
         rows.append((c.split, f"{c.films:,}", f"{c.again:,}", *areas, changed, f"{c.pointed:,}", f"{c.lost:,}", f"{c.shift:.3f}"))
     return rows
+
+
+def level_in_words(level: Level | OutOfScope | None) -> str:
+    """Return what people read where a prediction has a level.
+
+    >>> level_in_words("yes"), level_in_words("doubt"), level_in_words(None)
+    ('yes', 'uncertain', 'no answer')
+    """
+    return "uncertain" if level == "doubt" else level or "no answer"
+
+
+def levels_in_words(d: Decision) -> str:
+    """Return the two edges of the levels.
+
+    >>> from osteon.card import Decision
+    >>> levels_in_words(Decision(doubt_from=0.04, doubt_to=0.337)), levels_in_words(Decision())
+    ('yes from 0.34, uncertain from 0.04', 'yes from 0.5')
+    """
+    return f"yes from {d.doubt_to:.2g}" + (f", uncertain from {d.doubt_from:.2g}" if d.doubt_from < d.doubt_to else "")
 
 
 def _pooling(pooling: Pooling) -> str:
@@ -105,5 +125,5 @@ def _calibration(c: Calibration) -> str:
 
 
 def _decision(d: Decision) -> str:
-    levels = f"yes from {d.doubt_to:.3g}, no below {d.doubt_from:.3g}; abnormal from {d.threshold:.3g}"
-    return f"{levels} ({d.rule}{f', on {d.split}' if d.split else ''})"
+    rule = d.rule.replace("doubt", "uncertain")
+    return f"{levels_in_words(d)}; metrics count a film as abnormal from {d.threshold:.3g} ({rule}{f', on {d.split}' if d.split else ''})"

@@ -1,4 +1,4 @@
-"""Evidence -> heat on a fixed scale -> overlay.
+"""Evidence -> heat map on a fixed scale -> overlay.
 
 The scale is the card's, the same for every film: a cell's heat is the probability that the film would have if this cell alone spoke.
 No map is stretched to its own range, so a normal film does not glow: no cell is hotter than the film's own probability.
@@ -6,6 +6,9 @@ No map is stretched to its own range, so a normal film does not glow: no cell is
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import math
 import textwrap
 from typing import TYPE_CHECKING
@@ -13,14 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from osteon.card_text import level_in_words
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from osteon.card import Card, Frame
-    from osteon.film import Film, Placement
-    from osteon.prediction import FilmPrediction
+    from osteon.card import Card, Frame, Level
+    from osteon.film import Placement
 
 # Nine equal steps of the perceptually uniform map "plasma" (van der Walt, Smith; CC0): lightness rises with the value, so it can be
 # read in any kind of colour blindness, and every step has colour, so it parts from a grey film.
@@ -37,9 +41,9 @@ _SMALLEST_TEXT, _TEXTS_A_SIDE = 13, 40
 _LEGEND_TEXTS = 30
 _DISCLAIMER = "Not for diagnosis"
 _MEANING = {
-    "logsumexp": "Colour: the film's probability if this place alone spoke",
-    "mean": "Colour: the film's probability if all were like this place",
-    "top-k": "Colour: the film's probability if its strongest places were like this",
+    "logsumexp": "Colour: probability from this spot alone",
+    "mean": "Colour: probability if all spots were like this one",
+    "top-k": "Colour: probability if the strongest spots were like this one",
 }
 
 
@@ -139,31 +143,34 @@ def _middle(cell: int, step: float, offset: float, length: float) -> float:
     return (max(cell * step, offset) + min((cell + 1) * step, offset + length)) / 2
 
 
-def overlay(film: Film, prediction: FilmPrediction, card: Card) -> NDArray[np.uint8]:
-    """Draw a film with its heat over it and a legend below; the film's pixels begin at the upper left corner.
+def overlay(pixels: NDArray[np.float32], hot: NDArray[np.float32] | None, words: tuple[str, str], card: Card) -> Image.Image:
+    """Draw a film with its heat over it and a legend below; the film begins at the upper left corner, at its own resolution.
 
     Args:
-        film: The film.
-        prediction: Of this film, with its evidence; without one (out of scope) the film stays as it is.
-        card: Of the model that made it.
-
-    Returns:
-        (at least H, at least W, 3), the film at its own resolution.
+        pixels: The film (H, W) in [0, 1].
+        hot: Its heat (H, W), as `spread` lays it; None where the model does not answer for it: the film stays as it is.
+        words: The legend's title, and the reason where there is no heat.
+        card: Of the model that answered.
     """
-    if prediction.placement is None:
-        raise ValueError("an overlay needs a prediction with evidence, or of a film out of scope")
-    height, width = film.pixels.shape
-    drawn = _blend(film.pixels, _laid(prediction, card, (height, width)))
+    height, width = pixels.shape
     text = max(_SMALLEST_TEXT, min(height, width) // _TEXTS_A_SIDE)
-    legend = _legend(prediction, card, text, max(width, _LEGEND_TEXTS * text))
-    canvas = np.zeros((height + legend.shape[0], legend.shape[1], 3), np.uint8)
-    canvas[:height, :width], canvas[height:] = drawn, legend
+    legend = _legend(words, card if hot is not None else None, text, max(width, _LEGEND_TEXTS * text))
+    ImageDraw.Draw(legend).text((text // 2, text * 6.8), f"{card.reference}   {_DISCLAIMER}", "silver", _font(text * 0.95))
+    canvas = Image.new("RGB", (legend.width, height + legend.height))
+    canvas.paste(Image.fromarray(_blend(pixels, np.zeros_like(pixels) if hot is None else hot)))
+    canvas.paste(legend, (0, height))
     return canvas
 
 
-def write_overlay(path: Path, film: Film, prediction: FilmPrediction, card: Card) -> None:
-    """Write `overlay` as PNG."""
-    Image.fromarray(overlay(film, prediction, card)).save(path, "PNG", compress_level=2)
+def html_pictures(pictures: Iterable[Image.Image | NDArray[np.float32]], caption: str) -> str:
+    """Return pictures, or grey pixels (H, W) in [0, 1], side by side over a caption, for a notebook and with nothing outside."""
+    shown = []
+    for picture in pictures:
+        content, image = io.BytesIO(), picture if isinstance(picture, Image.Image) else Image.fromarray(np.uint8(np.rint(picture * 255)))
+        image.save(content, "PNG")
+        address = base64.b64encode(content.getvalue()).decode()
+        shown.append(f'<img src="data:image/png;base64,{address}" alt="" style="vertical-align: top; margin-right: 8px">')
+    return f'<figure style="margin: 0 0 12px">{"".join(shown)}<figcaption>{html.escape(caption)}</figcaption></figure>'
 
 
 def colours(heat: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -171,13 +178,6 @@ def colours(heat: NDArray[np.float64]) -> NDArray[np.float64]:
     table = np.array([list(bytes.fromhex(c)) for c in _PLASMA], np.float64)
     ends = np.linspace(0, 1, len(table))
     return np.stack([np.interp(heat, ends, channel) for channel in table.T], axis=-1)
-
-
-def _laid(prediction: FilmPrediction, card: Card, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the heat over a film of this shape, none where the model does not answer for it."""
-    if prediction.evidence is None or prediction.placement is None or prediction.probability is None:
-        return np.zeros(shape, np.float32)
-    return spread(heat(prediction.evidence, prediction.probability, card), prediction.placement, card.frame, shape)
 
 
 def _knots(card: Card) -> tuple[list[float], list[float]]:
@@ -212,22 +212,17 @@ def _blend(grey: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.u
     return drawn
 
 
-def _legend(prediction: FilmPrediction, card: Card, text: int, width: int) -> NDArray[np.uint8]:
-    image = Image.new("RGB", (width, int(text * 8.2)))
-    draw = ImageDraw.Draw(image)
-    edge = text // 2
-    truncated = "  (the file ends early)" if prediction.truncated else ""
-    if prediction.probability is None:
-        draw.text((edge, text * 0.4), f"{prediction.level}{truncated}", "white", _font(text * 1.25))
-        reason = textwrap.fill(prediction.reason, max(1, int(width / text * 2.2)), max_lines=4, placeholder=" ...")
+def _legend(words: tuple[str, str], card: Card | None, text: int, width: int) -> Image.Image:
+    image, edge = Image.new("RGB", (width, int(text * 8.2))), text // 2
+    draw, (title, reason) = ImageDraw.Draw(image), words
+    draw.text((edge, text * 0.4), title, "white", _font(text * 1.25))
+    if card is None:
+        reason = textwrap.fill(reason, max(1, int(width / text * 2.2)), max_lines=4, placeholder=" ...")
         draw.text((edge, text * 2), reason, "silver", _font(text * 0.95))
     else:
-        title = f"{card.finding}: {prediction.level}   {prediction.probability:.3f}{truncated}"
-        draw.text((edge, text * 0.4), title, "white", _font(text * 1.25))
         _bar(image, card, text, (edge, int(text * 2.6), width - 2 * edge))
         draw.text((edge, text * 5.5), _MEANING[card.pooling.kind], "silver", _font(text * 0.95))
-    draw.text((edge, text * 6.8), f"{card.reference}   {_DISCLAIMER}", "silver", _font(text * 0.95))
-    return np.asarray(image)
+    return image
 
 
 def _bar(image: Image.Image, card: Card, text: int, place: tuple[int, int, int]) -> None:
@@ -242,9 +237,10 @@ def _bar(image: Image.Image, card: Card, text: int, place: tuple[int, int, int])
         anchor = {0.0: "la", 1.0: "ra"}.get(end, "ma")
         draw.line((x, top, x, top + text * 1.6), "white", max(1, text // 12))
         draw.text((x, top + text * 1.7), f"{knot:.2g}" if 0 < knot < 1 else f"{knot:.0f}", "silver", font, anchor)
-    names = ("no", "doubt", "yes") if len(knots) == 4 else ("no", "yes")
-    for name, start, end in zip(names, ends, ends[1:], strict=False):
-        draw.text((left + (start + end) / 2 * width, top + text * 0.7), name, "white", font, "mm", stroke_width=1, stroke_fill="black")
+    levels: tuple[Level, ...] = ("no", "doubt", "yes") if len(knots) == 4 else ("no", "yes")
+    for level, start, end in zip(levels, ends, ends[1:], strict=False):
+        at = left + (start + end) / 2 * width, top + text * 0.7
+        draw.text(at, level_in_words(level), "white", font, "mm", stroke_width=1, stroke_fill="black")
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -1,23 +1,25 @@
-"""File -> Film, and Film -> the square that a network sees.
+"""File, bytes or array -> Film, and Film -> the square that a network sees.
 
 `place` and `prepare` are the only way from a film to network input: training, evaluation and prediction all use them.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 from PIL import Image
 
+from osteon.content import content_of, name_of
 from osteon.dicom import is_dicom, read_dicom
-from osteon.errors import BlankFilm, OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.errors import BlankFilm, UnreadableFilm, UnsupportedFilm, UsageError
 from osteon.exposure import exposed_part
-from osteon.raster import raster_format, read_raster
+from osteon.raster import raster_format, read_raster, unit_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,25 +32,42 @@ LEAST_SIDE = 32
 LEAST_CONTRAST = 2 / 255
 """Between a film's darkest and brightest pixel; below that it is blank."""
 
-MOST_BYTES = 2**30
-"""Of a file; 100 million pixels of 16 bits are a fifth of it."""
+NOT_OF_FILES = "bone= is said of arrays; a file says itself what is bright in it. Leave it out."
+_SHOWN = 512  # pixels of the longer side in a notebook
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Polarity = Literal["bright", "dark"]
+"""What bone is in an array's numbers: high, as on most films, or low."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Film:
-    """A radiograph.
+    """A radiograph: one X-ray image.
 
-    `pixels` is (H, W) float32 in [0, 1], bone bright (the sense of MONOCHROME2). `truncated`: the file ends early and was read as
-    far as it goes. `study_type`, `view` (ViewPosition) and `study` (StudyInstanceUID) are "" where the file does not say.
+    `pixels` is (H, W) float32 in [0, 1], bone bright (the sense of MONOCHROME2). `path` is what the film is called. `truncated`: the file
+    ends early and was read as far as it goes. `study_type`, `view` (ViewPosition) and `study` (StudyInstanceUID) are "" where the file
+    does not say.
     """
 
     pixels: NDArray[np.float32]
     path: str
-    format: Literal["PNG", "JPEG", "TIFF", "DICOM"]
+    format: Literal["PNG", "JPEG", "TIFF", "DICOM", "array"]
     truncated: bool = False
     study_type: str = ""
     view: str = ""
     study: str = ""
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape
+        known = [self.study_type, self.view, "truncated" if self.truncated else ""]
+        return f"<Film {self.path}: {', '.join([self.format, f'{width} x {height} pixels', *filter(None, known)])}>"
+
+    def _repr_png_(self) -> bytes:
+        """Return the film for a notebook, scaled down."""
+        image, content = Image.fromarray(np.rint(self.pixels * 255).astype(np.uint8)), io.BytesIO()
+        image.thumbnail((_SHOWN, _SHOWN))
+        image.save(content, "PNG")
+        return content.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +97,68 @@ class Placement:
         return self.left + (x - self.offset_x) / self.scale_x, self.top + (y - self.offset_y) / self.scale_y
 
 
-def read_film(path: str | Path) -> Film:
-    """Read a film from PNG, JPEG, TIFF or DICOM; the content decides which, not the name.
+def read_film(
+    source: str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.generic], name: str = "", bone: Polarity | None = None
+) -> Film:
+    """Read a film from PNG, JPEG, TIFF or DICOM, or take an array as one; the content decides which, not the name.
 
     Files show bone bright as they stand; DICOM says what is bright (PS3.4 N.2) and is turned so. It may be called from several
     threads at once.
 
+    Args:
+        source: A path, a file's content as bytes, a file opened with "rb", or an array: (H, W), uint8, uint16, or float from 0 to 1.
+        name: What the film is called; default: its path, or "film".
+        bone: Only for an array, and needed there: whether bone is "bright" in it or "dark".
+
     Raises:
+        UsageError: the source is none of these.
         UnreadableFilm: the file is not there, or no decoder makes pixels of it.
         UnsupportedFilm: no radiograph, or a side shorter than 32 pixels.
         BlankFilm: all pixels have one grey.
         OversizedFilm: the file or the picture that its header promises is larger than is sane.
     """
-    name, content = str(path), _content(Path(path))
+    name = name or name_of(source) or "film"
+    if isinstance(source, np.ndarray):
+        return checked(film_of(source, name, bone))
+    if bone is not None:
+        raise UsageError(NOT_OF_FILES)
+    content = content_of(source, name)
     with _SILENCE:
-        film = _decoded(content, name)
+        return checked(_decoded(content, name))
+
+
+def film_of(pixels: NDArray[np.generic], name: str, bone: Polarity | None) -> Film:
+    """Take an array (H, W) as a film, as `read_film` does.
+
+    Raises:
+        UsageError: it says not whether bone is bright, or has another shape or type, or numbers outside [0, 1].
+    """
+    if bone not in ("bright", "dark"):
+        raise UsageError(
+            f"{name}: an array does not say what is bright. Add bone='bright' where bone is brighter than air, else bone='dark'."
+        )
+    if pixels.ndim != 2:
+        raise UsageError(f"{name}: an array of shape {pixels.shape} is no film. Give grey pixels (height, width); several films as a list.")
+    if pixels.dtype.kind == "f" and not (pixels.size and pixels.min() >= 0 and pixels.max() <= 1):  # nor is NaN
+        raise UsageError(f"{name}: pixels of {pixels.dtype} must be numbers from 0 to 1. Scale them, or give uint8 or uint16.")
+    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
+        raise UsageError(f"{name}: pixels of {pixels.dtype} have no known white. Give uint8, uint16, or float from 0 to 1.")
+    unit = unit_scale(pixels)
+    return Film(unit if bone == "bright" else 1 - unit, name, "array")
+
+
+def checked(film: Film) -> Film:
+    """Return a film that shows something.
+
+    Raises:
+        UnsupportedFilm: a side is shorter than 32 pixels.
+        BlankFilm: all pixels have one grey.
+    """
     height, width = film.pixels.shape
     if min(height, width) < LEAST_SIDE:
-        raise UnsupportedFilm(f"{name}: {width} x {height} pixels; a film has at least {LEAST_SIDE} on each side.")
+        raise UnsupportedFilm(f"{film.path}: {width} x {height} pixels; a film has at least {LEAST_SIDE} on each side.")
     if float(film.pixels.max() - film.pixels.min()) < LEAST_CONTRAST:
-        raise BlankFilm(f"{name}: it is blank, all its pixels have one grey. Export the film again.")
+        raise BlankFilm(f"{film.path}: it is blank, all its pixels have one grey. Export the film again.")
     return film
 
 
@@ -141,22 +202,21 @@ def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDA
     return square
 
 
-def _content(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise UnreadableFilm(f"{path}: a folder, no film. Name the films in it.")
-        if path.exists() and not path.is_file():
-            raise UnreadableFilm(f"{path}: no regular file. Copy the film to one.")
-        if path.stat().st_size > MOST_BYTES:
-            raise OversizedFilm(f"{path}: larger than {MOST_BYTES:,} bytes. Export one film by itself.")
-        content = path.read_bytes()
-    except FileNotFoundError as fault:
-        raise UnreadableFilm(f"{path}: there is no such file.") from fault
-    except (OSError, ValueError) as fault:
-        raise UnreadableFilm(f"{path}: cannot be opened ({getattr(fault, 'strerror', None) or fault}).") from fault
-    if not content:
-        raise UnreadableFilm(f"{path}: the file is empty. Copy it again.")
-    return content
+def unprepare(square: NDArray[np.uint8], placement: Placement) -> tuple[NDArray[np.float32], Placement]:
+    """Return what a network saw of a film in the film's own shape, and where that stands in the frame.
+
+    Args:
+        square: (S, S), as `prepare` made it.
+        placement: Where the film stands in it.
+
+    Returns:
+        (h, w) in [0, 1], the cut part of the film at the network's resolution; and its placement.
+    """
+    at = placement
+    x, y, across, down = int(at.offset_x), int(at.offset_y), round(at.width * at.scale_x), round(at.height * at.scale_y)
+    width, height = (max(1, round(side * max(at.scale_x, at.scale_y))) for side in (at.width, at.height))
+    shaped = Image.fromarray(square[y : y + down, x : x + across]).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(shaped, np.float32) / np.float32(255), Placement(0, 0, width, height, across / width, down / height, x, y)
 
 
 def _decoded(content: bytes, name: str) -> Film:

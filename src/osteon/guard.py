@@ -55,11 +55,11 @@ def blank(prepared: NDArray[np.uint8], placement: Placement) -> str:
 
 
 def novel(novelty: float, card: Card) -> str:
-    """Return that a film of this novelty is unlike those that the model learned from, "" where it is not, or the model has no guard."""
+    """Return that a film of this novelty is out of scope, "" where it is not, or the model has no guard."""
     if card.scope is None or novelty <= card.scope.threshold:
         return ""
-    return f"unlike the films that {card.reference} was trained on (novelty {novelty:.2f}, at most {card.scope.threshold:.2f} is in scope)"
+    return f"too different from the training films ({novelty:.1f}; limit {card.scope.threshold:.1f})"
 
 
-INVERTED = "its negative is like them, so it is perhaps inverted: export it with bone bright"
+INVERTED = "its negative is not, so it is perhaps inverted: export it with bone bright"
 """Advice that is added where the negative of a refused film is in scope; no film is turned in silence."""

@@ -1,12 +1,9 @@
-"""Open a model file, check that it keeps the contract, run it.
-
-The contract stands in `docs/architecture.md`: input `image`, outputs `logit`, `evidence` and, with a guard, `novelty`, metadata `card`. A
-file that breaks it is refused when it is opened. What was checked and compiled once is kept in the user's cache folder (`cache.py`).
-"""
+"""Run a network: films -> predictions."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -17,10 +14,10 @@ from osteon.card import Card
 from osteon.errors import UsageError
 from osteon.guard import INVERTED, blank, novel, undeclared
 from osteon.precision import leaves_open
-from osteon.prediction import FilmPrediction, Prediction, film_prediction, out_of_scope, study_prediction
+from osteon.prediction import OUT_OF_SCOPE, FilmPrediction, Prediction, study_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import openvino
     from numpy.typing import NDArray
@@ -121,34 +118,47 @@ class Model:
             film: The film.
             placement: `place(film, card.frame)`, where that was done already.
             guard: Whether a film out of scope gets the reason in the place of a number.
-        """
-        from osteon.film import place, prepare  # here, so that a model is opened while the decoders are still being imported
 
+        Raises:
+            UsageError: it is no film.
+        """
+        from osteon.film import Film, place, prepare  # here, so that a model is opened while the decoders are still being imported
+
+        if not isinstance(film, Film):
+            raise UsageError(f"a model takes films that osteon.read_film returned, not {type(film).__name__}; osteon.predict takes files.")
         frame = self.card.frame
         placement = placement or place(film, frame)
-        square = prepare(film, frame, placement)
-        if guard and (reason := undeclared(film.study_type, self.card) or blank(square, placement)):
-            return out_of_scope(film, placement, reason)
-        logit, evidence, *novelty = self.read(square[None], OUTPUTS if guard and self.card.scope else OUTPUTS[:2])
+        seen = prepare(film, frame, placement)
+        told = FilmPrediction(
+            film.path, study_type=film.study_type, truncated=film.truncated, study_uid=film.study,
+            card=self.card, placement=placement, seen=seen,
+        )  # fmt: skip
+        if guard and (reason := undeclared(film.study_type, self.card) or blank(seen, placement)):
+            return replace(told, level=OUT_OF_SCOPE, reason=reason)
+        logit, evidence, *novelty = self.read(seen[None], OUTPUTS if guard and self.card.scope else OUTPUTS[:2])
         if novelty and (reason := novel(float(novelty[0][0]), self.card)):
-            return out_of_scope(film, placement, reason + self._advice(film))
-        return film_prediction(film, placement, float(logit[0]), evidence[0], self.card)
+            return replace(told, level=OUT_OF_SCOPE, reason=reason + self._advice(film))
+        return told.answered(float(logit[0]), evidence[0])
 
-    def predict(self, films: Iterable[Film], study: str = "", *, guard: bool = True) -> Prediction:
+    def predict(self, films: Film | Iterable[Film], study: str = "", *, guard: bool = True) -> Prediction:
         """Return what the model says of one study.
 
         Args:
             films: The study's films, at least one; a generator is read film by film.
-            study: What the prediction calls it.
+            study: What the prediction calls it; default: its first film.
             guard: Whether films out of scope get the reason in the place of a number, and take no part in the study's.
 
         Raises:
             UsageError: there is no film.
         """
-        told = [self.predict_film(film, guard=guard) for film in films]
+        given = films if isinstance(films, Iterable) and not isinstance(films, str | bytes) else [films]
+        told = [self.predict_film(film, guard=guard) for film in given]
         if not told:
             raise UsageError("a study has at least one film. Give the films that osteon.read_film returned.")
-        return study_prediction(study, told, self.card)
+        return study_prediction(study or told[0].film, told, self.card)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.card.reference}: finds {self.card.finding}, {self.precision}, films of {self.card.frame.size} pixels>"
 
     def _advice(self, film: Film) -> str:
         from osteon.film import prepare

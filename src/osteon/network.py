@@ -64,15 +64,20 @@ def open_network(content: bytes, name: str) -> tuple[Card, openvino.Model]:
     return card, network
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def runtime(side_by_side: bool = False) -> dict[str, str | int]:
     """Return how every network is compiled: for one film at a time on all cores, or for a film on each.
 
     A batch would be no quicker on a CPU, and a film's number might depend on its neighbours.
     """
-    # float32 where it is not 8 bits, or newer processors would compute in bfloat16 and give other numbers.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    how: dict[str, str | int] = {"NUM_STREAMS": cores, "INFERENCE_NUM_THREADS": cores} if side_by_side else {"PERFORMANCE_HINT": "LATENCY"}
-    return how | {"INFERENCE_PRECISION_HINT": "f32"}
+    many: dict[str, str | int] = {"NUM_STREAMS": cores(), "INFERENCE_NUM_THREADS": cores()}
+    one: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"}
+    # float32 where it is not INT8, or newer processors would compute in bfloat16 and give other numbers.
+    return (many if side_by_side else one) | {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def compile_network(network: openvino.Model, side_by_side: bool = False) -> openvino.CompiledModel:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from osteon.cache import read_entry, write_entry
 from osteon.card import Card
-from osteon.errors import ModelFileError
+from osteon.errors import ModelFileError, UsageError
 from osteon.model import OUTPUTS, Model
 from osteon.model_names import find_model
 from osteon.network import EXPORT_AGAIN, compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
-from osteon.precision import in_precision
+from osteon.precision import Choice, in_precision
 from osteon.prediction import pool_evidence
 from osteon.version import __version__
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import openvino
 
-    from osteon.precision import Choice, Precision
+    from osteon.precision import Precision
 
 POOLING_TOLERANCE = 2e-3
 """How far `logit` may stand from the pooled evidence, relative above 1: float32 sums in another order."""
@@ -35,15 +36,20 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
     """Open a model.
 
     Args:
-        path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`shelf.find_model`).
-        precision: "auto" computes in 8 bits where the card shows what that costs, and that it is little. Films whose answer in 8 bits is
-            nearer to the threshold than the card's `int8.near` are read again in float32.
+        path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`model_names.find_model`).
+        precision: "auto" computes in INT8 where the card shows that it changes next to nothing. Films whose answer in INT8 is nearer to
+            the threshold than the card's `int8.near` are read again in float32.
         side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
             on all cores. The answers are the same.
 
     Raises:
         ModelFileError: it is not there, cannot be read, or breaks the contract; the message says where.
+        UsageError: the path is none, or there is no such precision.
     """
+    if not isinstance(path, str | os.PathLike | None):
+        raise UsageError(f"a model is named by a path or by name@version, not by {type(path).__name__}.")
+    if precision not in get_args(Choice):
+        raise UsageError(f"precision={precision!r} is none of {', '.join(get_args(Choice))}.")
     source = find_model(path)
     name = str(path or source.name)
     return _open(read_content(source, name), name, precision, side_by_side)

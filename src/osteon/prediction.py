@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from osteon.card_text import level_in_words
+from osteon.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
     from osteon.card import Card, Level, OutOfScope, Pooling
     from osteon.film import Film, Placement
@@ -26,39 +30,124 @@ TOP_K = 2
 """How many of a study's films the study pooling "top-k" averages: the finding shows in two views."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FilmPrediction:
     """What a model says of one film, or why it says nothing.
 
     A film has a number, or is out of the model's scope for a `reason`, or was refused with an `error`.
 
-    `film` is the path as it was given, `logit` the log-odds before and `probability` in [0, 1] after calibration, `level` the one
-    of three that people are shown. `evidence` is (h, w) float32 in logit units, `placement` says where in the film its cells stand.
-    A film out of scope has the level "out of scope", a `reason`, a placement (unless all is one grey) and no numbers; a refused film has
-    None for all of these.
+    Attributes:
+        film: Its path as it was given, or its name.
+        logit: Log-odds that it is abnormal, before calibration; None without a number.
+        probability: In [0, 1], calibrated; None without a number.
+        level: The one of three that people are shown, "out of scope", or None where the film was refused.
+        study_type: As the file says, "" where it does not.
+        truncated: The file ends early and was read as far as it goes.
+        reason: Why it is out of scope.
+        error: Why it could not be used.
+        peak: The heat map's hottest point, x and y in film pixels, and its evidence.
+        overlay_file: Where its overlay was written.
+        study_uid: StudyInstanceUID, which makes films one study and is shown nowhere.
+        card: Of the model.
+        placement: Where in the film the cells of `evidence` stand.
+        evidence: (h, w) float32, logit units; None without a number, and where it was not kept.
+        seen: (S, S) uint8, what the network saw; None where it was not kept.
     """
 
     film: str
     logit: float | None = None
     probability: float | None = None
     level: Level | OutOfScope | None = None
-    evidence: NDArray[np.float32] | None = None
-    placement: Placement | None = None
     study_type: str = ""
     truncated: bool = False
     reason: str = ""
     error: str = ""
+    peak: tuple[float, float, float] | None = None
+    overlay_file: str = ""
+    study_uid: str = ""
+    card: Card | None = None
+    placement: Placement | None = None
+    evidence: NDArray[np.float32] | None = None
+    seen: NDArray[np.uint8] | None = None
 
-    def without_evidence(self) -> FilmPrediction:
-        """Return a copy that drops the map, for keeping very many."""
-        return replace(self, evidence=None)
+    @property
+    def remark(self) -> str:
+        """What people are told beside level and probability: why there is none, and that the file ends early."""
+        parts = (f"refused: {self.error}" if self.error else "", self.reason, "the file ends early" if self.truncated else "")
+        return "; ".join(filter(None, parts))
+
+    def answered(self, logit: float, evidence: NDArray[np.float32]) -> FilmPrediction:
+        """Return the prediction with what the network says of the film: `logit` and `evidence` (h, w), in logit units."""
+        from osteon.explanation import peak
+
+        assert self.card is not None
+        assert self.placement is not None
+        probability, hottest = self.card.probability(logit), peak(evidence, self.placement, self.card.frame.size)
+        level = self.card.level(probability)
+        return replace(self, logit=logit, probability=probability, level=level, evidence=evidence, peak=hottest)
+
+    def without_maps(self) -> FilmPrediction:
+        """Return a copy that drops the arrays, for keeping very many."""
+        return replace(self, evidence=None, seen=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `osteon predict --json` says of a film."""
+        told: dict[str, Any] = {"film": self.film, "level": self.level, "probability": self.probability, "logit": self.logit}
+        told |= {"study_type": self.study_type, "truncated": self.truncated}
+        if self.peak is not None:
+            told["peak"] = dict(zip(("x", "y", "evidence"), self.peak, strict=True))
+        if self.overlay_file:
+            told["overlay"] = self.overlay_file
+        return told | {"reason": self.reason, "error": self.error}
+
+    def overlay(self, film: Film | None = None) -> Image:
+        """Draw the film with its heat map over it and a legend below.
+
+        Args:
+            film: The film, at whose resolution it is drawn; without it, what the network saw of it.
+
+        Raises:
+            UsageError: there is nothing to draw: the film was refused, it is another one, or the heat map was not kept.
+        """
+        from osteon.explanation import heat, overlay, spread
+
+        if self.card is None or self.placement is None:
+            raise UsageError(f"{self.film}: there is no heat map, {self.remark}")
+        if (self.evidence is None and not self.reason) or (film is None and self.seen is None):
+            raise UsageError(f"{self.film}: the heat map was not kept. Ask for it with osteon.predict(..., maps=True).")
+        pixels, at = self._as_seen() if film is None else (film.pixels, self.placement)
+        height, width = pixels.shape
+        if at.left + at.width > width or at.top + at.height > height:
+            raise UsageError(f"{self.film}: the film that is given has {width} x {height} pixels, the predicted one had more.")
+        ends = "  (the file ends early)" if self.truncated else ""
+        if self.evidence is None or self.probability is None:
+            return overlay(pixels, None, (f"{_words(self)}{ends}", self.reason), self.card)
+        hot = spread(heat(self.evidence, self.probability, self.card), at, self.card.frame, (height, width))
+        return overlay(pixels, hot, (f"{self.card.finding}: {_words(self, '   ')}{ends}", ""), self.card)
+
+    def _as_seen(self) -> tuple[NDArray[np.float32], Placement]:
+        from osteon.film import unprepare
+
+        assert self.seen is not None
+        assert self.placement is not None
+        return unprepare(self.seen, self.placement)
+
+    def __repr__(self) -> str:
+        return f"<FilmPrediction {self.film}: {', '.join(filter(None, (_words(self), self.remark)))}>"
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook the film, and beside it the same with its heat map."""
+        from osteon.explanation import html_pictures
+
+        pictures = () if self.seen is None else (self._as_seen()[0], self.overlay())
+        return html_pictures(pictures, f"{self.film}: {', '.join(filter(None, (_words(self), self.remark)))}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prediction:
     """What a model says of one study: its films' probabilities pooled, None where no film gave one.
 
-    Such a study is "out of scope" where at least one of its films is, else it has no level.
+    Such a study is "out of scope" where at least one of its films is, else it has no level. `model` is `name@version`.
     """
 
     study: str
@@ -77,32 +166,49 @@ class Prediction:
         """The films that the model does not answer for."""
         return tuple(f for f in self.films if f.reason)
 
+    @property
+    def is_its_film(self) -> bool:
+        """Whether a single film is the study."""
+        return len(self.films) == 1 and self.films[0].film == self.study
 
-def film_prediction(film: Film, placement: Placement, logit: float, evidence: NDArray[np.float32], card: Card) -> FilmPrediction:
-    """Turn a network's two outputs for one film, `logit` and `evidence` (h, w) in logit units, into what a person is told."""
-    probability = card.probability(logit)
-    return FilmPrediction(
-        film=film.path,
-        logit=logit,
-        probability=probability,
-        level=card.level(probability),
-        evidence=evidence,
-        placement=placement,
-        study_type=film.study_type,
-        truncated=film.truncated,
-    )
+    @property
+    def remark(self) -> str:
+        """What people are told beside level and probability: how many films it has, or what is said of its only one."""
+        if self.is_its_film:
+            return self.films[0].remark
+        apart = {"refused": len(self.refused), OUT_OF_SCOPE: len(self.out_of_scope)}
+        films = f"{len(self.films)} film{'' if len(self.films) == 1 else 's'}"
+        return ", ".join([films, *(f"{count} {name}" for name, count in apart.items() if count)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `osteon predict --json` says of a study."""
+        told = {"study": self.study, "level": self.level, "probability": self.probability}
+        return told | {"films": [film.to_dict() for film in self.films]}
+
+    def overlay(self, film: Film | None = None) -> Image:
+        """Draw one of the study's films as `FilmPrediction.overlay` does; a study of one film needs no `film`.
+
+        Raises:
+            UsageError: it is not clear which film, or there is nothing to draw.
+        """
+        chosen = self.films if len(self.films) == 1 else [f for f in self.films if film is not None and f.film == film.path]
+        if len(chosen) != 1:
+            raise UsageError(f"{self.study} has {len(self.films)} films. Give one of them, or take prediction.films[0].overlay().")
+        return chosen[0].overlay(film)
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.study}: {', '.join(filter(None, (_words(self), self.remark, self.model)))}>"
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook the study's number and its films."""
+        from osteon.explanation import html_pictures
+
+        words = f"{self.study}: {_words(self)}, {self.remark}, {self.model}, not for diagnosis"
+        return ("" if self.is_its_film else html_pictures((), words)) + "".join(film._repr_html_() for film in self.films)
 
 
-def out_of_scope(film: Film, placement: Placement, reason: str) -> FilmPrediction:
-    """Tell a person why a film has no number, though it was read."""
-    return FilmPrediction(
-        film=film.path,
-        level=OUT_OF_SCOPE,
-        placement=placement,
-        study_type=film.study_type,
-        truncated=film.truncated,
-        reason=reason,
-    )
+def _words(told: FilmPrediction | Prediction, gap: str = " ") -> str:
+    return level_in_words(told.level) + ("" if told.probability is None else f"{gap}{told.probability:.3f}")
 
 
 def study_prediction(study: str, films: Sequence[FilmPrediction], card: Card) -> Prediction:

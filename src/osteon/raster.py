@@ -198,13 +198,21 @@ def _grey(image: Image.Image, name: str) -> NDArray[np.float32]:
     return _unit(image)
 
 
+def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Bring samples to [0, 1]: uint8 by 255, uint16 by 65535, or by 4095 where none is larger, a detector's 12 bits; others stay."""
+    if values.dtype.kind != "u":
+        return values.astype(np.float32)
+    white = 255 if values.dtype.itemsize == 1 else 4095 if values.max(initial=0) <= 4095 else 65535
+    return np.asarray(values.astype(np.float32) / np.float32(white), np.float32)
+
+
 def _unit(image: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(np.asarray(image, np.float32) / np.float32(255), np.float32)
+    return unit_scale(np.asarray(image))
 
 
 def _deep(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return values.astype(np.float32) / np.float32(4095 if values.max() <= 4095 else 65535)
+        return unit_scale(values)
     wide = values.astype(np.float64)
     low, high = float(wide.min()), float(wide.max())
     if not np.isfinite([low, high]).all():

@@ -1,4 +1,4 @@
-"""What the command was given -> the films to read, and which study each belongs to."""
+"""What a person gives -> the films to read, and which study each belongs to."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from osteon.errors import BadManifest, EmptyDataset, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from osteon.film import Film, Polarity
+
+    Given: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.generic] | Film
+
 FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
 OVERLAY_SUFFIX = ".overlay.png"
 """What this program draws; found beside films, it is no film."""
+
+MANY = 24
+"""From so many films on it pays that a core reads a film by itself."""
 
 _DICOM_MAGIC = 128
 """PS3.10 section 7.1: DICM stands behind a preamble of 128 bytes."""
@@ -36,7 +46,7 @@ class Source:
     """A film to read.
 
     `file` is opened, `name` is what people are shown, `below` is its path below what was given. `study` names its study; with
-    `ask_file` a StudyInstanceUID in the file decides instead.
+    `ask_file` a StudyInstanceUID in the file decides instead. `held`: the file's content or the film itself, where there is no file.
     """
 
     file: str
@@ -44,6 +54,7 @@ class Source:
     below: str
     study: str
     ask_file: bool = False
+    held: bytes | Film | None = None
 
 
 @dataclass(slots=True)
@@ -53,31 +64,27 @@ class Sources:
     films: list[Source] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
 
-    def ignored_text(self) -> str:
-        """Return the counts as words, "" for none."""
-        return ", ".join(f"{count} {reason}" for reason, count in sorted(self.ignored.items()))
 
-
-def find_sources(arguments: Sequence[str], study_by: StudyBy) -> Sources:
-    """Find the films that files, folders and manifests (CSV) name.
+def find_sources(given: Sequence[Given], study_by: StudyBy = StudyBy.AUTO, bone: Polarity | None = None) -> Sources:
+    """Find the films that are given: files, folders and manifests (CSV) by their paths, or films without a file.
 
     Raises:
-        UsageError: an argument does not exist or cannot be read.
+        UsageError: one of them is nothing that holds films, or cannot be read; or `bone` is said and there is no array.
         BadManifest: a manifest has no column `path`.
-        EmptyDataset: there is no film in all of them.
+        EmptyDataset: a path does not exist, or there is no film in all of them.
     """
     sources, seen = Sources(), set[str]()
-    for argument in arguments:
-        for source in _found(argument, study_by, sources.ignored):
-            where = os.path.abspath(source.file)  # noqa: PTH100 - 100,000 times, and a link stays one
-            if where in seen:
-                sources.ignored["files named twice"] += 1
-            else:
-                seen.add(where)
-                sources.films.append(source)
+    for source in _all(given, study_by, bone, sources.ignored):
+        where = os.path.abspath(source.file)  # noqa: PTH100 - 100,000 times, and a link stays one
+        if where in seen and source.held is None:
+            sources.ignored["files named twice"] += 1
+        else:
+            seen.add(where)
+            sources.films.append(source)
     if not sources.films:
-        left_out = sources.ignored_text()
-        raise EmptyDataset(f"no film (PNG, JPEG, TIFF, DICOM) in {', '.join(arguments)}{f'; ignored: {left_out}' if left_out else ''}.")
+        left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(sources.ignored.items()))
+        nowhere = ", ".join(map(str, given)) or "an empty list"
+        raise EmptyDataset(f"no film (PNG, JPEG, TIFF, DICOM) in {nowhere}{f'; ignored: {left_out}' if left_out else ''}.")
     return sources
 
 
@@ -94,6 +101,32 @@ def mura_sources(table: Path) -> Sources:
     roots = [Path(), table.parent, table.parent.parent]
     root = next((r for r in roots if (r / names[0]).is_file()), roots[0])
     return Sources([Source(str(root / n), n, n, f"{n.rpartition('/')[0] or '.'}/") for n in names])
+
+
+def _all(given: Sequence[Given], study_by: StudyBy, bone: Polarity | None, ignored: Counter[str]) -> Iterator[Source]:
+    names = Counter[str]()
+    for one in given:
+        if isinstance(one, str | os.PathLike) and bone is None:
+            yield from _found(os.fspath(one), study_by, ignored)
+        else:
+            held, name = _held(one, bone)
+            names[name] += 1
+            name = name if names[name] == 1 else f"{name}-{names[name]}"
+            yield Source(name, name, name, name, study_by is StudyBy.AUTO, held)
+
+
+def _held(one: object, bone: Polarity | None) -> tuple[bytes | Film, str]:
+    """Return the content of a file, or a film, and what it is called."""
+    import numpy as np
+
+    from osteon.content import bytes_of, name_of
+    from osteon.film import NOT_OF_FILES, Film, film_of
+
+    if isinstance(one, np.ndarray):
+        return film_of(one, "film", bone), "film"
+    if bone is not None:
+        raise UsageError(NOT_OF_FILES)
+    return (one, one.path) if isinstance(one, Film) else (bytes_of(one), name_of(one) or "film")
 
 
 def _found(argument: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[Source]:

@@ -65,8 +65,8 @@ class TestTable:
         assert [r.split()[0] for r in rows[2:6]] == ["image1.png", "image2.png", f"{tmp_path}/p1/study2", "image1.png"]
         assert rows[2].split()[1] == "yes"
         assert rows[3].split()[1] == "no"
-        assert rows[7] == "2 studies, 3 films: 1 doubt, 1 no."
-        assert rows[8] == "made@1.0.0: probability of abnormality, yes from 0.6, doubt from 0.2. Not for diagnosis."
+        assert rows[7] == "2 studies, 3 films: 1 uncertain, 1 no."
+        assert rows[8] == "made@1.0.0: probability of abnormality, yes from 0.6, uncertain from 0.2. Not for diagnosis."
 
     def test_a_refused_film_has_its_reason_and_costs_the_others_nothing(self, run: Run, model: Path, tmp_path: Path) -> None:
         draw(tmp_path / "study1/a.png", 0.9)
@@ -77,20 +77,20 @@ class TestTable:
         assert (status, err) == (1, "")
         assert "3 films, 2 refused" in out
         words = " ".join(out.split())
-        assert "b.png - refused: neither PNG, JPEG, TIFF nor DICOM." in words
-        assert "c.png - refused: the file is empty." in words
+        assert "b.png no answer refused: neither PNG, JPEG, TIFF nor DICOM." in words
+        assert "c.png no answer refused: the file is empty." in words
         assert "1 study, 3 films: 1 yes; 2 films refused; ignored: 1 hidden files." in out
 
     def test_nothing_but_refused_films(self, run: Run, model: Path, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_text("text")
         status, out, err = run("predict", tmp_path / "a.png", "--model", model)
         assert (status, err) == (1, "")
-        assert "1 study, 1 film: 1 without an answer; 1 film refused." in out
+        assert "1 study, 1 film: 1 no answer; 1 film refused." in out
 
     def test_loose_films_are_said_to_be_loose(self, run: Run, model: Path, tmp_path: Path) -> None:
         draw(tmp_path / "a.png")
         draw(tmp_path / "b.png")
-        assert "2 films count as a study each; --study-by folder" in run("predict", tmp_path, "--model", model)[2]
+        assert "each of 2 films was treated as a study of its own; --study-by folder" in run("predict", tmp_path, "--model", model)[2]
         status, out, err = run("predict", tmp_path, "--model", model, "--study-by", "folder")
         assert (status, err) == (0, "")
         assert "1 study, 2 films" in out
@@ -280,9 +280,9 @@ class TestMura:
 def test_garbage_is_collected_from_the_first_film_on(run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collected = []
 
-    def read(file: str) -> osteon.Film:
+    def read(file: str, name: str) -> osteon.Film:
         collected.append(gc.isenabled())
-        return osteon.read_film(file)
+        return osteon.read_film(file, name)
 
     monkeypatch.setattr("osteon.batch.read_film", read)
     assert run("predict", draw(tmp_path / "film.png"), "--model", model)[0] == 0
@@ -296,7 +296,7 @@ def test_a_decoders_own_fault_costs_one_film(run: Run, model: Path, tmp_path: Pa
     draw(tmp_path / "a.png")
     draw(tmp_path / "b.png")
     whole = osteon.read_film
-    monkeypatch.setattr("osteon.batch.read_film", lambda p: broken(p) if p.endswith("b.png") else whole(p))
+    monkeypatch.setattr("osteon.batch.read_film", lambda p, name: broken(p) if p.endswith("b.png") else whole(p, name))
     status, out, _ = run("predict", tmp_path, "--model", model)
     assert status == 1
     assert "reading it failed in an unforeseen way (ZeroDivisionError)" in out

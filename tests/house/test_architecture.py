@@ -27,7 +27,7 @@ ROOMS = {
     "platformdirs": ("cache.py", "model_names.py"),
     "openvino": ("network.py", "precision.py", "model.py", "opening.py", "lab/quantisation/", "lab/bench/"),
     "nncf": ("lab/quantisation/ranges.py",),
-    "PIL": ("raster.py", "film.py", "explanation.py", "lab/"),
+    "PIL": ("raster.py", "film.py", "explanation.py", "prediction.py", "lab/"),
     "pydicom": ("dicom/",),
     "imagecodecs": ("dicom/",),
     "rich": ("cli/",),
@@ -114,6 +114,14 @@ def test_a_module_imports_only_those_listed_above_it() -> None:
             if ranked and order[target] >= here and not (below is not None and target.startswith(below)):
                 wrong.append(place)
     assert not wrong, "listed below, or a circle:\n" + "\n".join(wrong)
+
+
+def test_a_films_way_goes_through_each_file_of_the_hall_once() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    way = page.split("## A film's way\n")[1].split("\nThe explanation stands")[0]
+    named = re.findall(r"`((?:\w+/)?\w+\.py|dicom/|models/)`", way)
+    hall = [*(m.path for m in HALL if not m.folder), DOOR, "dicom/", "models/", "cli/prediction_table.py"]
+    assert sorted(named) == sorted(hall)
 
 
 def test_modules_import_each_other_in_no_circle() -> None:

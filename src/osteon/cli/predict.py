@@ -11,21 +11,17 @@ import typer
 
 from osteon.cli import app, settled
 from osteon.errors import UsageError
-from osteon.sources import Sources, StudyBy, find_sources, mura_sources
+from osteon.sources import MANY, StudyBy, find_sources, mura_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from osteon.batch import Answer, Overlays
-    from osteon.card import Card
     from osteon.model import Model
-    from osteon.results import Study
+    from osteon.prediction import FilmPrediction
+    from osteon.results import Predictions
 
 FEW = 5
 """Films that need no progress bar."""
-
-MANY = 24
-"""From so many films on it pays that a core reads a film by itself."""
 
 ModelOption = Annotated[
     str | None,
@@ -67,20 +63,20 @@ def predict(
     study_by: Annotated[StudyBy, typer.Option(help="What makes films one study; see above.")] = StudyBy.AUTO,
     json: Annotated[str, typer.Option(metavar="FILE|-", help="Write everything as JSON; - is the standard output.")] = "",
     csv: Annotated[str, typer.Option(metavar="FILE|-", help="Write a row a study and a row a film; - is the standard output.")] = "",
-    overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each film with its evidence as a heat map (PNG).")] = None,
+    overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each film with its heat map (PNG).")] = None,
     mura_csv: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="IN OUT", help="MURA's competition: IN has a film's path a line, OUT gets '<study folder>/,<0|1>' a line."),
     ] = None,
     guard: Annotated[
-        bool, typer.Option("--guard/--no-guard", help="Whether films out of the model's scope get the reason in the place of a number.")
+        bool, typer.Option("--guard/--no-guard", help="Films that the model cannot judge get a reason instead of a probability.")
     ] = True,
     precision: Annotated[
-        Literal["auto", "int8", "float32"], typer.Option(help="auto: 8 bits where the model's card shows that they cost next to nothing.")
+        Literal["auto", "int8", "float32"], typer.Option(help="auto: INT8 where the model's card shows that it does not change results.")
     ] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; only refused films are told.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; only refused films are named.")] = False,
 ) -> None:
-    """Say of each study whether it is abnormal, how sure that is, and where it shows.
+    """Predict films and studies: probability, answer (yes, uncertain, no), heat map.
 
     A film is PNG, JPEG, TIFF or DICOM. Films become studies by --study-by:
 
@@ -94,9 +90,10 @@ def predict(
     A manifest is a CSV with the columns path (relative to it) and study.
 
     The exit status is 1 where a film could not be used; all others still
-    have their answer. A film out of the model's scope (blank, inverted, of
-    another body part, no bone radiograph) is told so: that is an answer.
-    --mura-csv asks for a number of each film, so there the guard is off.
+    have their answer. Films that the model cannot judge (blank, inverted,
+    another body part, unlike its training films) are "out of scope" and
+    get a reason instead of a probability: that is an answer.
+    --mura-csv wants a number of each film, so there the guard is off.
     """
     if bool(films) == bool(mura_csv):
         raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
@@ -109,10 +106,17 @@ def predict(
     from osteon.results import group
 
     overlays = overlays_in(overlay, sources.films) if overlay else None
-    told = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
-    studies = group(_watched(told, len(sources.films), quiet), opened.card)
-    _report(studies, sources, opened.card, outputs)
-    _finish(studies, overlays, outputs)
+    predictions = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
+    studies = group(_watched(predictions, len(sources.films), quiet), sources, opened.card)
+    _report(studies, outputs)
+    _tell(studies, outputs)
+    loose = sum(s.is_its_film and not s.films[0].study_uid for s in studies) if study_by is StudyBy.AUTO else 0
+    if loose > 1 and not outputs.quiet:
+        typer.echo(f"osteon: each of {loose} films was treated as a study of its own; --study-by folder makes each folder one.", err=True)
+    if overlays and overlays.failed:
+        raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
+    if any(s.refused for s in studies):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -150,33 +154,33 @@ def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *,
     return opened
 
 
-def _watched(answers: Iterable[Answer], total: int, quiet: bool) -> Iterable[Answer]:
-    """Pass answers on; a bar shows how far it is, where a person looks and it takes a while."""
+def _watched(predictions: Iterable[FilmPrediction], total: int, quiet: bool) -> Iterable[FilmPrediction]:
+    """Pass predictions on; a bar shows how far it is, where a person looks and it takes a while."""
     if quiet or total <= FEW or not sys.stderr.isatty():
-        yield from answers
+        yield from predictions
         return
     from osteon.cli.progress import counting_bar
 
     with counting_bar("films") as advance:
-        for done, answer in enumerate(answers, 1):
-            yield answer
+        for done, prediction in enumerate(predictions, 1):
+            yield prediction
             advance(done, total)
 
 
-def _report(studies: Sequence[Study], sources: Sources, card: Card, outputs: Outputs) -> None:
+def _report(studies: Predictions, outputs: Outputs) -> None:
     from osteon import results
     from osteon.cli import prediction_table as table
 
     if outputs.mura:
-        _write(outputs.mura, results.as_mura_csv(studies, card))
+        _write(outputs.mura, results.as_mura_csv(studies))
     if outputs.csv:
         _write(outputs.csv, results.as_csv(studies))
     if outputs.json:
-        _write(outputs.json, results.as_json(studies, sources, card))
+        _write(outputs.json, results.as_json(studies))
     if not (outputs.quiet or outputs.piped):
         in_a_file = outputs.mura or outputs.csv or outputs.json
         table.show(studies, most=table.MOST_ROWS if in_a_file else sys.maxsize)
-        print(f"\n{table.summary(studies, sources, card)}")
+        print(f"\n{table.summary(studies)}")
 
 
 def _write(file: str, pieces: Iterable[str]) -> None:
@@ -190,18 +194,10 @@ def _write(file: str, pieces: Iterable[str]) -> None:
         raise UsageError(f"{file}: cannot be written ({fault.strerror}). Choose another place.") from fault
 
 
-def _finish(studies: Sequence[Study], overlays: Overlays | None, outputs: Outputs) -> None:
-    """Tell on the standard error what a person must know, and set the exit status."""
-    refused = [a for s in studies for a in s.answers if a.error]
-    for answer in refused if outputs.quiet or outputs.piped else ():
-        typer.echo(f"osteon: {answer.source.name}: {answer.error}", err=True)
-    unanswered = sum(s.prediction.probability is None for s in studies)
+def _tell(studies: Predictions, outputs: Outputs) -> None:
+    """Tell on the standard error what no table has said."""
+    for film in (f for s in studies for f in s.refused if outputs.quiet or outputs.piped):
+        typer.echo(f"osteon: {film.film}: {film.error}", err=True)
+    unanswered = sum(s.probability is None for s in studies)
     if outputs.mura and unanswered:
         typer.echo(f"osteon: {unanswered} studies gave no number and have 0, what most studies are.", err=True)
-    many = sum(s.is_loose for s in studies)
-    if many > 1 and not outputs.quiet:
-        typer.echo(f"osteon: {many} films count as a study each; --study-by folder makes each folder one study.", err=True)
-    if overlays and overlays.failed:
-        raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
-    if refused:
-        raise typer.Exit(1)

@@ -259,7 +259,7 @@ class TestGuarding:
         Image.fromarray(255 - limb(3)).save(negative)
         told_of = model.predict([read_film(negative)])
         assert (told_of.level, told_of.probability) == ("out of scope", None)
-        assert re.fullmatch("unlike the films that made@1.0.0 was trained on .*; its negative is like them, .*", told_of.films[0].reason)
+        assert re.fullmatch("too different from the training films .*; its negative is not, .*", told_of.films[0].reason)
         assert model.predict([read_film(negative)], guard=False).probability is not None
 
     @pytest.mark.parametrize(

@@ -45,6 +45,6 @@ def test_guard_and_8_bits_with_their_costs(tmp_path: Path) -> None:
     tables = {block.title: block for block in card_section(dataclasses.replace(told, model=model)).blocks if isinstance(block, Table)}
     facts = {row[0]: row[1] for row in tables["made@1.0.0"].rows}
     assert "novelty above 1.5" in facts["guard"]
-    assert "40 layers" in facts["8 bits"]
+    assert "40 layers" in facts["INT8"]
     assert tables["What the guard refuses"].rows[0] == ("chest films", "20", "19", "0.950", "", "")
     assert list(tables["What 8 bits cost"].rows) == [("valid", "36", "0", "0.9100", "0.9000", "1 (2.78%)", "10", "0", "0.000")]

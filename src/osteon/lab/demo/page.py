@@ -14,7 +14,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from osteon.card import Card, Metric
-from osteon.explanation import overlay
 from osteon.film import read_film
 from osteon.lab.data.index import read_index, read_report
 from osteon.lab.demo.folder import Demo, DemoRecord
@@ -181,7 +180,7 @@ def _answer(model: Model, row: dict[str, Any], verdict: str, right: bool) -> Ans
     film = read_film(_file(row))
     told = model.predict_film(film)
     height, width = film.pixels.shape
-    drawn = overlay(film, told, model.card)[:height, :width]
+    drawn = np.asarray(told.overlay(film))[:height, :width]
     what = row["finding"] if row["label"] == 1 else "normal"
     name = f"{row['study_type'].lower()}, {what}"
     said = f"probability {told.probability:.2f}: {told.level}"
@@ -194,7 +193,7 @@ def _answer(model: Model, row: dict[str, Any], verdict: str, right: bool) -> Ans
 def _legend(model: Model, scored: pl.DataFrame) -> str:
     """Return the colour bar that stands below every overlay."""
     film = read_film(_file(scored.row(0, named=True)))
-    drawn = overlay(film, model.predict_film(film), model.card)[film.pixels.shape[0] :]
+    drawn = np.asarray(model.predict_film(film).overlay(film))[film.pixels.shape[0] :]
     # The film's own probability stands above the bar, the model's name below it: the page says both elsewhere.
     top, bottom = (round(share * len(drawn)) for share in BAR)
     return picture_address(encode_png(np.ascontiguousarray(drawn[top:bottom])))

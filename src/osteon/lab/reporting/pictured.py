@@ -14,14 +14,12 @@ from PIL import Image, ImageDraw
 
 from osteon.card import Card
 from osteon.errors import FilmError
-from osteon.explanation import overlay
-from osteon.film import Film, place, prepare, read_film
+from osteon.film import Film, read_film
 from osteon.lab.evaluation.localisation import in_boxes
 from osteon.lab.evaluation.scoring import of_split
 from osteon.lab.reporting.document import Block, Gap, Picture
 from osteon.lab.reporting.material import Material
 from osteon.model import Model
-from osteon.prediction import film_prediction
 
 MOST = 20
 """Films of each kind that are shown."""
@@ -94,10 +92,9 @@ def _picture(m: Material, shown: Shown, figures: Path, draw_legend: bool) -> lis
 
 
 def _overlaid(model: Model, film: Film) -> tuple[NDArray[np.uint8], float]:
-    placement = place(film, model.card.frame)
-    logits, evidence = model.run(prepare(film, model.card.frame)[None])
-    told = film_prediction(film, placement, float(logits[0]), evidence[0], model.card)
-    return overlay(film, told, model.card), float(logits[0])
+    prediction = model.predict_film(film, guard=False)
+    assert prediction.logit is not None
+    return np.asarray(prediction.overlay(film)), prediction.logit
 
 
 def _caption(row: dict[str, Any], card: Card, logit: float) -> str:

@@ -1,0 +1,62 @@
+"""What other programs read of `osteon predict`: the keys of the JSON and the columns of the CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from made_model import made_card
+from osteon.prediction import FilmPrediction
+from osteon.results import as_csv, as_json, group
+from osteon.sources import Source, Sources
+
+FILMS = (
+    FilmPrediction("s/a.png", logit=0.5, probability=0.25, level="no", peak=(1.0, 2.0, 3.0), overlay_file="o.png", study_type="HAND"),
+    FilmPrediction("s/b.png", level="out of scope", reason="blank"),
+    FilmPrediction("s/c.png", error="empty"),
+)
+SOURCES = Sources([Source(f.film, f.film, f.film, "s") for f in FILMS])
+
+
+def test_the_json() -> None:
+    studies = group(FILMS, SOURCES, made_card())
+    told = json.loads("".join(as_json(studies)))
+    assert told == studies.to_dict()
+    assert list(told) == ["model", "finding", "study_pooling", "decision", "ignored", "studies"]
+    assert list(told["decision"]) == ["threshold", "doubt_from", "doubt_to"]
+    [study] = told["studies"]
+    assert list(study) == ["study", "level", "probability", "films"]
+    a, b, c = study["films"]
+    assert a == {
+        "film": "s/a.png", "level": "no", "probability": 0.25, "logit": 0.5, "study_type": "HAND", "truncated": False,
+        "peak": {"x": 1.0, "y": 2.0, "evidence": 3.0}, "overlay": "o.png", "reason": "", "error": "",
+    }  # fmt: skip
+    assert (b["level"], b["reason"], c["level"], c["error"]) == ("out of scope", "blank", None, "empty")
+    assert list(b) == ["film", "level", "probability", "logit", "study_type", "truncated", "reason", "error"]
+
+
+def test_the_csv() -> None:
+    rows = list(csv.reader(io.StringIO("".join(as_csv(group(FILMS, SOURCES, made_card()))))))
+    assert rows == [
+        [
+            "row",
+            "study",
+            "film",
+            "level",
+            "probability",
+            "logit",
+            "films",
+            "refused",
+            "out_of_scope",
+            "study_type",
+            "truncated",
+            "overlay",
+            "reason",
+            "error",
+        ],
+        ["study", "s", "", "no", "0.25", "", "3", "1", "1", "", "", "", "", ""],
+        ["film", "s", "s/a.png", "no", "0.25", "0.5", "", "", "", "HAND", "False", "o.png", "", ""],
+        ["film", "s", "s/b.png", "out of scope", "", "", "", "", "", "", "False", "", "blank", ""],
+        ["film", "s", "s/c.png", "", "", "", "", "", "", "", "False", "", "", "empty"],
+    ]
