@@ -1,7 +1,7 @@
 # GNU make 3.81 or later, Python 3.11 or later. `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-core lint format bench soak model clean
+.PHONY: help demo test test-long test-core docs lint format bench soak model clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -24,6 +24,9 @@ test-core: $(VENV)/lab.stamp  ## the core in an environment of its own: predicti
 	$(INSTALL) .venv-core
 	$(RUN)/python scripts/check_core.py .venv-core
 
+docs: $(VENV)/dev.stamp  ## the site -> site/index.html, strict; the reference is made of the code. With search: python -m http.server --directory site
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
+
 lint: $(VENV)/dev.stamp  ## ruff and mypy, nothing changed
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -44,16 +47,16 @@ model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the histo
 	$(RUN)/python scripts/earlier_model.py $(NAME)
 
 clean:  ## removes environments, caches and the demo
-	rm -rf .venv .venv-core .venv-bench bench-out demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-core .venv-bench bench-out demo dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
-# A stamp is newer than pyproject.toml once its extras are installed; `dev` holds all that `lab` does.
+# A stamp is newer than pyproject.toml once its extras are installed; `dev.stamp` holds all that `lab.stamp` does.
 $(VENV)/lab.stamp: pyproject.toml scripts/install.py
 	$(INSTALL) $(VENV) lab
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml scripts/install.py
-	$(INSTALL) $(VENV) lab,dev
+	$(INSTALL) $(VENV) lab,dev,docs
 	@touch $@ $(VENV)/lab.stamp
 
 # The peers' packages stand apart: osteon is not installed beside them.

@@ -2,7 +2,7 @@
 
     python scripts/install.py ENVIRONMENT [EXTRAS]
 
-ENVIRONMENT is a folder (`.venv`), EXTRAS a list with commas (`lab,dev`); without extras the core alone is installed, as a user gets it.
+ENVIRONMENT is a folder (`.venv`), EXTRAS a list with commas (`lab,docs`); without extras the core alone is installed, as a user gets it.
 A file of requirements (`benchmarks/requirements.txt`) in the place of EXTRAS is installed alone, without osteon.
 pip's own settings (index, mirrors, wheel folders, certificates) hold. The variable TORCH says which torch may come:
 
@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 OLDEST_PIP = 24  # before, `--dry-run` fetches whole wheels
-SIZES = {"": "0.4 GB", "lab": "2.0 GB", "lab,dev": "2.3 GB"}
+SIZES = {"": "0.4 GB", "lab": "2.0 GB", "lab,dev,docs": "2.5 GB"}
 OTHER_PYTHON = "Give another one: make PYTHON=/path/to/python3"
 CUDA = "the CUDA build (2.7 GB to download: torch and NVIDIA's libraries)"
 

@@ -29,10 +29,12 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """How a film becomes the square that the network sees.
+    """How a film becomes the square that the network sees, scaled by Pillow's antialiased triangle filter ("bilinear").
 
-    `crop` "exposed" first cuts the film to its exposed part (collimation and empty air go). `aspect` "pad" keeps the shape and fills
-    with black, "stretch" does not (as in the MURA paper). Scaling is Pillow's antialiased triangle filter ("bilinear").
+    Attributes:
+        size: Pixels a side.
+        crop: "exposed" first cuts the film to its exposed part (collimation and empty air go).
+        aspect: "pad" keeps the shape and fills with black, "stretch" does not (as in the MURA paper).
     """
 
     size: Annotated[int, Meta(ge=32, le=4096)]
@@ -44,8 +46,11 @@ class Frame(Struct, frozen=True, kw_only=True):
 class Pooling(Struct, frozen=True, kw_only=True):
     """How the logit comes from the evidence map: `pool(evidence) + bias`.
 
-    "mean": of all cells; "top-k": of the highest `share` of them; "logsumexp": `log(mean(exp(sharpness * e))) / sharpness`, between mean
-    and maximum.
+    Attributes:
+        kind: "mean" of all cells, "top-k" of the highest; "logsumexp" `log(mean(exp(sharpness * e))) / sharpness`, between mean and max.
+        sharpness: Of "logsumexp"; the larger, the nearer to the maximum.
+        share: Of "top-k": the part of the cells that counts.
+        bias: Added to what is pooled; trained.
     """
 
     kind: Literal["mean", "logsumexp", "top-k"]

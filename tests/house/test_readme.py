@@ -1,4 +1,4 @@
-"""README says what is there: the tree, the commands and their options, the links, the Python example."""
+"""README and the pages of the docs say what is there: folders, commands and their options, links, the Python example."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from osteon.cli import app
 from osteon.lab.phantom import film, png
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BOOK = "docs/experiments/"
+"""The laboratory book holds commands as they were typed: it is a record."""
+NESTED = ("bench", "layouts", "crossvalidation", "ablation", "tuning")
+"""Folders that README leaves to `docs/architecture.md`."""
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -25,12 +29,17 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> Iterator[list[str]]:
-    """The words of each line of README's shell blocks, comments left out."""
-    for block in blocks("sh"):
-        for line in block.splitlines():
-            if words := shlex.split(line, comments=True):
-                yield words
+def commands(text: str = README) -> Iterator[list[str]]:
+    """The words of each line of a page's shell blocks, comments left out; a line that ends with a backslash goes on."""
+    for block in blocks("sh", text):
+        for line in re.sub(r"<<'END'\n.*?^END$", "", block, flags=re.MULTILINE | re.DOTALL).replace("\\\n", " ").splitlines():
+            for command in re.split(r"; (?=osteon )", line):
+                if words := shlex.split(command, comments=True):
+                    yield words
+
+
+def osteon_commands(page: str) -> list[list[str]]:
+    return [words[1:] for words in commands((ROOT / page).read_text(encoding="utf-8")) if words[0] == "osteon" and words[1] != "--version"]
 
 
 def test_the_first_two_commands() -> None:
@@ -45,14 +54,31 @@ def test_make_knows_every_target_that_a_page_names() -> None:
         assert named <= targets, f"{page} names {named - targets}"
 
 
-@pytest.mark.parametrize("words", [w for w in commands() if w[0] == "osteon"], ids=" ".join)
-def test_the_command_line_knows_every_option_that_readme_names(words: list[str]) -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith((BOOK, "docs/experiments.md", "CHANGELOG"))])
+def test_the_command_line_knows_every_command_and_option_that_a_page_names(page: str) -> None:
     for stage in Module("cli/__init__.py").imports:
         if stage.deferred and stage.name.startswith("osteon.cli."):
             importlib.import_module(stage.name)  # adds its sub-commands, as `main` does
-    command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
-    known = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words[2:] if word.startswith("-")} <= known
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    passing = {name for name in re.findall(r"`osteon ([a-z][a-z-]*)", text) if name not in known}
+    assert not passing, f"{page} names commands that are not there: {passing}"
+    for name, *words in osteon_commands(page):
+        assert name in known, f"{page}: there is no osteon {name}"
+        options = {option for parameter in known[name].params for option in [*parameter.opts, *parameter.secondary_opts]}
+        unknown = {word for word in words if word.startswith("-") and not re.match(r"-?\d|-$", word)} - options
+        assert not unknown, f"{page}: osteon {name} has no {unknown}"
+
+
+def test_readme_draws_the_folders_that_are_there() -> None:
+    [block] = re.findall(r"^## What is where\n\n```\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    folders, drawn = [""], set()
+    for indent, name in re.findall(r"^( *)([\w./]+/)[ ,]", block, re.MULTILINE):
+        folders[len(indent) // 4 + 1 :] = [folders[len(indent) // 4] + name]
+        drawn.add(folders[-1].rstrip("/"))
+    assert not [name for name in drawn if not (ROOT / name).is_dir()]
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "src/osteon").rglob("__init__.py")}
+    assert packages - drawn <= {"src/osteon/cli", *(f"{room}/{part}" for room in drawn for part in NESTED)}
 
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,6 +90,7 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     probability, level, model = capsys.readouterr().out.split()
     assert 0 <= float(probability) <= 1
     assert level in ("no", "doubt", "yes")
+    assert (tmp_path / "wrist.overlay.png").read_bytes().startswith(b"\x89PNG")
     assert re.fullmatch(r"\S+@\S+", model)
 
 
@@ -71,7 +98,7 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_links_lead_somewhere(page: str) -> None:
     text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"https?://", target):
+        if re.match(r"https?://", target) or "reference/" in target:  # made of the code: `test_site.py`
             continue
         path, _, anchor = target.partition("#")
         file = (ROOT / page).parent / path if path else ROOT / page
