@@ -127,18 +127,10 @@ def test_the_paper_s_map_is_the_class_activation_map() -> None:
 def test_boxes_supervise_the_cells_without_what_belongs_to_the_whole_film() -> None:
     one = detector()
     with torch.no_grad():
-        _, evidence, cells, _ = one.parts(films())
+        evidence, cells = one(films())[1], one.outputs(films()).cells
     apart = evidence - cells
     torch.testing.assert_close(apart, apart[:, :1, :1].expand_as(apart))
     assert apart.abs().max() > 1e-3
-
-
-def test_without_the_branch_the_cells_are_all_there_is() -> None:
-    one = detector(branch=False)
-    holds(one, SHARP, films())
-    with torch.no_grad():
-        told = one.parts(films())
-    assert torch.equal(told.evidence, told.cells) and not [name for name, _ in one.named_parameters() if "whole" in name]
 
 
 def test_the_highest_cells_alone_count() -> None:
@@ -146,19 +138,11 @@ def test_the_highest_cells_alone_count() -> None:
     assert [float(pool(evidence, Pooling(kind="top-k", share=share))) for share in (0.05, 0.25, 0.5, 1.0)] == [5.0, 5.0, 4.5, 1.5]
 
 
-def test_what_else_is_asked_is_answered_in_training_alone() -> None:
-    one = detector(auxiliary="hand,hardware")
-    with torch.no_grad():
-        told = one.parts(films())
-    assert told.also.shape == (2, 2) and detector().parts(films()).also.shape == (2, 0)
-    assert len(one(films())) == 2
-
-
 def test_a_new_pyramid_takes_a_finding_for_rare() -> None:
     torch.manual_seed(0)
     one = Detector(SMALL).eval()
     with torch.no_grad():
-        cells = one.parts(films())[2]
+        cells = one.outputs(films()).cells
     assert abs(cells.mean() - RARE) < 2
 
 

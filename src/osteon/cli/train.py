@@ -54,7 +54,7 @@ def train(
     if resume and changes:
         raise UsageError(f"--resume goes on with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
     if resume and has_ended(out):
-        _say(f"{out}: this training has ended, nothing was done. Next: {_next(out)}")
+        _say(f"{out}: this training has ended, nothing was done. Next: osteon export {out} -o model.onnx")
         return
     request = None
     if index is not None and not resume:
@@ -67,7 +67,7 @@ def train(
         _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
         raise typer.Exit(130) from stop
     _tell_refused(out)
-    _say(f"{len(history)} passes in {out}. Next: {_next(out)}")
+    _say(f"{len(history)} passes in {out}. Next: osteon export {out} -o model.onnx")
 
 
 @app.command()
@@ -97,19 +97,11 @@ def describe(
     describe_file(model_path(model), facts, out)
 
 
-def _next(run: Path) -> str:
-    from osteon.lab.training.run import RunFolder
-
-    if RunFolder(run).record().recipe.task == "views":
-        return f"osteon train INDEX --init {run} -o another"
-    return f"osteon export {run} -o model.onnx"
-
-
 def _tell_boxes(request: TrainingRequest) -> None:
     """Say that there is a recipe for films like these, to those who take the default."""
     from osteon.lab.data.index import read_index
 
-    if request.recipe.name != "osteon" or request.recipe.window or request.recipe.task == "views":
+    if request.recipe.name != "osteon" or request.recipe.window:
         return
     if boxed := int((read_index(request.index)["boxes"].list.len() > 0).sum()):
         _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also learns from parts of films around them.", error=True)

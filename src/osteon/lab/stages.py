@@ -45,19 +45,21 @@ R = TypeVar("R")
 S = TypeVar("S", bound=Staged)
 
 
-def read_record(file: Path, kind: type[R], what: str) -> R | None:
+def read_record(file: Path, kind: type[R], what: str, decode: Callable[[bytes, type[R]], R] | None = None) -> R | None:
     """Return the record of a folder, None where the folder is new.
 
     Args:
         file: The record, JSON.
         kind: Its type.
         what: What the folder is, for people.
+        decode: Reads records of an earlier osteon too; without one, msgspec does.
 
     Raises:
         UsageError: the folder holds something else.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
+        content = file.read_bytes()
+        return decode(content, kind) if decode else msgspec.json.decode(content, type=kind)
     except FileNotFoundError:
         if file.parent.is_dir() and any(path.name != LOCK for path in file.parent.iterdir()):
             raise UsageError(f"{file.parent} holds something that is no {what}. Name another folder with -o.") from None

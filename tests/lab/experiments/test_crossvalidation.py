@@ -411,12 +411,12 @@ def test_a_recipe_that_needs_a_selection_split_is_refused(made: Made, tmp_path: 
 # First weights
 
 
-def a_run(folder: Path, films: pl.DataFrame, init: str = "imagenet", teachers: str = "", **plan: str) -> Path:
+def a_run(folder: Path, films: pl.DataFrame, init: str = "imagenet", **plan: str) -> Path:
     """The record of a training on these films; none was made."""
     folder.mkdir(parents=True)
     films.write_parquet(folder / "index.parquet")
     learned = Plan(**{"index": str(folder / "index.parquet"), "fingerprint": fingerprint(films), "select": ""} | plan)
-    RunFolder(folder / "run").start(RunRecord(recipe=tiny(f"init={init}", f"teachers={teachers}"), plan=learned, weights=init))
+    RunFolder(folder / "run").start(RunRecord(recipe=tiny(f"init={init}"), plan=learned, weights=init))
     return folder / "run"
 
 
@@ -486,12 +486,7 @@ def test_what_a_training_was_started_from_counts_as_well(films: pl.DataFrame, he
         first_weights(str(third), 1, held)
     for joined in (f"{first}", f"first,{third}"):
         with pytest.raises(UsageError, match=f"{first} has seen 12 of the 12 films of fold 1"):
-            recipe_of_fold(tiny(f"mean_with={joined}"), 1, held)
-    with pytest.raises(UsageError, match=f"{first} has seen 12 of the 12 films of fold 1"):
-        recipe_of_fold(tiny(f"teachers={third}"), 1, held)
-    later = a_run(tmp_path / "later", strange(films), teachers=str(third))
-    with pytest.raises(UsageError, match=f"{first} has seen 12 of the 12 films of fold 1"):
-        first_weights(str(later), 1, held)
+            recipe_of_fold(tiny(f"average_with={joined}"), 1, held)
 
 
 def test_a_training_that_cannot_tell_what_it_has_seen_is_refused(films: pl.DataFrame, held: pl.DataFrame, tmp_path: Path) -> None:
@@ -511,8 +506,7 @@ def test_of_files_nothing_tells_what_they_have_seen(films: pl.DataFrame, tmp_pat
     assert not any(unknown(f"init={init}") for init in ("imagenet", "random", one))
     assert all(unknown(f"init={init}") for init in ("packaged", "model.onnx", "fracture@0.1.0", file))
     assert unknown(f"init={a_run(tmp_path / 'two', films, init=str(file))}")
-    assert unknown(f"mean_with={one},{file}") and not unknown(f"mean_with=first,{one}")
-    assert unknown(f"teachers={one},{file}") and not unknown("init=imagenet", f"teachers={one}")
+    assert unknown(f"average_with={one},{file}") and not unknown(f"average_with=first,{one}")
 
 
 def test_a_fold_that_cannot_be_started_is_told_before_anything_is_done(made: Made, films: pl.DataFrame, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_films_of_a_patient_that_was_learned_from_are_refused(ready: Ready, tmp_
         release(tmp_path / "out", plan, "", quiet)
 
 
-@pytest.mark.parametrize("setting", ["init", "mean_with", "teachers"])
+@pytest.mark.parametrize("setting", ["init", "average_with"])
 def test_films_that_an_earlier_training_learned_from_are_refused(ready: Ready, tmp_path: Path, setting: str) -> None:
     earlier, later = (shutil.copytree(ready.run, tmp_path / name) for name in ("earlier", "later"))
     record = RunFolder(earlier).record()

@@ -19,10 +19,9 @@ from osteon.lab.reporting.curves import ORANGE, draw_curves
 from osteon.lab.reporting.data_card import data_section
 from osteon.lab.reporting.document import Checklist, Gap, Picture, Report, Section, Table, Text
 from osteon.lab.reporting.folder import report_run
-from osteon.lab.reporting.learning import loss_in_words, training_section
+from osteon.lab.reporting.learning import training_section
 from osteon.lab.reporting.material import warnings
 from osteon.lab.reporting.reliability import calibration_section
-from osteon.lab.training.recipe import OSTEON
 from osteon.lab.training.run import RunFolder
 
 SECTIONS = ["data", "training", "network", "evaluation", "calibration", "subgroups", "found", "failures", "model-card", "claim"]
@@ -213,13 +212,6 @@ def test_a_training_that_selected_on_nothing_is_told_as_such(tmp_path: Path) -> 
 def test_every_split_that_was_learned_from_is_told(tmp_path: Path, learn: str, split: str) -> None:
     told = " ".join(words for words, _ in warnings(unselected(tmp_path, learn).material(tmp_path / "out", split)))
     assert f"split {split!r}, whose films the model was trained on" in told
-
-
-def test_whom_a_training_learned_from_is_told() -> None:
-    assert "finished" not in loss_in_words(OSTEON)
-    one, two = (msgspec.structs.replace(OSTEON, teachers=names, teaching=0.5) for names in ("a", "a,b"))
-    assert loss_in_words(one).endswith("; plus 0.5 x cross-entropy against the answer and the evidence of a finished network")
-    assert loss_in_words(two).endswith(" of 2 finished networks")
 
 
 def test_curves_without_a_selection_show_no_selection(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from made_index import made_films
 from osteon.card import Frame
-from osteon.errors import EmptyDataset, UsageError
+from osteon.errors import EmptyDataset
 from osteon.lab.data.store import FilmStore, open_store
-from osteon.lab.training.augmentation.augment import vary, warps
+from osteon.lab.training.augmentation.augment import augment, warps
 from osteon.lab.training.batches import Batch, Draw, TrainingFilms, class_weights, evidence_targets
 from osteon.lab.training.recipe import OSTEON, PAPER, Augmentation
 
@@ -39,7 +39,7 @@ def draw(seed: int, whole: int, mine: slice | None = None) -> Draw:
 def boxed_batch(image: Tensor, boxes: list[list[float]]) -> Batch:
     n, side = len(image), image.shape[-1]
     given = torch.tensor(boxes).reshape(n, -1, 4) / side * 2 - 1
-    return Batch(image, torch.ones(n), torch.ones(n), given, torch.ones(n, dtype=torch.bool), torch.zeros(n, 0))
+    return Batch(image, torch.ones(n), torch.ones(n), given, torch.ones(n, dtype=torch.bool))
 
 
 # Which films, in which order
@@ -107,25 +107,6 @@ def test_which_films_know_where_the_finding_is(tmp_path: Path) -> None:
     assert not TrainingFilms(open_store(bare, Frame(size=64), folder=tmp_path), OSTEON, bare).boxed.any()
 
 
-# What else the table says
-
-
-def test_what_else_is_learned_is_a_column_or_a_study_type(tmp_path: Path) -> None:
-    films = made_films(tmp_path / "films", {"train": 6}).with_columns(cast=pl.Series([0, 1, None, 0, 1, 1], dtype=pl.Int8))
-    kind = films["study_type"][0]
-    recipe = msgspec.structs.replace(OSTEON, auxiliary=f"cast, {kind}")
-    batch = TrainingFilms(open_store(films, Frame(size=64), folder=tmp_path), recipe, films).take(np.arange(6))
-    np.testing.assert_array_equal(batch.also[:, 0].numpy(), [0, 1, np.nan, 0, 1, 1])
-    assert (batch.also[:, 1].bool().numpy() == (films["study_type"] == kind).to_numpy()).all()
-    assert batch.also.dtype == torch.float32
-
-
-@pytest.mark.parametrize("name", ["nothing", "width", "path"])
-def test_what_the_table_does_not_say_is_not_asked(store: FilmStore, name: str) -> None:
-    with pytest.raises(UsageError, match=f"auxiliary: '{name}'"):
-        TrainingFilms(store, msgspec.structs.replace(OSTEON, auxiliary=name), store.films)
-
-
 # The paper's weights
 
 
@@ -172,7 +153,7 @@ def test_a_warped_box_covers_the_pixels_that_a_warped_bright_box_covers(seed: in
     image[:, y:bottom, x:right] = 255
     numbers = draw(seed, 1)
     theta = warps(a, numbers)
-    bright = vary(image, theta, a, numbers, image.shape[-1]) / 255
+    bright = augment(image, theta, a, numbers, image.shape[-1]) / 255
     inside = evidence_targets(boxed_batch(image, [[x, y, right, bottom]]), theta, (SIDE, SIDE)) > 0
     # Linear interpolation is above 1/2 only within the box, and below 1/4 only outside of it (1/4 at its corners).
     assert inside[bright > 0.501].all()

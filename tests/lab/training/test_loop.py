@@ -23,8 +23,6 @@ from osteon.errors import CheckpointError, DivergedTraining, UsageError
 from osteon.lab.data.index import read_index
 from osteon.lab.data.store import open_store
 from osteon.lab.training import checkpoint
-from osteon.lab.training.advisers import at_cells, load_teachers
-from osteon.lab.training.augmentation.augment import shrunk
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.distributed import Ring
 from osteon.lab.training.loop import Stopped, Training
@@ -33,7 +31,7 @@ from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import OSTEON, Recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept, ranked
 from osteon.lab.training.schedule import rate
-from osteon.lab.training.start.weight_averaging import load_companions
+from osteon.lab.training.start.weight_averaging import load_averaged
 from osteon.lab.training.state import Position, ended, kept_position, time_used
 from tiny_training import full_disk, one_thread, same_bits, tiny, weights
 
@@ -55,7 +53,7 @@ class Made:
         if not folder.record_file.exists():
             folder.start(record)
         torch.manual_seed(recipe.seed)
-        return Training(record, folder, ALONE, Detector(recipe), load_companions(recipe)[0], load_teachers(recipe)[0])
+        return Training(record, folder, ALONE, Detector(recipe), load_averaged(recipe)[0])
 
     def train(self, run: str, recipe: Recipe, watch: Watch = lambda _: None, **plan: object) -> Training:
         """A training that was taken to its end."""
@@ -129,95 +127,28 @@ def test_a_training_killed_again_and_again_comes_to_the_same_bits(
     assert curve(RunFolder(made.folder / run).history()) == curve(whole.run.history())
 
 
-VARIED = ("cut=0.4", "mixup=0.4", "mosaic=0.2", "blur=0.5", "collimate=0.5", "cast=0.5")
+AUGMENTED = ("cut=0.4", "blur=0.5", "collimate=0.5")
 
 
-def test_films_that_grow_and_are_joined_come_to_the_same_bits(made: Made) -> None:
-    recipe = tiny("growth=0.5", *(f"augmentation.{change}" for change in VARIED))
-    once = made.train("varied", recipe)
+def test_films_in_windows_and_mixed_ones_come_to_the_same_bits(made: Made) -> None:
+    recipe = tiny("window=0.5", *(f"augmentation.{change}" for change in AUGMENTED))
+    once = made.train("augmented", recipe)
     for moment in (3, 4):
-        killed_at(made, "varied and killed", moment, recipe, save_every=0.0)
-    made.train("varied and killed", recipe)
-    assert same_bits(weights(made.folder / "varied and killed"), weights(once.run.folder))
-
-
-def test_a_training_taught_by_its_average_and_by_the_table_comes_to_the_same_bits(made: Made, learned: dict[str, Tensor]) -> None:
-    recipe = tiny("mirror=1", "auxiliary=HAND,WRIST")
-    once = made.train("taught", recipe)
-    for moment in (3, 4):
-        killed_at(made, "taught and killed", moment, recipe, save_every=0.0)
-    made.train("taught and killed", recipe)
-    kept = weights(once.run.folder)
-    assert same_bits(weights(made.folder / "taught and killed"), kept)
-    assert kept["network auxiliary.weight"].shape == (2, 1280)
-    assert not torch.equal(kept["network head.cell.weight"], learned["network head.cell.weight"])
-
-
-def test_the_elder_has_the_averaged_weights_and_sees_the_mirror_image(made: Made) -> None:
-    training = made.training("elder", tiny("mirror=0.8"))
-    (elder,) = training.advisers
-    films = made.films(training.recipe, "train").take(np.arange(4)).image
-    with torch.no_grad():
-        for change in (0.0, 0.01):
-            for value in training.mean.values():
-                if value.is_floating_point():
-                    value.add_(change)
-            same = Detector(training.recipe).eval()
-            same.load_state_dict(training.mean)
-            advice = elder.advise(films, 0.25)
-            assert torch.equal(advice.logit, same(films.flip(-1))[0])
-            assert advice.evidence is None and advice.weight == pytest.approx(0.2)
-
-
-def test_a_training_taught_by_others_comes_to_the_same_bits(made: Made, whole: Training, learned: dict[str, Tensor]) -> None:
-    other = made.train("another teacher", tiny("network=lite2", "evidence_stride=32", "frame.size=96", "epochs=1"))
-    recipe = tiny(f"teachers={whole.run.folder}, {other.run.folder}")
-    once = made.train("in a council", recipe)
-    for moment in (3, 4):
-        killed_at(made, "in a council and killed", moment, recipe, save_every=0.0)
-    made.train("in a council and killed", recipe)
-    assert same_bits(weights(made.folder / "in a council and killed"), weights(once.run.folder))
-    unheard = made.train("unheard", tiny(f"teachers={whole.run.folder}", "teaching=0"))
-    assert same_bits(weights(unheard.run.folder), learned)  # they draw no random number, and move no statistic
-    assert not torch.equal(weights(once.run.folder)["network head.cell.weight"], learned["network head.cell.weight"])
-
-
-def test_teachers_say_what_their_ensemble_says(made: Made, whole: Training) -> None:
-    smaller = made.train("a smaller teacher", tiny("frame.size=32", "epochs=1"))
-    recipe = tiny(f"teachers={whole.run.folder}, {smaller.run.folder}", "teaching=0.7")
-    training = made.training("council", recipe)
-    (council,) = training.advisers
-    films = made.films(recipe, "train").take(np.arange(4)).image
-    detectors = []
-    for teacher in (whole, smaller):
-        best = checkpoint.load(teacher.run.best_file(ranked(teacher.run.history(), teacher.recipe)[0].epoch))["weights"]
-        detectors.append(Detector(teacher.recipe).eval())
-        detectors[-1].load_state_dict(best)
-    with torch.no_grad():
-        logit, evidence = detectors[0](films)
-        coarse_logit, coarse = detectors[1](shrunk(films, 32))
-    advice = council.advise(films, 0.25)
-    torch.testing.assert_close(advice.logit, (logit + coarse_logit) / 2)
-    torch.testing.assert_close(advice.evidence, (evidence + at_cells(coarse, evidence.shape[-2:])) / 2)
-    assert advice.weight == 0.7 and not advice.logit.requires_grad
-
-
-@pytest.mark.parametrize("name", ["imagenet", "random", "nowhere"])
-def test_only_a_model_or_a_training_can_teach(name: str) -> None:
-    with pytest.raises(UsageError, match=f"teachers: {name} is no model, nor the folder of a training"):
-        load_teachers(tiny(f"teachers={name}"))
+        killed_at(made, "augmented and killed", moment, recipe, save_every=0.0)
+    made.train("augmented and killed", recipe)
+    assert same_bits(weights(made.folder / "augmented and killed"), weights(once.run.folder))
 
 
 @pytest.mark.parametrize("ema", [0.9, 0.0])
-def test_the_mean_with_others_is_kept_and_survives_a_stop(made: Made, ema: float) -> None:
+def test_the_average_with_others_is_kept_and_survives_a_stop(made: Made, ema: float) -> None:
     plain = tiny(f"ema={ema}")
     first = {key: value.clone() for key, value in made.training(f"first {ema}", plain).detector.state_dict().items()}
     alone = made.train(f"alone {ema}", plain)
-    joined = tiny(f"ema={ema}", f"mean_with=first, {alone.run.folder}")
-    once = made.train(f"joined {ema}", joined)
+    averaged = tiny(f"ema={ema}", f"average_with=first, {alone.run.folder}")
+    once = made.train(f"averaged {ema}", averaged)
     for moment in (3, 4):
-        killed_at(made, f"joined and killed {ema}", moment, joined, save_every=0.0)
-    again = made.train(f"joined and killed {ema}", joined)
+        killed_at(made, f"averaged and killed {ema}", moment, averaged, save_every=0.0)
+    again = made.train(f"averaged and killed {ema}", averaged)
     learned, kept, killed = (
         checkpoint.load(trained.run.best_file(ranked(alone.at.history, plain)[0].epoch))["weights"] for trained in (alone, once, again)
     )
@@ -228,25 +159,19 @@ def test_the_mean_with_others_is_kept_and_survives_a_stop(made: Made, ema: float
 
 
 @pytest.mark.parametrize("name", ["imagenet", "packaged", "nowhere"])
-def test_only_a_training_can_join(name: str) -> None:
-    with pytest.raises(UsageError, match=f"mean_with: {name} is not the folder of a training"):
-        load_companions(tiny(f"mean_with={name}"))
+def test_only_a_training_can_be_averaged_with(name: str) -> None:
+    with pytest.raises(UsageError, match=f"average_with: {name} is not the folder of a training"):
+        load_averaged(tiny(f"average_with={name}"))
 
 
-def test_a_training_of_another_network_cannot_join(whole: Training) -> None:
+def test_a_training_of_another_network_cannot_be_averaged_with(whole: Training) -> None:
     with pytest.raises(UsageError, match=r"has another .*network"):
-        load_companions(tiny("network=lite2", f"mean_with={whole.run.folder}"))
+        load_averaged(tiny("network=lite2", f"average_with={whole.run.folder}"))
 
 
-def test_without_an_average_there_is_no_elder(made: Made) -> None:
-    with pytest.raises(UsageError, match=r"mirror: .* Set ema"):
-        made.training("no elder", tiny("mirror=1", "ema=0"))
-
-
-@pytest.mark.parametrize("less", ["growth", "window"])
-def test_films_are_small_at_first_and_selected_whole(made: Made, less: str) -> None:
-    recipe, sides, selected = tiny(f"{less}=0.5", "epochs=3"), [], []
-    training = made.training(f"small by {less}", recipe)
+def test_films_are_seen_through_windows_at_first_and_selected_whole(made: Made) -> None:
+    recipe, sides, selected = tiny("window=0.5", "epochs=3"), [], []
+    training = made.training("in windows", recipe)
 
     def note(network: nn.Module, given: tuple[Tensor, ...]) -> None:
         (sides if network.training else selected).append(given[0].shape[-1])

@@ -12,7 +12,7 @@ from osteon.lab.data.splits import seen
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.release.folder import ReleasePlan
-from osteon.lab.training.recipe import Recipe, companions
+from osteon.lab.training.recipe import Recipe, averaged_with
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.start.lineage import ancestors, films_seen, unknown_past
 
@@ -82,8 +82,8 @@ def _another_recipe(plan: ReleasePlan) -> str:
             f"{plan.out_of_fold} is no cross-validation's folder: whether its predictions are of the released recipe is not recorded there"
         )
     recipes = [RunFolder(Path(run)).record().recipe for run in plan.runs]
-    other = [name for name in Recipe.__struct_fields__ if name not in {"seed", "departures", "init", "mean_with", "name"}]
+    other = [name for name in Recipe.__struct_fields__ if name not in {"seed", "departures", "init", "average_with", "name"}]
     apart = [name for name in other if any(getattr(recipe, name) != getattr(asked.plan.recipe, name) for recipe in recipes)]
-    if any(len(companions(recipe)) != len(companions(asked.plan.recipe)) for recipe in recipes):
-        apart.append("mean_with")
+    if any(len(averaged_with(recipe)) != len(averaged_with(asked.plan.recipe)) for recipe in recipes):
+        apart.append("average_with")
     return f"the cross-validation's trainings have another {', '.join(apart)} than the released ones" if apart else ""

@@ -10,7 +10,7 @@ from osteon.lab.reporting.diagram import described, draw_network
 from osteon.lab.reporting.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.reporting.material import Material
 from osteon.lab.training.networks.summary import Anatomy
-from osteon.lab.training.recipe import Recipe, auxiliaries, companions, teachers
+from osteon.lab.training.recipe import Recipe, averaged_with
 from osteon.lab.training.run import Pass, kept
 
 
@@ -43,15 +43,7 @@ def loss_in_words(recipe: Recipe) -> str:
     """Return what a step minimises."""
     kinds = {"weighted": "cross-entropy weighted by study type and label", "plain": "cross-entropy of the film's label"}
     boxes = f"; plus {recipe.box_loss:g} x cross-entropy of the evidence's cells against the finding boxes" if recipe.box_loss else ""
-    names = ", ".join(auxiliaries(recipe))
-    also = f"; plus {recipe.auxiliary_loss:g} x the mean cross-entropy of {names}" if names else ""
-    mirror = (
-        f"; plus up to {recipe.mirror:g} x cross-entropy against the averaged weights' answer to the mirror image" if recipe.mirror else ""
-    )
-    n = len(teachers(recipe))
-    whose = "a finished network" if n == 1 else f"{n} finished networks"
-    taught = f"; plus {recipe.teaching:g} x cross-entropy against the answer and the evidence of {whose}" if n else ""
-    return kinds[recipe.loss] + boxes + also + mirror + taught
+    return kinds[recipe.loss] + boxes
 
 
 def augmentation_in_words(recipe: Recipe) -> str:
@@ -73,11 +65,7 @@ def augmentation_in_words(recipe: Recipe) -> str:
         f"compressed as JPEG with probability {a.compress:g}": a.compress,
         f"turned by 90 degrees with probability {a.quarter:g}": a.quarter,
         f"the border covered with probability {a.collimate:g}": a.collimate,
-        f"partly behind a cast with probability {a.cast:g}": a.cast,
-        f"joined with another film's side with probability {a.cut:g}": a.cut,
-        f"mixed with another film with probability {a.mixup:g}": a.mixup,
-        f"a quarter of a square of four films with probability {a.mosaic:g}": a.mosaic,
-        f"growing from {recipe.growth:.0%} of the side": recipe.growth,
+        f"mixed with another film's side with probability {a.cut:g}": a.cut,
         f"at first seen through a window of {recipe.window:.0%} of the side": recipe.window,
     }
     return ", ".join(word for word, used in words.items() if used) or "none"
@@ -91,7 +79,7 @@ def optimiser_in_words(recipe: Recipe) -> str:
     schedule = {"plateau": "divided by ten where the selection loss does not fall", "cosine": "cosine"}[recipe.schedule]
     decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
     average = f"; a moving average of the weights ({recipe.ema:g}) is kept" if recipe.ema else ""
-    others = len(companions(recipe))
+    others = len(averaged_with(recipe))
     joined = f"; what is kept is the mean with {others} other{'s' if others > 1 else ''}" if others else ""
     return f"{recipe.optimizer}, {rates}, {schedule}{decay}, batches of {recipe.batch}{average}{joined}"
 
@@ -130,13 +118,12 @@ def _chosen(m: Material, best: Pass) -> str:
 
 def _settings(m: Material) -> Table:
     recipe, plan = m.recipe, m.record.plan
-    branch = "" if recipe.branch else " without a branch"
     frozen = f"; the stem and the first {recipe.freeze} blocks stay as they came" if recipe.freeze else ""
     rows = [
         ("recipe", recipe.name),
         (
             "network",
-            f"{recipe.network}, head {recipe.head}{branch}, evidence at stride {recipe.evidence_stride}"
+            f"{recipe.network}, head {recipe.head}, evidence at stride {recipe.evidence_stride}"
             if recipe.head == "pyramid"
             else recipe.network,
         ),

@@ -6,8 +6,7 @@ processes draws the whole batch and takes its own part of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
@@ -16,9 +15,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from osteon.errors import EmptyDataset, UsageError
+from osteon.errors import EmptyDataset
 from osteon.lab.data.store import FilmStore
-from osteon.lab.training.recipe import Recipe, auxiliaries
+from osteon.lab.training.recipe import Recipe
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
@@ -41,7 +40,6 @@ class Batch:
         weight: Of the film's loss, (n,) float32.
         boxes: (n, k, 4) in [-1, 1].
         boxed: Of which films the boxes say where findings are, and are not, (n,) bool.
-        also: What else the table says of the films, by `recipe.auxiliary`, (n, m) float32: 1, 0, or NaN where unknown.
     """
 
     image: Tensor
@@ -49,7 +47,6 @@ class Batch:
     weight: Tensor
     boxes: Tensor
     boxed: Tensor
-    also: Tensor
 
     @property
     def placed(self) -> Tensor:
@@ -62,11 +59,9 @@ class Batch:
 
 
 class TrainingFilms:
-    """A store's labelled films with what the loss needs of each; without labels and boxes where the recipe's task is "views"."""
+    """A store's labelled films with what the loss needs of each."""
 
     def __init__(self, store: FilmStore, recipe: Recipe, training: pl.DataFrame) -> None:
-        if recipe.task == "views":
-            store, training = replace(store, films=_unlabelled(store.films)), _unlabelled(training)
         labels = store.films["label"]
         if labels.null_count():
             raise EmptyDataset("the training split holds films without a label. Index them with labels, or split them off.")
@@ -74,7 +69,6 @@ class TrainingFilms:
         self.label = labels.to_numpy().astype(np.float32)
         self.weight = class_weights(store.films, training) if recipe.loss == "weighted" else np.ones(len(store), np.float32)
         self.boxes, self.boxed = _padded_boxes(store)
-        self.also = _also(store.films, training, auxiliaries(recipe))
 
     def __len__(self) -> int:
         """Return how many films there are."""
@@ -88,12 +82,8 @@ class TrainingFilms:
 
     def take(self, which: NDArray[np.int64]) -> Batch:
         """Return these films as one batch."""
-        return Batch(
-            *(
-                torch.from_numpy(np.ascontiguousarray(part[which]))
-                for part in (self.pixels, self.label, self.weight, self.boxes, self.boxed, self.also)
-            )
-        )
+        parts = (self.pixels, self.label, self.weight, self.boxes, self.boxed)
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(part[which])) for part in parts))
 
 
 def class_weights(films: pl.DataFrame, training: pl.DataFrame) -> NDArray[np.float32]:
@@ -149,24 +139,6 @@ def evidence_targets(batch: Batch, theta: Tensor, shape: tuple[int, int]) -> Ten
     reach_x, reach_y = torch.maximum((right - left) / 2, cell_x), torch.maximum((bottom - top) / 2, cell_y)
     inside = ((x - middle_x).abs() <= reach_x) & ((y - middle_y).abs() <= reach_y) & (right > left)
     return inside.any(-1).float()
-
-
-def _unlabelled(films: pl.DataFrame) -> pl.DataFrame:
-    """Return films of which all are called normal and none has a box: what is not there cannot leak into order, weights or loss."""
-    return films.with_columns(label=pl.lit(0, pl.Int8), boxes=pl.lit(None))
-
-
-def _also(films: pl.DataFrame, training: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float32]:
-    """Return what a table says of each film under these names (n, m): a column of 0 and 1, or whether the study type is the name."""
-    told = [_told(films, name, name in training["study_type"]) for name in names]
-    return np.stack(told, 1) if told else np.zeros((len(films), 0), np.float32)
-
-
-def _told(films: pl.DataFrame, name: str, study_type: bool) -> NDArray[np.float32]:
-    values = films[name] if name in films.columns else (films["study_type"] == name) if study_type else None
-    if values is None or not (values.dtype.is_integer() or values.dtype == pl.Boolean) or not set(values.drop_nulls().unique()) <= {0, 1}:
-        raise UsageError(f"auxiliary: {name!r} is neither a column of 0 and 1 in the index nor a study type of the training films.")
-    return values.cast(pl.Float32).fill_null(float("nan")).to_numpy()
 
 
 def _padded_boxes(store: FilmStore) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

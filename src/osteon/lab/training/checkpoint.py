@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from osteon.atomic import whole
 from osteon.errors import CheckpointError
@@ -41,6 +42,16 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as fault:
         raise CheckpointError(f"{path}: no readable checkpoint ({type(fault).__name__}). Start again in another folder.") from fault
     return content
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a kept epoch; units that an earlier osteon trained beside the answer are left out.
+
+    Raises:
+        CheckpointError: they are not there or not whole.
+        KeyError: the file holds something else.
+    """
+    return {key: value for key, value in load(path)["weights"].items() if not key.startswith("auxiliary.")}
 
 
 def _reason(fault: BaseException) -> str:

@@ -19,7 +19,8 @@ from osteon.card import Card, DataSource
 from osteon.errors import CheckpointError, UsageError
 from osteon.lab.data.index import read_index
 from osteon.lab.data.splits import learned
-from osteon.lab.training import checkpoint
+from osteon.lab.training.checkpoint import load_weights
+from osteon.lab.training.earlier import OTHER_NETWORK, refuse_gone
 from osteon.lab.training.networks.detector import Detector, Ensemble
 from osteon.lab.training.recipe import read_frame
 from osteon.lab.training.run import RunFolder, RunRecord, kept
@@ -63,19 +64,15 @@ def export_run(export: Export) -> Exported:
     The file is written beside its place, opened as any user opens it, compared with torch, and only then moved there.
 
     Raises:
-        UsageError: a folder holds no training, one without labels, or fewer finished passes than members; runs that see films in different
-            frames.
+        UsageError: a folder holds no training, one of a network that is gone, or fewer finished epochs than members; runs that see films
+            in different frames.
         CheckpointError: weights cannot be read, or the file cannot be written.
         ModelFileError: the file does not answer as torch does.
     """
     runs = [RunFolder(folder) for folder in (export.run, *export.others)]
     records = [run.record() for run in runs]
     for run, record in zip(runs, records, strict=True):
-        if record.recipe.task == "views":
-            raise UsageError(
-                f"{run.folder} has never seen a label (task=views), so it is no model. Begin a training with it, and export that: "
-                f"osteon train INDEX --init {run.folder}"
-            )
+        refuse_gone(run.record_file, OTHER_NETWORK)
         if read_frame(record.recipe) != read_frame(records[0].recipe):
             raise UsageError(f"{run.folder} sees films in another frame than {export.run}. Export trainings of one frame together.")
     detectors = [d for run, record in zip(runs, records, strict=True) for d in _best(run, record, export.members)]
@@ -127,7 +124,7 @@ def _best(run: RunFolder, record: RunRecord, members: int) -> list[Detector]:
 def _detector(path: Path, record: RunRecord) -> Detector:
     detector = Detector(record.recipe)
     try:
-        detector.load_state_dict(checkpoint.load(path)["weights"])
+        detector.load_state_dict(load_weights(path))
     except (RuntimeError, KeyError) as fault:
         raise CheckpointError(f"{path}: its weights do not fit the recipe of this run. Export with the version that trained it.") from fault
     return detector.eval()

@@ -19,15 +19,14 @@ from torch import Tensor
 from osteon.errors import DivergedTraining
 from osteon.lab.evaluation.metrics import ranking
 from osteon.lab.training import checkpoint
-from osteon.lab.training.advisers import Teacher, advisers
-from osteon.lab.training.augmentation.augment import lesson
+from osteon.lab.training.augmentation.augment import training_batch
 from osteon.lab.training.batches import Draw, TrainingFilms
 from osteon.lab.training.compilation import compiled
 from osteon.lab.training.distributed import Ring
-from osteon.lab.training.losses import advice_loss, film_loss, lesson_loss
-from osteon.lab.training.networks.detector import Detector, Parts
+from osteon.lab.training.losses import film_loss, step_loss
+from osteon.lab.training.networks.detector import Detector, TrainingNetwork
 from osteon.lab.training.progress import Progress, Watch, stop_signal
-from osteon.lab.training.recipe import FIRST, companions
+from osteon.lab.training.recipe import FIRST, averaged_with
 from osteon.lab.training.run import Pass, RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
 from osteon.lab.training.start.weight_averaging import State, mean
@@ -44,23 +43,14 @@ class Stopped(KeyboardInterrupt):
 class Training:
     """One training, from its checkpoint to its end."""
 
-    def __init__(
-        self,
-        record: RunRecord,
-        run: RunFolder,
-        ring: Ring,
-        detector: Detector,
-        others: Sequence[State] = (),
-        teachers: Sequence[Teacher] = (),
-    ) -> None:
+    def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector, others: Sequence[State] = ()) -> None:
         self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
         self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = compiled(ring.wrap(Parts(self.detector)), self.recipe)
+        self.network = compiled(ring.wrap(TrainingNetwork(self.detector)), self.recipe)
         self.optimizer = optimizer(self.detector, self.recipe)
         self.now: State = self.detector.state_dict()  # the tensors themselves, which each step changes
         self.mean = _copy(self.now) if self.recipe.ema else {}
-        self.others = [*others, *([_copy(self.now)] if FIRST in companions(self.recipe) else [])]
-        self.advisers = advisers(self.recipe, self.mean, teachers, ring.device)
+        self.others = [*others, *([_copy(self.now)] if FIRST in averaged_with(self.recipe) else [])]
         self.behind = 0 if ring.device.type == "cpu" else 1  # steps by which a loss is read late: so a GPU always has one to go on with
         self.at, self.began = Position(), time.monotonic()
         if run.checkpoint.exists():
@@ -126,16 +116,13 @@ class Training:
         # The numbers of the whole batch are drawn by each process: a film's do not depend on how many processes there are.
         draw = Draw(torch.Generator().manual_seed(int(seed[1])), len(films), self.ring.mine(films))
         fraction = self._fraction(steps)
-        shown = lesson(data, films, self.recipe, draw, fraction, self.ring.device)
+        shown = training_batch(data, films, self.recipe, draw, fraction, self.ring.device)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * rate(self.recipe, fraction, self.at.falls)
         self.network.train()
         with torch.autocast(self.ring.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            told = self.network(shown.image)
-            advice = [adviser.advise(shown.image, fraction) for adviser in self.advisers]
-        loss = lesson_loss(told, shown, self.recipe)
-        for said in advice:
-            loss = loss + advice_loss(told, said, shown.batch, self.recipe)
+            outputs = self.network(shown.image)
+        loss = step_loss(outputs, shown, self.recipe)
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -187,7 +174,7 @@ class Training:
                 batch = held.take(np.arange(start, min(start + SELECTION_BATCH, len(held)))).to(self.ring.device)
                 logit, _ = self.detector(batch.image)
                 logits.append(logit.double().cpu().numpy())
-                losses.append(film_loss(logit, batch, self.recipe).double().cpu().numpy())
+                losses.append(film_loss(logit, batch).double().cpu().numpy())
                 watch(Progress("select", start + len(logit), len(held), self.at.epoch, history=tuple(self.at.history)))
         self.detector.load_state_dict(own)
         return np.concatenate(logits), float(np.concatenate(losses).mean())

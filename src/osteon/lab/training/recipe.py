@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from osteon.card import Frame, Pooling
 from osteon.errors import UsageError
+from osteon.lab.training.earlier import refuse_old_name
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 BelowOne = Annotated[float, Meta(ge=0, lt=1)]
@@ -24,14 +25,26 @@ Positive = Annotated[float, Meta(gt=0)]
 class Augmentation(Struct, frozen=True, kw_only=True):
     """What is drawn at random for each film of each batch; zero turns a thing off.
 
-    Geometry is one affine warp: rotation up to `rotation` degrees, size within 1 +- `scale`, shift up to `shift` of the side, mirrored
-    with probability `flip`, upside down with `flip_vertical`. Grey values then: `(g ** gamma - 0.5) * contrast + 0.5 + brightness` with
-    gamma in exp(+- `gamma`), contrast in 1 +- `contrast`, brightness in +- `brightness`; `erase` is the probability that a rectangle of
-    up to a quarter of the side is blanked, `blur` that a film is blurred or sharpened a little, `local` that its local contrast is
-    raised, `grain` that it is grainy, `compress` that it was compressed as JPEG, `quarter` that it lies on its side, `collimate` that its
-    border is covered as a collimator does, `cast` that a part of it lies behind plaster. `cut` is the probability that a film's one side is
-    another film's (CutMix by halves), `mixup` that another film shines through it, `mosaic` that it is a quarter of a square of four films;
-    a film goes through at most one of the three.
+    Geometry is one affine warp. Grey values g in [0, 1] become `(g ** gamma - 0.5) * contrast + 0.5 + brightness`. A probability is that of
+    a film to be changed so.
+
+    Attributes:
+        rotation: Degrees, at most.
+        scale: Size within 1 +- scale.
+        shift: Share of the side, at most.
+        flip: Probability of mirroring.
+        flip_vertical: Probability of turning upside down.
+        contrast: Contrast within 1 +- contrast.
+        brightness: Brightness within +- brightness.
+        gamma: Gamma within exp(+- gamma).
+        erase: Probability of blanking a rectangle of up to a quarter of the side.
+        blur: Probability of a little blurring or sharpening.
+        local: Probability of raising local contrast.
+        grain: Probability of grain (noise).
+        compress: Probability of JPEG compression.
+        quarter: Probability of a turn by 90 degrees.
+        collimate: Probability of covering the border as a collimator does.
+        cut: Probability of taking one side from another film (CutMix by halves).
     """
 
     rotation: Annotated[float, Meta(ge=0, le=180)] = 0.0
@@ -49,35 +62,50 @@ class Augmentation(Struct, frozen=True, kw_only=True):
     compress: Share = 0.0
     quarter: Share = 0.0
     collimate: Share = 0.0
-    cast: Share = 0.0
     cut: Share = 0.0
-    mixup: Share = 0.0
-    mosaic: Share = 0.0
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
     """One training.
 
-    `task` "label" learns the film's label; "views" learns without labels and boxes that two views of a film are one film (VICReg), for
-    another training to begin from: backbone alone, by `init`. Every film then stands in a pass once; head, losses, `window` and the
-    augmentations that join films are left alone.
-    `head` "mean" is the paper's (global average, one linear unit); "pyramid" is a small feature pyramid at `evidence_stride` (at 8: one
-    at 16 with a refinement) whose cells are pooled by `pooling`, with `branch` beside a linear unit on the averaged features. `loss`
-    "weighted" is the paper's, "plain" unweighted cross-entropy; `focus` weighs films that are hard for the network more. `box_loss` weighs
-    the cross-entropy of evidence cells against finding boxes, where the data has boxes; `box_cells` is the weight of a cell inside a box.
-    `auxiliary` names, with commas between, what else the averaged features should tell: columns of 0 and 1 or study types of the index;
-    `auxiliary_loss` weighs the mean of their cross-entropies. `mirror` weighs, at the end, the cross-entropy against what the averaged
-    weights say of a film's mirror image; it grows from 0 with the training, and needs `ema`. `teachers` names, with commas between,
-    models or folders of trainings whose mean answer and evidence are learned from beside the labels; `teaching` weighs that.
-    `abnormal_repeat` shows abnormal films more than once a pass. `ema` is the decay of the weights' moving average (0: none); `mean_with`
-    names, with commas between, trainings whose weights, with those of this one, are averaged into what is kept: folders, or `first` for
-    what this one began with, a whole model.
-    `select_by` is what the kept checkpoints are best in, on the selection split. `freeze` counts the backbone's first blocks that stay
-    as they came. `growth` is the share of the frame's side at which films begin; they grow to the whole side, which the last third of
-    the training sees (0: whole from the start). `window` is the share of the frame's side that the first two thirds see of a film, at
-    its whole resolution and mostly over a finding (0: whole films from the start); it needs boxes. `read_at` is the side of the frame in
-    which the finished model sees films (0: as it has learned): the last few pixels cost a reader time, not accuracy. `compiled` has torch
-    compile what a step computes, "graphs" as CUDA graphs besides.
+    Attributes:
+        name: Of the recipe that it is a variant of.
+        network: The backbone.
+        frame: How films are cropped and scaled.
+        head: "mean" is the paper's (global average, one linear unit); "pyramid" is a small feature pyramid beside a linear unit on the
+            averaged features.
+        pooling: How evidence becomes the logit.
+        augmentation: What is drawn at random.
+        window: Share of the frame's side that the first two thirds of the training see of a film, at its whole resolution and mostly over
+            a finding; 0 shows whole films from the start. It needs boxes.
+        read_at: Side of the frame in which the finished model sees films, pixels; 0 for the one it has learned at. A little less costs
+            a reader no accuracy, and saves time.
+        evidence_stride: Of the pyramid's evidence; at 8 it is one at 16 with a refinement.
+        init: What to start from, as `first_model.load_first` takes it.
+        freeze: How many of the backbone's first blocks stay as they came.
+        dropout: Probability.
+        loss: "weighted" is the paper's cross-entropy, "plain" an unweighted one.
+        box_loss: Weight of the cross-entropy of evidence cells against finding boxes, where the data has boxes.
+        box_cells: Weight of a cell inside a box.
+        abnormal_repeat: How often an abnormal film is shown in an epoch.
+        optimizer: Adam or AdamW.
+        learning_rate: Of the backbone.
+        head_learning_rate: Of the head.
+        weight_decay: Of AdamW.
+        schedule: "plateau" divides the rates by ten where the selection loss does not fall, "cosine" is one half of a cosine.
+        warmup: Share of the training in which the rates of "cosine" rise.
+        batch: Films in a step, of all processes together.
+        epochs: How many.
+        patience: Epochs without a lower selection loss after which the training ends; 0 for none.
+        select_by: What the kept epochs are best in, on the selection split.
+        ema: Decay of the weights' moving average; 0 for none.
+        average_with: Trainings whose weights, with those of this one, are averaged into what is kept: folders with commas between, or
+            `first` for what this one began with, a whole model.
+        keep: How many of the best epochs are kept.
+        precision: What a step computes in.
+        compiled: Whether torch compiles what a step computes; "graphs" as CUDA graphs besides.
+        seed: Of everything random.
+        departures: What differs from what was published.
     """
 
     name: str
@@ -86,25 +114,15 @@ class Recipe(Struct, frozen=True, kw_only=True):
     head: Literal["mean", "pyramid"]
     pooling: Pooling
     augmentation: Augmentation
-    task: Literal["label", "views"] = "label"
-    growth: BelowOne = 0.0
     window: BelowOne = 0.0
     read_at: Annotated[int, Meta(ge=0)] = 0
     evidence_stride: Literal[8, 16, 32] = 32
-    branch: bool = True
     init: str = "imagenet"
     freeze: Annotated[int, Meta(ge=0)] = 0
     dropout: Share = 0.0
     loss: Literal["weighted", "plain"] = "plain"
-    focus: Annotated[float, Meta(ge=0)] = 0.0
     box_loss: Annotated[float, Meta(ge=0)] = 0.0
     box_cells: Positive = 1.0
-    auxiliary: str = ""
-    auxiliary_loss: Annotated[float, Meta(ge=0)] = 0.3
-    mirror: Annotated[float, Meta(ge=0)] = 0.0
-    teachers: str = ""
-    teaching: Annotated[float, Meta(ge=0)] = 1.0
-    label_smoothing: Share = 0.0
     abnormal_repeat: Annotated[int, Meta(ge=1)] = 1
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive = 1e-4
@@ -117,7 +135,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     patience: Annotated[int, Meta(ge=0)] = 0
     select_by: Literal["loss", "auroc"] = "loss"
     ema: BelowOne = 0.0
-    mean_with: str = ""
+    average_with: str = ""
     keep: Annotated[int, Meta(ge=1)] = 5
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: Literal["no", "yes", "graphs"] = "no"
@@ -126,7 +144,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
 
 
 _SELECTION = "checkpoints are selected on the split named by --select, carved from the training patients, not on the reported split"
-_CHANCE = "the number of passes is not published; training ends when the loss on the selection split has not fallen for `patience` passes"
+_CHANCE = "the number of epochs is not published; training ends when the loss on the selection split has not fallen for `patience` epochs"
 
 PAPER = Recipe(
     name="paper",
@@ -181,7 +199,7 @@ COARSEST = 32
 
 FIXED = ("name", "departures")
 FIRST = "first"
-"""In `mean_with`: what the training began with."""
+"""In `average_with`: what the training began with."""
 
 RECIPES = {recipe.name: recipe for recipe in (PAPER, ARTICLE, OSTEON, BOXED)}
 
@@ -234,27 +252,13 @@ def read_frame(recipe: Recipe) -> Frame:
     return msgspec.structs.replace(recipe.frame, size=recipe.read_at) if recipe.read_at else recipe.frame
 
 
-def auxiliaries(recipe: Recipe) -> tuple[str, ...]:
-    """Return the names in `recipe.auxiliary`.
+def averaged_with(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names in `recipe.average_with`.
 
-    >>> auxiliaries(recipe("osteon", ["auxiliary=hand, hardware"]))
-    ('hand', 'hardware')
+    >>> averaged_with(recipe("osteon", ["average_with=first, run"]))
+    ('first', 'run')
     """
-    return _names(recipe.auxiliary)
-
-
-def companions(recipe: Recipe) -> tuple[str, ...]:
-    """Return the names in `recipe.mean_with`."""
-    return _names(recipe.mean_with)
-
-
-def teachers(recipe: Recipe) -> tuple[str, ...]:
-    """Return the names in `recipe.teachers`."""
-    return _names(recipe.teachers)
-
-
-def _names(words: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in words.split(",") if name.strip())
+    return tuple(name.strip() for name in recipe.average_with.split(",") if name.strip())
 
 
 def _change(settings: dict[str, Any], change: str) -> str:
@@ -263,6 +267,7 @@ def _change(settings: dict[str, Any], change: str) -> str:
     place = settings
     for key in outer:
         place = place.get(key, {}) if isinstance(place.get(key), dict) else {}
+    refuse_old_name(path)
     if not equals or last not in place or last in FIXED:
         known = ", ".join(key for key in settings if key not in FIXED)
         raise UsageError(f"--set {change}: no such setting. Write setting=value with one of: {known}.")

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from osteon.atomic import whole
 from osteon.errors import CheckpointError, UsageError
+from osteon.lab.training.earlier import read_stored
 from osteon.lab.training.recipe import Recipe
 from osteon.version import __version__
 
@@ -113,7 +114,7 @@ class RunFolder:
         if not self.record_file.exists():
             raise UsageError(f"{self.folder} holds no training (no recipe.json). Start one with: osteon train INDEX -o {self.folder}")
         try:
-            return msgspec.json.decode(self.record_file.read_bytes(), type=RunRecord)
+            return read_stored(self.record_file.read_bytes(), RunRecord)
         except (OSError, msgspec.MsgspecError) as fault:
             raise CheckpointError(
                 f"{self.record_file}: no record of a training ({fault}). Use the version of osteon that made it."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ from osteon.errors import DatasetError, MissingWeights, UsageError
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.splits import learned
 from osteon.lab.data.store import FilmStore, open_store
-from osteon.lab.training.advisers import load_teachers
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.compilation import refuse_uncompilable
 from osteon.lab.training.cpu import prepared_processor
 from osteon.lab.training.distributed import Ring, ring
+from osteon.lab.training.earlier import refuse_gone
 from osteon.lab.training.loop import Training
 from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.progress import Progress, Watch, curves, each_of
@@ -27,7 +26,7 @@ from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
 from osteon.lab.training.start.first_model import First, load_first
 from osteon.lab.training.start.from_onnx import give_norms
-from osteon.lab.training.start.weight_averaging import State, load_companions
+from osteon.lab.training.start.weight_averaging import State, load_averaged
 from osteon.lab.training.state import ended, kept_position
 
 
@@ -55,14 +54,12 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
 
     Raises:
         UsageError: the folder already holds a training, or no selection split is named and the recipe needs one; or as
-            `_refuse_answers` and `refuse_uncompilable`.
+            `refuse_uncompilable`.
         DatasetError: a split is missing or holds no usable film.
         MissingWeights: the first weights are not there.
         TrainingError: as `Training.go_on`.
     """
     run = RunFolder(folder)
-    if request.recipe.task == "views":
-        _refuse_answers(request)
     if not request.select:
         refuse_selecting(request.recipe)
     with prepared_processor(), ring(device) as processes:
@@ -72,8 +69,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         refuse_uncompilable(request.recipe, processes.device)
         films = read_index(request.index)
         detector = _first(request.recipe)
-        teachers, taught = load_teachers(request.recipe)
-        first, others, told = _begun(detector, request.recipe, taught, request.offline)
+        first, others, told = _begun(detector, request.recipe, request.offline)
         plan = Plan(
             index=str(request.index.resolve()),
             fingerprint=fingerprint(films),
@@ -96,7 +92,7 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         record = msgspec.structs.replace(record, refused=refused)
         if processes.leads:
             run.start(record)
-        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watched)
+        return _go_on(Training(record, run, processes, detector, others), learn, held, watched)
 
 
 def has_ended(folder: Path) -> bool:
@@ -115,12 +111,13 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, c
     """Go on with a training from its last checkpoint.
 
     Raises:
-        UsageError: the folder holds no training, or one of another number of processes.
+        UsageError: the folder holds no training, one of another number of processes, or one with a setting that is gone.
         DatasetError: the index is no longer the one it was started with.
         TrainingError: as `Training.go_on`.
     """
     run = RunFolder(folder)
     record = run.record()
+    refuse_gone(run.record_file)
     with prepared_processor(), ring(device) as processes:
         watched = callbacks if processes.leads else ()
         films = read_index(Path(record.plan.index))
@@ -131,14 +128,12 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, c
         refuse_uncompilable(record.recipe, processes.device)
         detector = _first(record.recipe)
         fresh = not run.checkpoint.exists()  # killed before the first one
-        teachers, taught = load_teachers(record.recipe)
-        first, others, told = _begun(detector, record.recipe, taught, offline) if fresh else (First(""), [], record.weights)
-        if told != record.weights or not told.endswith(taught):
-            now = told if fresh else taught
-            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {now}. Put the old file back.")
+        first, others, told = _begun(detector, record.recipe, offline) if fresh else (First(""), [], record.weights)
+        if told != record.weights:
+            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {told}. Put the old file back.")
         learn, held, _ = _films(films, record, each_of(watched))
         give_norms(detector, first.folded, learn)
-        return _go_on(Training(record, run, processes, detector, others, teachers), learn, held, watched)
+        return _go_on(Training(record, run, processes, detector, others), learn, held, watched)
 
 
 def _first(recipe: Recipe) -> Detector:
@@ -146,11 +141,11 @@ def _first(recipe: Recipe) -> Detector:
     return Detector(recipe)
 
 
-def _begun(detector: Detector, recipe: Recipe, taught: str, offline: bool) -> tuple[First, list[State], str]:
-    """Load all weights that a training begins with: its first and its companions'; with a line on them and its teachers for the record."""
+def _begun(detector: Detector, recipe: Recipe, offline: bool) -> tuple[First, list[State], str]:
+    """Load all weights that a training begins with, and those that it is averaged with; with a line on them for the record."""
     first = load_first(detector, recipe, offline)
-    others, joined = load_companions(recipe)
-    return first, others, "; ".join(line for line in (first.told, joined, taught) if line)
+    others, averaged = load_averaged(recipe)
+    return first, others, "; ".join(line for line in (first.told, averaged) if line)
 
 
 def refuse_selecting(recipe: Recipe) -> None:
@@ -163,29 +158,6 @@ def refuse_selecting(recipe: Recipe) -> None:
         )
 
 
-def _refuse_answers(request: TrainingRequest) -> None:
-    """Refuse a training without labels that is to be measured or taught by answers, or has no whole batch of films to compare.
-
-    Raises:
-        UsageError: there is a selection split, `mirror`, `teachers` or `auxiliary`, a batch of one film, or torchrun has started
-            several processes.
-    """
-    recipe = request.recipe
-    wrong = {
-        "--select none": request.select,
-        "--set mirror=0": recipe.mirror,
-        "--set teachers=": recipe.teachers,
-        "--set auxiliary=": recipe.auxiliary,
-        "--set batch=16": recipe.batch < 2,
-        "one process, without torchrun": int(os.environ.get("WORLD_SIZE", "1")) > 1,
-    }
-    if changes := [change for change, is_wrong in wrong.items() if is_wrong]:
-        raise UsageError(
-            "task=views learns no label, so no answer can be measured or taught, and it compares the films of a whole batch. "
-            f"Train with: {', '.join(changes)}"
-        )
-
-
 def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[TrainingFilms, TrainingFilms | None, dict[str, str]]:
     plan, recipe = record.plan, record.recipe
     learning = learned(films, plan.train)
@@ -193,7 +165,7 @@ def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[Traini
         raise UsageError(f"split {plan.select!r} is both learned from and selected on. Name another split with --select, or none.")
     store = _store(learning, recipe, watch)
     learn = TrainingFilms(store, recipe, store.films)
-    if recipe.window and recipe.task == "label" and not (learn.boxed & (learn.label > 0)).any():
+    if recipe.window and not (learn.boxed & (learn.label > 0)).any():
         raise UsageError("window: no abnormal film has a box, so a part of a film has no label. Train with --set window=0, or index boxes.")
     if not plan.select:
         return learn, None, store.refused

@@ -1,4 +1,4 @@
-"""What is done to a batch, against plain loops: joined films and their boxes, borders, growth, warps and grey values."""
+"""What is done to a batch, against plain loops: mixed films and their boxes, borders, windows, warps and grey values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from made_index import made_films
 from osteon.card import Frame
 from osteon.lab.data.store import FilmStore, open_store
-from osteon.lab.training.augmentation.augment import Lesson, film_side, lesson, seen, shrunk, vary, warps, window_side, windows
-from osteon.lab.training.augmentation.mixing import BORDER, CUT_REACH, WHITE, collimate, cut, mixed, mosaic, shares
+from osteon.lab.training.augmentation.augment import TrainingBatch, augment, in_windows, training_batch, warps, window_side, windows
+from osteon.lab.training.augmentation.mixing import BORDER, CUT_REACH, WHITE, collimate, cutmix
 from osteon.lab.training.batches import Batch, Draw, TrainingFilms, evidence_targets
 from osteon.lab.training.recipe import OSTEON, PAPER, Augmentation, Recipe
 
@@ -26,13 +25,13 @@ SIDE = 64
 NOTHING = Augmentation()
 EVERYTHING = Augmentation(
     rotation=30, scale=0.3, shift=0.1, flip=0.5, flip_vertical=0.5, contrast=0.3, brightness=0.2, gamma=0.3, erase=0.5,
-    blur=0.5, local=0.5, grain=0.5, compress=0.5, quarter=0.5, collimate=0.5, cast=0.5, cut=0.4, mixup=0.3, mosaic=0.3,
+    blur=0.5, local=0.5, grain=0.5, compress=0.5, quarter=0.5, collimate=0.5, cut=0.4,
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FilmStore:
-    folder = tmp_path_factory.mktemp("variation")
+    folder = tmp_path_factory.mktemp("augmentation")
     return open_store(made_films(folder / "films", {"train": 12}), Frame(size=SIDE), folder=folder / "stores")
 
 
@@ -57,8 +56,7 @@ def made_batch(seed: int, n: int = 200, normal: float = 0.4, unplaced: float = 0
     boxes[empty | ~boxed[:, None]] = 0
     image = random.integers(1, 256, (n, SIDE, SIDE)).astype(np.uint8)
     weight = random.random(n).astype(np.float32)
-    also = np.where(random.random((n, 2)) < 0.2, np.nan, random.integers(0, 2, (n, 2))).astype(np.float32)
-    return Batch(*(torch.from_numpy(part) for part in (image, label, weight, boxes.astype(np.float32), boxed, also)))
+    return Batch(*(torch.from_numpy(part) for part in (image, label, weight, boxes.astype(np.float32), boxed)))
 
 
 def boxes_of(batch: Batch, film: int) -> list[list[int]]:
@@ -74,20 +72,18 @@ def cells_of(batch: Batch, film: int) -> set[tuple[int, int]]:
 # The whole of it
 
 
-def taught(store: FilmStore, recipe: Recipe, seed: int, mine: slice | None = None, fraction: float = 1.0) -> Lesson:
+def shown_films(store: FilmStore, recipe: Recipe, seed: int, mine: slice | None = None, fraction: float = 1.0) -> TrainingBatch:
     films = np.array([3, 1, 4, 0, 5, 9, 2, 6])
-    return lesson(TrainingFilms(store, recipe, store.films), films, recipe, draw(seed, 8, mine), fraction, CPU)
+    return training_batch(TrainingFilms(store, recipe, store.films), films, recipe, draw(seed, 8, mine), fraction, CPU)
 
 
 def small(augmentation: Augmentation, **changes: object) -> Recipe:
     return msgspec.structs.replace(OSTEON, frame=Frame(size=SIDE), augmentation=augmentation, **changes)
 
 
-def parts(shown: Lesson) -> list[Tensor]:
-    """All that a lesson holds, flat."""
-    batches = [b for b in (shown.batch, shown.other) if b is not None]
-    held = [getattr(batch, field.name) for batch in batches for field in fields(batch)]
-    return [shown.image, shown.theta, *held, *([shown.share] if shown.share is not None else [])]
+def parts(shown: TrainingBatch) -> list[Tensor]:
+    """All that a training batch holds, flat."""
+    return [shown.image, shown.theta, *(getattr(shown.batch, field.name) for field in fields(shown.batch))]
 
 
 def test_what_is_off_draws_nothing_and_changes_nothing(store: FilmStore) -> None:
@@ -95,96 +91,24 @@ def test_what_is_off_draws_nothing_and_changes_nothing(store: FilmStore) -> None
     recipe = small(OSTEON.augmentation)
     films, numbers = TrainingFilms(store, recipe, store.films).take(np.array([3, 1, 4, 0, 5, 9, 2, 6])), draw(7, 8)
     theta = warps(recipe.augmentation, numbers)
-    image = vary(films.image, theta, recipe.augmentation, numbers, SIDE)
-    shown = taught(store, recipe, 7, fraction=0.1)
+    image = augment(films.image, theta, recipe.augmentation, numbers, SIDE)
+    shown = shown_films(store, recipe, 7, fraction=0.1)
     assert torch.equal(shown.image, image) and torch.equal(shown.theta, theta)
-    assert shown.other is None and shown.share is None
     assert all(torch.equal(getattr(shown.batch, f.name), getattr(films, f.name)) for f in fields(films))
 
 
-@pytest.mark.parametrize(
-    "a", [EVERYTHING, *(Augmentation(**{one: 1}) for one in ("cut", "mixup", "mosaic", "collimate", "blur", "grain", "cast"))]
-)
-@pytest.mark.parametrize("less", ["nothing", "growth", "window"])
-def test_a_lesson_depends_on_its_draw_alone_and_not_on_how_many_processes_share_it(store: FilmStore, a: Augmentation, less: str) -> None:
-    recipe = small(a, **({} if less == "nothing" else {less: 0.5}))
-    whole = parts(taught(store, recipe, 3, fraction=0.2))
-    assert all(torch.equal(one, same) for one, same in zip(whole, parts(taught(store, recipe, 3, fraction=0.2)), strict=True))
-    assert not all(torch.equal(one, other) for one, other in zip(whole, parts(taught(store, recipe, 4, fraction=0.2)), strict=True))
-    shared = [parts(taught(store, recipe, 3, slice(i, i + 2), fraction=0.2)) for i in (0, 2, 4, 6)]
+@pytest.mark.parametrize("a", [EVERYTHING, *(Augmentation(**{one: 1}) for one in ("cut", "collimate", "blur", "grain"))])
+@pytest.mark.parametrize("window", [0.0, 0.5])
+def test_a_training_batch_depends_on_its_draw_and_not_on_how_many_processes_share_it(
+    store: FilmStore, a: Augmentation, window: float
+) -> None:
+    recipe = small(a, window=window)
+    whole = parts(shown_films(store, recipe, 3, fraction=0.2))
+    assert all(torch.equal(one, same) for one, same in zip(whole, parts(shown_films(store, recipe, 3, fraction=0.2)), strict=True))
+    assert not all(torch.equal(one, other) for one, other in zip(whole, parts(shown_films(store, recipe, 4, fraction=0.2)), strict=True))
+    shared = [parts(shown_films(store, recipe, 3, slice(i, i + 2), fraction=0.2)) for i in (0, 2, 4, 6)]
     for part, mine in zip(whole, zip(*shared, strict=True), strict=True):
         torch.testing.assert_close(torch.cat(mine), part, atol=1e-3, rtol=0)  # of 255
-
-
-def test_a_film_that_is_cut_is_not_mixed(store: FilmStore) -> None:
-    for seed in range(10):
-        shown = taught(store, small(Augmentation(cut=0.5, mixup=1)), seed)
-        plain = TrainingFilms(store, OSTEON, store.films).take(np.array([3, 1, 4, 0, 5, 9, 2, 6]))
-        was_cut = (shown.batch.image != plain.image).flatten(1).any(1)
-        assert shown.share is not None and (shown.share[was_cut] == 1).all()
-        assert not was_cut.all() and (shown.share < 1).any()
-
-
-# Growth
-
-
-@pytest.mark.parametrize(
-    ("size", "growth", "sides"),
-    [
-        (320, 0.0, [320]),
-        (320, 0.6, [192, 224, 256, 288, 320]),
-        (320, 0.5, [160, 192, 224, 256, 288, 320]),
-        (320, 0.99, [320]),
-        (100, 0.5, [64, 96, 100]),
-        (64, 0.01, [32, 64]),
-    ],
-)
-def test_films_grow_by_32_pixels_to_the_whole_side(size: int, growth: float, sides: list[int]) -> None:
-    recipe = msgspec.structs.replace(OSTEON, frame=Frame(size=size), growth=growth)
-    told = [film_side(recipe, i / 6000) for i in range(6001)]
-    assert sorted(set(told)) == sides and told == sorted(told)
-    assert set(told[4000:]) == {size}  # the last third
-    for side in sides[:-1]:  # each as long as the others
-        assert told.count(side) == pytest.approx(4000 / (len(sides) - 1), abs=2)
-
-
-def test_a_shrunk_film_is_what_pillow_makes_of_it() -> None:
-    image = torch.randint(0, 256, (2, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    for side in (32, 48, 64):
-        made = shrunk(image, side)
-        for film, small_ in zip(image, made, strict=True):
-            reference = Image.fromarray(film.numpy()).convert("F").resize((side, side), Image.Resampling.BILINEAR)
-            np.testing.assert_allclose(small_.numpy(), np.asarray(reference), atol=0.01)
-    assert shrunk(image, 96) is image
-
-
-def test_a_stripe_pattern_too_fine_for_a_smaller_film_turns_grey() -> None:
-    stripes = torch.zeros(1, 96, 96, dtype=torch.uint8)
-    stripes[..., ::2] = 255
-    assert (shrunk(stripes, 48)[0, :, 2:-2] - 127.5).abs().max() < 16  # every second pixel alone would be black or white
-
-
-def test_a_growing_film_shows_the_same_at_a_smaller_side(store: FilmStore) -> None:
-    a = Augmentation(rotation=30, scale=0.2, flip=0.5)
-    early, late = (taught(store, small(a, growth=0.5), 5, fraction=f) for f in (0.0, 1.0))
-    assert early.image.shape[-1] == 32 and late.image.shape[-1] == SIDE
-    assert torch.equal(early.theta, late.theta)  # so that boxes go where they went
-    halved = torch.nn.functional.avg_pool2d(late.image[:, None], 2)[:, 0]
-    assert (early.image - halved).abs().mean() < 6
-
-
-def test_boxes_follow_a_growing_film() -> None:
-    image = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
-    image[:, 20:40, 12:36] = 255
-    box = torch.tensor([[[12, 20, 36, 40]]]) / SIDE * 2 - 1
-    batch = Batch(image, torch.ones(1), torch.ones(1), box, torch.ones(1, dtype=torch.bool), torch.zeros(1, 0))
-    a = Augmentation(rotation=40, scale=0.2, flip=0.5)
-    for seed in range(20):
-        numbers = draw(seed, 1)
-        theta = warps(a, numbers)
-        bright = vary(shrunk(image, 32), theta, a, numbers, 32) / 255
-        inside = evidence_targets(batch, theta, (32, 32)) > 0
-        assert inside[bright > 0.9].all() and not inside[bright < 0.05].any()
 
 
 # Windows
@@ -218,7 +142,7 @@ def test_a_window_lies_in_the_frame_at_the_frame_s_resolution() -> None:
 def test_windows_lie_mostly_over_a_finding_and_each_finding_has_its_turn() -> None:
     batch, numbers = made_batch(0, n=MANY, normal=0), draw(1, MANY)
     theta = warps(NOTHING, numbers)
-    shown = seen(batch, windows(batch, theta, SHARE, numbers))
+    shown = in_windows(batch, windows(batch, theta, SHARE, numbers))
     there = (batch.boxes[..., 2] > batch.boxes[..., 0]).sum(1)
     one, two = (shown.label[batch.boxed & (there == n)] for n in (1, 2))
     assert 0.75 < one.mean() < 0.9 and 0.75 < two.mean() < 0.95
@@ -229,17 +153,17 @@ def test_windows_lie_mostly_over_a_finding_and_each_finding_has_its_turn() -> No
 def test_other_windows_lie_over_what_is_not_black() -> None:
     image = torch.zeros(200, SIDE, SIDE, dtype=torch.uint8)
     image[:, :, 40:48] = 200
-    batch = Batch(image, torch.zeros(200), torch.ones(200), torch.zeros(200, 1, 4), torch.ones(200, dtype=torch.bool), torch.zeros(200, 0))
+    batch = Batch(image, torch.zeros(200), torch.ones(200), torch.zeros(200, 1, 4), torch.ones(200, dtype=torch.bool))
     numbers = draw(2, 200)
     theta = windows(batch, warps(NOTHING, numbers), SHARE, numbers)
-    assert (vary(image, theta, NOTHING, numbers, 26).amax((1, 2)) > 150).all()
+    assert (augment(image, theta, NOTHING, numbers, 26).amax((1, 2)) > 150).all()
     assert theta[:, 1, 2].std() > 0.2
 
 
-def test_what_is_seen_against_a_reference_loop() -> None:
+def test_what_a_window_shows_against_a_reference_loop() -> None:
     batch, numbers = made_batch(3), draw(4, 200)
     theta = windows(batch, warps(TURNED, numbers), SHARE, numbers)
-    shown = seen(batch, theta)
+    shown = in_windows(batch, theta)
     for i in range(200):
         kept = []
         for left, top, right, bottom in batch.boxes[i].tolist():
@@ -256,31 +180,31 @@ def test_boxes_follow_a_window() -> None:
     image = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
     image[:, 20:40, 12:36] = 255
     box = torch.tensor([[[12, 20, 36, 40]]]) / SIDE * 2 - 1
-    batch = Batch(image, torch.ones(1), torch.ones(1), box, torch.ones(1, dtype=torch.bool), torch.zeros(1, 0))
+    batch = Batch(image, torch.ones(1), torch.ones(1), box, torch.ones(1, dtype=torch.bool))
     for seed in range(20):
         numbers = draw(seed, 1)
         theta = windows(batch, warps(TURNED, numbers), 0.5, numbers)
-        bright = vary(image, theta, TURNED, numbers, 32) / 255
+        bright = augment(image, theta, TURNED, numbers, 32) / 255
         inside = evidence_targets(batch, theta, (32, 32)) > 0
         assert bright.shape == (1, 32, 32) and inside[bright > 0.9].all() and not inside[bright < 0.05].any()
 
 
 def test_the_last_third_sees_whole_films(store: FilmStore) -> None:
     recipe = small(TURNED, window=0.5)
-    assert [taught(store, recipe, 0, fraction=f).image.shape[-1] for f in (0.0, 0.6, 0.7, 1.0)] == [32, 32, SIDE, SIDE]
+    assert [shown_films(store, recipe, 0, fraction=f).image.shape[-1] for f in (0.0, 0.6, 0.7, 1.0)] == [32, 32, SIDE, SIDE]
     assert window_side(msgspec.structs.replace(OSTEON, window=0.5), 0, 384) == 192 and window_side(OSTEON, 0, 384) == 384
-    late, plain = taught(store, recipe, 0), taught(store, small(TURNED), 0)
+    late, plain = shown_films(store, recipe, 0), shown_films(store, small(TURNED), 0)
     assert torch.equal(late.image, plain.image)
 
 
-# Films cut and joined
+# Films mixed
 
 
 def test_cut_against_a_reference_loop() -> None:
     batch, other, chosen = made_batch(0), made_batch(1), torch.arange(200) % 4 > 0
     numbers = draw(2, 200)
     upright, at, first = again(numbers).uniform(3).double().numpy()
-    joined = cut(batch, other, chosen, numbers)
+    mixed = cutmix(batch, other, chosen, numbers)
     centre, done = (np.arange(SIDE) + 0.5) / SIDE * 2 - 1, 0
     for i in range(200):
         line, axis = (at[i] * 2 - 1) * CUT_REACH, 0 if upright[i] < 0.5 else 1
@@ -288,43 +212,42 @@ def test_cut_against_a_reference_loop() -> None:
         real = [[box for box in b.boxes[i].tolist() if box[2] > box[0]] for b in (batch, other)]
         crossed = any(box[axis] < line < box[axis + 2] for boxes in real for box in boxes)
         if not (chosen[i] and placed and not crossed):
-            assert torch.equal(joined.image[i], batch.image[i]) and joined.label[i] == batch.label[i]
-            assert joined.weight[i] == batch.weight[i] and joined.boxed[i] == batch.boxed[i]
-            assert boxes_of(joined, i) == boxes_of(batch, i)
+            assert torch.equal(mixed.image[i], batch.image[i]) and mixed.label[i] == batch.label[i]
+            assert mixed.weight[i] == batch.weight[i] and mixed.boxed[i] == batch.boxed[i]
+            assert boxes_of(mixed, i) == boxes_of(batch, i)
             continue
         done += 1
         own = (centre < line) == (first[i] < 0.5)
         image = np.where(own[None, :] if axis == 0 else own[:, None], batch.image[i].numpy(), other.image[i].numpy())
-        np.testing.assert_array_equal(joined.image[i].numpy(), image)
+        np.testing.assert_array_equal(mixed.image[i].numpy(), image)
         kept = [
             [box for box in boxes if (box[axis + 2] <= line) == ((first[i] < 0.5) == mine)]
             for boxes, mine in zip(real, (True, False), strict=True)
         ]
-        assert [box for box in joined.boxes[i].tolist() if box[2] > box[0]] == kept[0] + kept[1]
+        assert [box for box in mixed.boxes[i].tolist() if box[2] > box[0]] == kept[0] + kept[1]
         abnormal = any(bool(b.label[i]) and k for b, k in zip((batch, other), kept, strict=True))
-        assert joined.label[i] == float(abnormal)
-        assert joined.weight[i] == (batch.weight[i] + other.weight[i]) / 2
-        assert joined.boxed[i] == (batch.boxed[i] and other.boxed[i])
-        np.testing.assert_array_equal(joined.also[i].numpy(), np.maximum(batch.also[i].numpy(), other.also[i].numpy()))
+        assert mixed.label[i] == float(abnormal)
+        assert mixed.weight[i] == (batch.weight[i] + other.weight[i]) / 2
+        assert mixed.boxed[i] == (batch.boxed[i] and other.boxed[i])
     assert done > 30
 
 
 def test_what_is_left_of_two_films_is_bright_where_its_boxes_are() -> None:
-    # Findings are bright here and nothing else is, so that pixels alone say which label and boxes a joined film must have.
+    # Findings are bright here and nothing else is, so that pixels alone say which label and boxes a mixed film must have.
     batch, other = made_batch(3, unplaced=0), made_batch(4, unplaced=0)
     for films in (batch, other):
         films.image.fill_(10)
         for i in range(200):
             for left, top, right, bottom in boxes_of(films, i):
                 films.image[i, top:bottom, left:right] = 250
-    joined = cut(batch, other, torch.ones(200, dtype=torch.bool), draw(5, 200))
+    mixed = cutmix(batch, other, torch.ones(200, dtype=torch.bool), draw(5, 200))
     labels = set()
     for i in range(200):
         if batch.boxed[i] and other.boxed[i]:
-            bright = {tuple(at) for at in (joined.image[i] == 250).nonzero().tolist()}
-            assert bright == cells_of(joined, i)
-            assert joined.label[i] == float(bool(bright))
-            labels.add((float(batch.label[i]), float(joined.label[i])))
+            bright = {tuple(at) for at in (mixed.image[i] == 250).nonzero().tolist()}
+            assert bright == cells_of(mixed, i)
+            assert mixed.label[i] == float(bool(bright))
+            labels.add((float(batch.label[i]), float(mixed.label[i])))
     assert labels == {(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)}
 
 
@@ -332,76 +255,14 @@ def test_an_abnormal_film_without_boxes_is_neither_cut_nor_given() -> None:
     batch = made_batch(6, normal=0, unplaced=0)
     bare = replace(batch, boxes=torch.zeros_like(batch.boxes), boxed=torch.zeros_like(batch.boxed))
     always = torch.ones(200, dtype=torch.bool)
-    assert torch.equal(cut(bare, made_batch(7), always, draw(0, 200)).image, bare.image)
-    assert torch.equal(cut(batch, bare, always, draw(0, 200)).image, batch.image)
+    assert torch.equal(cutmix(bare, made_batch(7), always, draw(0, 200)).image, bare.image)
+    assert torch.equal(cutmix(batch, bare, always, draw(0, 200)).image, batch.image)
 
 
 def test_a_box_on_a_normal_film_makes_none_abnormal() -> None:
     batch = made_batch(8, unplaced=0)
     normal = replace(batch, label=torch.zeros_like(batch.label))
-    assert not cut(normal, normal, torch.ones(200, dtype=torch.bool), draw(0, 200)).label.any()
-
-
-# Four films on a square
-
-
-def test_mosaic_against_a_reference_loop() -> None:
-    four, chosen = [made_batch(seed, n=60) for seed in range(4)], torch.arange(60) % 3 > 0
-    square = mosaic(four[0], (four[1], four[2], four[3]), chosen)
-    for i in range(60):
-        own = four[0]
-        if not chosen[i]:
-            assert torch.equal(square.image[i], own.image[i]) and boxes_of(square, i) == boxes_of(own, i)
-            assert (square.label[i], square.weight[i], square.boxed[i]) == (own.label[i], own.weight[i], own.boxed[i])
-            continue
-        expected = np.zeros((SIDE, SIDE))
-        for k, one in enumerate(four):
-            half = one.image[i].double().numpy().reshape(SIDE // 2, 2, SIDE // 2, 2).mean((1, 3))
-            expected[k // 2 * SIDE // 2 :, k % 2 * SIDE // 2 :][: SIDE // 2, : SIDE // 2] = half
-        assert np.abs(square.image[i].numpy() - expected).max() <= 0.5
-        places = [(k % 2 * SIDE // 2, k // 2 * SIDE // 2) * 2 for k in range(4)]
-        boxes = [[v // 2 + at for v, at in zip(box, places[k], strict=True)] for k, one in enumerate(four) for box in boxes_of(one, i)]
-        assert boxes_of(square, i) == boxes
-        assert square.label[i] == max(one.label[i] for one in four)
-        assert square.boxed[i] == all(one.boxed[i] for one in four)
-        torch.testing.assert_close(square.weight[i], sum(one.weight[i] for one in four) / 4)
-        np.testing.assert_array_equal(square.also[i].numpy(), np.maximum.reduce([one.also[i].numpy() for one in four]))
-
-
-def test_a_mosaic_of_an_odd_side_is_a_film_of_that_side() -> None:
-    batch = replace(made_batch(0, n=4), image=torch.full((4, 33, 33), 9, dtype=torch.uint8))
-    square = mosaic(batch, (batch, batch, batch), torch.ones(4, dtype=torch.bool))
-    assert (square.image[:, :32, :32] == 9).all() and not square.image[:, 32].any() and square.image.shape == (4, 33, 33)
-
-
-# Films mixed
-
-
-def test_shares_follow_the_arcsine_law() -> None:
-    # Beta(1/2, 1/2): the distribution function is 2 / pi asin(sqrt(x)).
-    drawn = shares(torch.arange(MANY) % 2 == 0, draw(0, MANY))
-    assert (drawn[1::2] == 1).all()
-    chosen = np.sort(drawn[::2].double().numpy())
-    law = 2 / np.pi * np.arcsin(np.sqrt(chosen))
-    assert np.abs(law - (np.arange(1000) + 0.5) / 1000).max() < 1.63 / math.sqrt(1000)  # Kolmogorov-Smirnov at 1 %
-
-
-def test_mixed_films_are_weighted_sums() -> None:
-    batch, other = made_batch(0, 5), made_batch(1, 5)
-    share = torch.tensor([0.0, 0.25, 0.5, 0.9, 1.0])
-    by_hand = share[:, None, None] * batch.image.double() + (1 - share[:, None, None]) * other.image.double()
-    made = mixed(batch.image, other.image, share)
-    torch.testing.assert_close(made.double(), by_hand, atol=1e-4, rtol=0)
-    assert torch.equal(made[4], batch.image[4].float()) and torch.equal(made[0], other.image[0].float())
-
-
-def test_a_lesson_names_the_films_that_shine_through(store: FilmStore) -> None:
-    shown = taught(store, small(Augmentation(mixup=1)), 1)
-    assert shown.other is not None and shown.share is not None
-    expected = mixed(shown.batch.image, shown.other.image, shown.share)
-    torch.testing.assert_close(shown.image, expected, atol=0.01, rtol=0)
-    given = sorted(film.numpy().tobytes() for film in shown.other.image)
-    assert given == sorted(film.numpy().tobytes() for film in shown.batch.image)  # each is another's partner once
+    assert not cutmix(normal, normal, torch.ones(200, dtype=torch.bool), draw(0, 200)).label.any()
 
 
 # Borders
@@ -442,7 +303,7 @@ def test_no_border_lies_over_a_box() -> None:
 def test_collimators_are_black_or_near_white_as_often() -> None:
     films = torch.full((MANY, 16, 16), 100, dtype=torch.uint8)
     nothing = torch.zeros(MANY)
-    batch = Batch(films, nothing, nothing, torch.zeros(MANY, 1, 4), nothing > 0, torch.zeros(MANY, 0))
+    batch = Batch(films, nothing, nothing, torch.zeros(MANY, 1, 4), nothing > 0)
     covered = collimate(batch, 1.0, draw(13, MANY)).image.flatten(1)
     black, white = ((covered == 0).any(1), (covered >= WHITE).any(1))
     assert not (black & white).any() and ((covered == 100) | (covered == 0) | (covered >= WHITE)).all()
@@ -457,7 +318,7 @@ def test_no_augmentation_changes_nothing() -> None:
     numbers = draw(0, 3)
     theta = warps(NOTHING, numbers)
     assert torch.equal(theta, torch.eye(2, 3).expand(3, 2, 3))
-    out = vary(image, theta, NOTHING, numbers, image.shape[-1])
+    out = augment(image, theta, NOTHING, numbers, image.shape[-1])
     assert out.dtype == torch.float32 and torch.equal(out, image.float())
 
 
@@ -492,7 +353,7 @@ def test_films_lie_on_either_side_as_often_as_asked() -> None:
 
 def one(theta: list[list[float]], image: Tensor) -> Tensor:
     """The film warped, with grey values as they are; rotation says only that there is a warp."""
-    return vary(image, torch.tensor([theta], dtype=torch.float32), Augmentation(rotation=1), draw(0, 1), image.shape[-1])
+    return augment(image, torch.tensor([theta], dtype=torch.float32), Augmentation(rotation=1), draw(0, 1), image.shape[-1])
 
 
 def test_a_mirrored_film_is_mirrored_exactly() -> None:
@@ -525,7 +386,7 @@ def test_grey_values_change_by_the_documented_formula(a: Augmentation) -> None:
     numbers = draw(4, 300)
     theta = warps(a, numbers)
     at = numbers.generator.get_state()
-    out = vary(ramp, theta, a, numbers, ramp.shape[-1]).reshape(300, 256) / 255
+    out = augment(ramp, theta, a, numbers, ramp.shape[-1]).reshape(300, 256) / 255
     numbers.generator.set_state(at)
     gamma, contrast, brightness = (
         torch.exp(numbers.signed() * a.gamma),
@@ -543,7 +404,7 @@ def test_some_films_lose_a_rectangle_of_at_most_a_quarter_of_the_side() -> None:
     image = torch.full((MANY, 32, 32), 200, dtype=torch.uint8)
     numbers = draw(5, MANY)
     a = Augmentation(erase=0.4)
-    gone = vary(image, warps(a, numbers), a, numbers, image.shape[-1]) == 0
+    gone = augment(image, warps(a, numbers), a, numbers, image.shape[-1]) == 0
     assert 0.3 < gone.any(2).any(1).float().mean() < 0.4  # some drawn rectangles cover no pixel's centre
     assert 6 <= gone.any(1).sum(1).max() <= 8 and 6 <= gone.any(2).sum(1).max() <= 8
     rows, columns = gone.any(2), gone.any(1)

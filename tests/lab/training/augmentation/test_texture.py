@@ -16,19 +16,16 @@ from osteon.lab.training.augmentation.texture import (
     AT_ONCE,
     LEAST_GRAIN,
     MOST_GRAIN,
-    MOST_VEIL,
-    PLASTER,
     _as_jpeg,
     compressed,
     grainy,
-    plastered,
     raised,
     sharpened,
 )
 from osteon.lab.training.batches import Draw
 
 Change = Callable[[Tensor, float, Draw], Tensor]
-CHANGES: tuple[Change, ...] = (sharpened, raised, grainy, compressed, plastered)
+CHANGES: tuple[Change, ...] = (sharpened, raised, grainy, compressed)
 
 
 def draw(seed: int, films: int) -> Draw:
@@ -82,19 +79,6 @@ def test_raised_contrast_moves_pixels_away_from_their_surroundings() -> None:
         assert after.std() >= before.std() - 1e-4
     flat = torch.full((10, 32, 32), 0.4)
     torch.testing.assert_close(raised(flat, 1.0, draw(3, 10)), flat)
-
-
-def test_a_cast_is_a_band_that_brightens_and_flattens() -> None:
-    films = soft(60)
-    made = plastered(films, 1.0, draw(5, 60))
-    assert (made[films == 0] == 0).all()
-    flat = torch.full((60, 64, 64), 0.3)
-    added = plastered(flat, 1.0, draw(6, 60)) - flat
-    share = (added > 0.03).float().mean((1, 2))
-    assert 0.05 < float(share.min()) < 0.45 and 0.55 < float(share.max()) <= 1
-    assert 0.6 * MOST_VEIL * (PLASTER - 0.3) < float(added.max()) < 1.6 * MOST_VEIL * (PLASTER - 0.3)
-    for film in added.numpy():  # one band: what is left of it outside is nothing
-        assert abs(film[film < 0.01]).max(initial=0) < 0.12
 
 
 def test_grain_is_as_strong_as_it_says_and_never_where_there_is_no_film() -> None:

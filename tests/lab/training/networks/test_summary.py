@@ -59,7 +59,6 @@ def test_stages_follow_each_other(paper: Anatomy, ours: Anatomy) -> None:
         ("network=lite2", "evidence_stride=8"),
         ("network=densenet121",),
         ("network=lite1", "head=mean"),
-        ("branch=false",),
     ],
 )
 def test_counts_and_evidence_are_the_real_networks(changes: tuple[str, ...]) -> None:

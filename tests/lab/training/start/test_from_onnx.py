@@ -62,7 +62,7 @@ def filled(graph: onnx.GraphProto, recipe: Recipe = FITTING, pooling: Pooling = 
 
 
 def test_the_packaged_model_answers_in_torch_as_its_file_does(graph: onnx.GraphProto) -> None:
-    assert head_of(graph) == {"head": "pyramid", "evidence_stride": 8, "branch": True}
+    assert head_of(graph) == {"head": "pyramid", "evidence_stride": 8}
     detector, folded = filled(graph)
     assert len(folded) == sum(isinstance(m, nn.BatchNorm2d) for m in detector.modules()) == 49
     assert check_model(detector, PACKAGED) < TOLERANCE / 4  # sums in another order; 1.1e-4 with AVX-512
@@ -142,7 +142,7 @@ def test_a_larger_network_is_refused(graph: onnx.GraphProto) -> None:
     [
         ("paper", ("network=lite0", "freeze=2"), 49),
         ("osteon", ("network=lite2", "freeze=0", "evidence_stride=8"), 64),
-        ("osteon", ("branch=false", "auxiliary=HAND", "pooling.kind=top-k", "pooling.share=0.2"), 49),
+        ("osteon", ("pooling.kind=top-k", "pooling.share=0.2"), 49),
         ("osteon", ("network=densenet121", "freeze=1"), 59),  # the norms before the convolutions stay norms in the file
         ("paper", ("network=densenet121",), 59),
     ],
@@ -155,7 +155,7 @@ def test_each_export_comes_back(tmp_path: Path, films: TrainingFilms, name: str,
     card = Card(name="made", version="1.0.0", frame=chosen.frame, pooling=pooling, network=chosen.network)
     write_model(network, card, tmp_path / "made.onnx")
     graph = onnx.load(tmp_path / "made.onnx").graph
-    assert head_of(graph)["head"] == chosen.head and head_of(graph).get("branch", True) == chosen.branch
+    assert head_of(graph)["head"] == chosen.head
     with one_thread():
         detector, folded = filled(graph, chosen, pooling)
         assert len(folded) == norms

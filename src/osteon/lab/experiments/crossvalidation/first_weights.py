@@ -11,7 +11,7 @@ import polars as pl
 from osteon.errors import UsageError
 from osteon.lab.data.splits import seen
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
-from osteon.lab.training.recipe import FIRST, Recipe, companions, plain_recipe, teachers
+from osteon.lab.training.recipe import FIRST, Recipe, averaged_with, plain_recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import has_ended
 from osteon.lab.training.start.first_model import recipe_from
@@ -40,15 +40,14 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
 
 
 def recipe_of_fold(recipe: Recipe, fold: int, held: pl.DataFrame) -> Recipe:
-    """Return a recipe as a fold has it: begun from, averaged with and taught by that fold of the cross-validations that it names.
+    """Return a recipe as a fold has it: begun from and averaged with that fold of the cross-validations that it names.
 
     Raises:
         UsageError: as `first_weights`.
     """
-    joined = [name if name == FIRST else first_weights(name, fold, held) for name in companions(recipe)]
-    taught = [first_weights(name, fold, held) for name in teachers(recipe)]
+    averaged = [name if name == FIRST else first_weights(name, fold, held) for name in averaged_with(recipe)]
     begun = first_weights(recipe.init, fold, held)
-    return msgspec.structs.replace(recipe, init=begun, mean_with=",".join(joined), teachers=",".join(taught))
+    return msgspec.structs.replace(recipe, init=begun, average_with=",".join(averaged))
 
 
 def first_weights(init: str, fold: int, held: pl.DataFrame) -> str:

@@ -23,6 +23,7 @@ from osteon.atomic import write_json
 from osteon.errors import UsageError
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS
 from osteon.lab.stages import LOCK, hold, read_record
+from osteon.lab.training.earlier import read_stored, refuse_gone
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit
 from osteon.version import __version__
@@ -85,15 +86,17 @@ class CrossValidation:
         Raises:
             UsageError: the folder holds something else.
         """
-        return read_record(self.asked_file, Asked, "cross-validation")
+        return read_record(self.asked_file, Asked, "cross-validation", read_stored)
 
     def begin(self, plan: CrossValidationPlan, index: Path, command: str) -> None:
         """Take up the plan, or go on with it; a plan of which no training has begun gives way to another.
 
         Raises:
-            UsageError: the folder holds something else, or trainings of another plan, begun or about to begin, or it cannot be written.
+            UsageError: the folder holds something else, or trainings of another plan, begun or about to begin, or with a
+                setting that is gone; or it cannot be written.
         """
         before = self.asked()
+        refuse_gone(self.asked_file)
         if before is not None and (changed := _difference(before.plan, plan)):
             if any(self._taken(number) for number in before.plan.folds):
                 raise UsageError(

@@ -85,7 +85,7 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
     """Make the folds that are not there yet, and measure all that are.
 
     Raises:
-        UsageError: no folds, a recipe without labels, another plan than the folder's, or first weights that know held films.
+        UsageError: no folds, another plan than the folder's, or first weights that know held films.
         LeakySplit: a patient, or a duplicate, stands in two folds.
         OsteonError: as training, export and scoring do.
         Stopped: Ctrl-C or a termination signal during a training, which left a checkpoint.
@@ -96,11 +96,6 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
     if wrong := sorted(set(chosen) - set(numbers)):
         raise UsageError(f"{request.index} has no fold {wrong[0]}; it has {', '.join(map(str, numbers))}.")
     refuse_selecting(request.recipe)
-    if request.recipe.task == "views":
-        raise UsageError(
-            "task=views learns no label, so no fold can be measured. Train each fold of a cross-validation by itself: "
-            f"osteon train CV/fold-0/index.parquet --train {LEARN} --select none --set task=views -o {folder}/fold-0/run"
-        )
     plan = CrossValidationPlan(
         recipe=request.recipe,
         films=fingerprint(films.with_columns(split=pl.format("fold-{}", "fold"))),

@@ -26,7 +26,6 @@ AS_PUBLISHED: Space = {
     "batch": "8,16,32",
     "dropout": "0..0.5",
     "loss": "plain,weighted",
-    "label_smoothing": "0..0.2",
     "augmentation.rotation": "0..45",
     "augmentation.contrast": "0..0.4",
 }

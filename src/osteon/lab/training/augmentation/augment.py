@@ -1,49 +1,46 @@
-"""A batch as a step learns from it: joined with other films, collimated, smaller or in part at first, warped, its grey values changed."""
+"""A batch as a step learns from it: mixed with other films, collimated, in part at first, warped, its grey values changed."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from osteon.lab.training.augmentation.mixing import collimate, cut, lit, mixed, mosaic, shares
-from osteon.lab.training.augmentation.texture import compressed, grainy, plastered, raised, sharpened
+from osteon.lab.training.augmentation.mixing import collimate, cutmix, lit
+from osteon.lab.training.augmentation.texture import compressed, grainy, raised, sharpened
 from osteon.lab.training.batches import Batch, Draw, TrainingFilms, sent
 from osteon.lab.training.recipe import Augmentation, Recipe
 
 ERASED_SIDE = 0.25  # of the film's side, at most
-SIDE_STEP = 32  # pixels by which films grow: the coarsest stride
-GROWN = 2 / 3  # of the training is done when films have their whole side
+SIDE_STEP = 32  # a window's side is a multiple of the coarsest stride, pixels
+WINDOWED = 2 / 3  # of the training sees films through a window
 OVER_A_FINDING = 0.75  # of the windows of abnormal films
 REACH = 0.7  # how far from the window's middle a finding's may lie; the edge is at 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """What a step shows, and what it asks.
+class TrainingBatch:
+    """What a step learns from.
 
     Attributes:
-        image: Films (n, s, s) float32, 0 to 255; where two views of each are shown (2n, s, s), the first of each before the second.
-        theta: The warps (n, 2, 3), or (2n, 2, 3), that they went through.
-        batch: Their labels and boxes.
-        other: Of the films that shine through them; None without MixUp.
-        share: How much of a film is its own (n,), the rest is the other's; None without MixUp.
+        image: Films (n, s, s) float32, 0 to 255.
+        theta: The warps (n, 2, 3) that they went through.
+        batch: Their labels and boxes, before the warp.
     """
 
     image: Tensor
     theta: Tensor
     batch: Batch
-    other: Batch | None = None
-    share: Tensor | None = None
 
 
-def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: Draw, fraction: float, device: torch.device) -> Lesson:
+def training_batch(
+    data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: Draw, fraction: float, device: torch.device
+) -> TrainingBatch:
     """Return a step's films as they are learned from.
 
     Args:
@@ -54,47 +51,24 @@ def lesson(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: 
         fraction: Of the training that is done, 0 to 1.
         device: Where the step is computed.
     """
-    if recipe.task == "views":
-        return _two_views(data, films, recipe, draw, fraction, device)
-    a, batch, other, share = recipe.augmentation, data.take(films[draw.mine]).to(device), None, None
-    if a.cut or a.mixup or a.mosaic:
+    a, batch = recipe.augmentation, data.take(films[draw.mine]).to(device)
+    if a.cut:
         partners = data.take(films[draw.partners()]).to(device)
-        chance = draw.uniform(1)[0]
-        if a.cut:
-            batch = cut(batch, partners, chance < a.cut, draw)
-        if a.mixup:  # a film that was cut is not mixed as well
-            other, share = partners, sent(shares((chance >= 1 - a.mixup) & (chance >= a.cut), draw), device)
-        if a.mosaic:  # neither is one of four
-            third, fourth = (data.take(films[draw.partners()]).to(device) for _ in range(2))
-            batch = mosaic(batch, (partners, third, fourth), (chance >= a.cut) & (chance < min(a.cut + a.mosaic, 1 - a.mixup)))
+        batch = cutmix(batch, partners, draw.uniform(1)[0] < a.cut, draw)
     if a.collimate:
         batch = collimate(batch, a.collimate, draw)
-    image = batch.image if other is None or share is None else mixed(batch.image, other.image, share)
-    theta = sent(warps(a, draw), device)
-    whole = film_side(recipe, fraction)
+    image, theta = batch.image, sent(warps(a, draw), device)
+    whole = image.shape[-1]
     side = window_side(recipe, fraction, whole)
     if side < whole:
         theta = windows(batch, theta, side / whole, draw)
-        batch, other = seen(batch, theta), None if other is None else seen(other, theta)
-    return Lesson(vary(shrunk(image, whole), theta, a, draw, side), theta, batch, other, share)
-
-
-def film_side(recipe: Recipe, fraction: float) -> int:
-    """Return the side in pixels of the films that a step learns from.
-
-    It grows from `recipe.growth` of the frame's in steps of 32 pixels, each as long as the others by the fraction of the training that is
-    done, and is whole for the last third, so that the norms' statistics are those of whole films (progressive learning, arXiv 2104.00298).
-    """
-    whole = recipe.frame.size
-    first = max(round(recipe.growth * whole / SIDE_STEP), 1) * SIDE_STEP
-    if not recipe.growth or fraction >= GROWN or first >= whole:
-        return whole
-    return first + SIDE_STEP * int(fraction / GROWN * math.ceil((whole - first) / SIDE_STEP))
+        batch = in_windows(batch, theta)
+    return TrainingBatch(augment(image, theta, a, draw, side), theta, batch)
 
 
 def window_side(recipe: Recipe, fraction: float, whole: int) -> int:
-    """Return the side in pixels of the window through which a step sees its films, which have the side `whole`, as it has at the end."""
-    return whole if not recipe.window or fraction >= GROWN else max(round(recipe.window * whole / SIDE_STEP), 1) * SIDE_STEP
+    """Return the side in pixels of the window through which a step sees films of the side `whole`; at the end it is the whole."""
+    return whole if not recipe.window or fraction >= WINDOWED else max(round(recipe.window * whole / SIDE_STEP), 1) * SIDE_STEP
 
 
 def windows(batch: Batch, theta: Tensor, share: float, draw: Draw) -> Tensor:
@@ -117,7 +91,7 @@ def windows(batch: Batch, theta: Tensor, share: float, draw: Draw) -> Tensor:
     return torch.cat([theta[:, :, :2] * share, theta @ torch.cat([centre, torch.ones_like(centre[:, :1])], 1)[:, :, None]], 2)
 
 
-def seen(batch: Batch, theta: Tensor) -> Batch:
+def in_windows(batch: Batch, theta: Tensor) -> Batch:
     """Return what films (n) are within their windows: abnormal where the middle of a box of an abnormal film shows.
 
     Boxes whose middle does not show are left out. An abnormal film whose place is unknown weighs nothing, since its window may show
@@ -128,13 +102,6 @@ def seen(batch: Batch, theta: Tensor) -> Batch:
     placed = batch.placed
     label = torch.where(placed, batch.label * shows.any(1), batch.label)
     return replace(batch, label=label, weight=batch.weight * placed, boxes=batch.boxes * shows[..., None])
-
-
-def shrunk(image: Tensor, side: int) -> Tensor:
-    """Return films (n, S, S) with a smaller side, as float32 (n, side, side), each pixel a mean over what it covers."""
-    if image.shape[-1] == side:
-        return image
-    return F.interpolate(image[:, None].float(), size=(side, side), mode="bilinear", antialias=True, align_corners=False)[:, 0]
 
 
 def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
@@ -152,7 +119,7 @@ def warps(augmentation: Augmentation, draw: Draw) -> Tensor:
     return torch.cat([linear, shift[:, :, None]], 2)
 
 
-def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, side: int) -> Tensor:
+def augment(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, side: int) -> Tensor:
     """Warp films (n, S, S), 0 to 255, by `theta` and change their grey values; returns float32 (n, side, side), 0 to 255."""
     if augmentation == Augmentation() and side == image.shape[-1]:  # the warp that changes nothing would still round
         return image.float()
@@ -161,9 +128,7 @@ def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, s
     a = augmentation
     changes = torch.stack([torch.exp(draw.signed() * a.gamma), 1 + draw.signed() * a.contrast, draw.signed() * a.brightness])
     gamma, contrast, brightness = sent(changes, image.device)[:, :, None, None]
-    # As an image comes about: what lies in the beam, the exposure's grain, the console's filters, the file's compression, how it is shown.
-    if a.cast:
-        grey = plastered(grey, a.cast, draw)
+    # As an image comes about: the exposure's grain, the console's filters, the file's compression, how it is shown.
     if a.grain:
         grey = grainy(grey, a.grain, draw)
     if a.blur:
@@ -179,14 +144,6 @@ def vary(image: Tensor, theta: Tensor, augmentation: Augmentation, draw: Draw, s
     if a.erase:
         grey = _erase(grey, a.erase, draw)
     return grey * 255
-
-
-def _two_views(data: TrainingFilms, films: NDArray[np.int64], recipe: Recipe, draw: Draw, fraction: float, device: torch.device) -> Lesson:
-    """Return each film twice, varied as `recipe` says but whole and on its own: a window, or another film in it, is no view of it."""
-    alone = msgspec.structs.replace(recipe.augmentation, cut=0.0, mixup=0.0, mosaic=0.0)
-    one = msgspec.structs.replace(recipe, task="label", window=0.0, augmentation=alone)
-    first, second = (lesson(data, films, one, draw, fraction, device) for _ in range(2))
-    return Lesson(torch.cat([first.image, second.image]), torch.cat([first.theta, second.theta]), first.batch)
 
 
 def _undone(theta: Tensor, points: Tensor) -> Tensor:

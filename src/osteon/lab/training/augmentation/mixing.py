@@ -1,16 +1,14 @@
-"""Films joined, mixed and collimated before they are warped.
+"""Films mixed and collimated before they are warped.
 
 All of it is done in the store's frame: there boxes still stand upright, so that whether a line or a border meets a finding is a comparison
-of numbers, and both films of a joined one are warped alike.
+of numbers, and both films of a mixed one are warped alike.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from osteon.lab.training.batches import Batch, Draw, sent
@@ -20,10 +18,10 @@ BORDER = 0.25  # of the film's width or height, at most
 WHITE = 200  # of 255: the darkest of the near-white borders
 
 
-def cut(batch: Batch, other: Batch, chosen: Tensor, draw: Draw) -> Batch:
+def cutmix(batch: Batch, other: Batch, chosen: Tensor, draw: Draw) -> Batch:
     """Give the chosen films (n,) a part of the other ones: all that lies beyond a line (CutMix, arXiv 1905.04899, by halves).
 
-    The line runs across or along the frame, at 0.3 to 0.7 of its side, and the warp turns it. A joined film is abnormal where a box of an
+    The line runs across or along the frame, at 0.3 to 0.7 of its side, and the warp turns it. A mixed film is abnormal where a box of an
     abnormal film is left in it. A film stays whole where the line would pass through a box of either film, or where either is abnormal
     and its place unknown. The weights' mean weighs it.
     """
@@ -47,46 +45,7 @@ def cut(batch: Batch, other: Batch, chosen: Tensor, draw: Draw) -> Batch:
         weight=torch.where(done, (batch.weight + other.weight) / 2, batch.weight),
         boxes=boxes * left[..., None],
         boxed=batch.boxed & (other.boxed | ~done),
-        also=torch.where(done[:, None], torch.maximum(batch.also, other.also), batch.also),
     )
-
-
-def mosaic(batch: Batch, others: tuple[Batch, Batch, Batch], chosen: Tensor) -> Batch:
-    """Make of each chosen film (n,) a square of four: itself at the upper left and the others, all at half their size (arXiv 2004.10934).
-
-    It is abnormal where one of the four is; where is known if it is of all four; the weights' mean weighs it.
-    """
-    four, done = (batch, *others), sent(chosen, batch.label.device)
-    small = [F.avg_pool2d(one.image[:, None].float(), 2)[:, 0].round().to(torch.uint8) for one in four]
-    side = batch.image.shape[-1]
-    joined = F.pad(torch.cat([torch.cat(small[:2], 2), torch.cat(small[2:], 2)], 1), (0, side % 2, 0, side % 2))
-    reach = side // 2 / side  # of the square's side, by each film
-    corners = sent(torch.tensor([[i % 2, i // 2] * 2 for i in range(4)]), batch.boxes.device)
-    boxes = [(one.boxes + 1) * reach - 1 + 2 * reach * corner for one, corner in zip(four, corners, strict=True)]
-    there = [(one.boxes[..., 2] > one.boxes[..., 0])[..., None] for one in four]
-    of_all = torch.cat([box * real for box, real in zip(boxes, there, strict=True)], 1)
-    alone = F.pad(batch.boxes, (0, 0, 0, of_all.shape[1] - batch.boxes.shape[1]))
-    return Batch(
-        image=torch.where(done[:, None, None], joined, batch.image),
-        label=torch.where(done, torch.stack([one.label for one in four]).amax(0), batch.label),
-        weight=torch.where(done, torch.stack([one.weight for one in four]).mean(0), batch.weight),
-        boxes=torch.where(done[:, None, None], of_all, alone),
-        boxed=torch.where(done, torch.stack([one.boxed for one in four]).all(0), batch.boxed),
-        also=torch.where(done[:, None], torch.stack([one.also for one in four]).amax(0), batch.also),
-    )
-
-
-def shares(chosen: Tensor, draw: Draw) -> Tensor:
-    """Draw how much of each film is its own (n,): Beta(1/2, 1/2) in the chosen films, 1 in the others (MixUp, arXiv 1710.09412).
-
-    The arcsine law is the Beta distribution that a uniform number makes without trials.
-    """
-    return torch.where(chosen, torch.sin(draw.uniform(1)[0] * (math.pi / 2)) ** 2, 1.0)
-
-
-def mixed(image: Tensor, other: Tensor, share: Tensor) -> Tensor:
-    """Return films (n, S, S) through which others shine, as float32."""
-    return torch.lerp(other.float(), image.float(), share[:, None, None])
 
 
 def collimate(batch: Batch, probability: float, draw: Draw) -> Batch:

@@ -1,4 +1,4 @@
-"""What another machine or a cast does to the same film: sharper or softer, flatter, grainy, compressed, behind plaster.
+"""What another machine does to the same film: sharper or softer, flatter, grainy, compressed.
 
 A network that has seen one hospital's films takes their texture for the world: grain of four grey levels in 256, which a person hardly
 sees, was enough to spoil one (`docs/experiments.md`). All works on films as they are shown, (n, S, S) in [0, 1], on any device.
@@ -22,9 +22,6 @@ LEAST_GRAIN, MOST_GRAIN = 0.004, 0.06
 REACHES = (4, 8, 16, 32)
 """Pixels over which local contrast is raised: from a film's fine trabeculae to what CLAHE does with an eighth of a film."""
 
-PLASTER = 0.8  # grey towards which a cast veils what lies behind it
-LEAST_VEIL, MOST_VEIL = 0.1, 0.5
-WEAVE = 0.03  # standard deviation of a cast's texture
 MOST_RAISED = 2.0  # times the difference to the surroundings, added
 WORST, BEST = 10, 80  # JPEG quality
 
@@ -75,31 +72,6 @@ def raised(grey: Tensor, probability: float, draw: Draw) -> Tensor:
         return (films + more * (films - surroundings)).clamp(0, 1) * (films > 0)
 
     return _changed(grey, chance < probability, raise_)
-
-
-def plastered(grey: Tensor, probability: float, draw: Draw) -> Tensor:
-    """Lay some films' bones behind a cast: a band across the film, brighter and flatter by a veil of 0.1 to 0.5, with a coarse texture.
-
-    The band has any direction, its middle lies within the middle half of the film, and it is a quarter of the side to the whole side wide.
-    Black stays black: there is no film.
-    """
-    chance, veil, angle, middle, width, place = draw.uniform(6)
-    side = grey.shape[-1]
-    coarse = _grain(side // 4 + 1, grey.device)[1:, None]
-    weave = F.interpolate(coarse, size=(2 * side, 2 * side), mode="bilinear", align_corners=False)[0]
-    along = (torch.arange(side, device=grey.device) + 0.5) / side - 0.5
-    turn, starts = angle * math.pi, (torch.stack([torch.zeros_like(place), place, place]) * side).long()
-    numbers = torch.stack([turn.cos(), turn.sin(), (middle - 0.5) / 2, 0.125 + 0.375 * width, LEAST_VEIL + (MOST_VEIL - LEAST_VEIL) * veil])
-
-    def plaster(films: Tensor, which: Tensor) -> Tensor:
-        cos, sin, centre, half, strength = _of_films(numbers[:, which], films)
-        across = along * cos + along[:, None] * sin - centre
-        inside = ((half - across.abs()) * side / 4).sigmoid()
-        texture = WEAVE * _windows(weave, starts[:, which], (side, side))
-        laid: Tensor = (films + inside * (strength * (PLASTER - films) + texture)).clamp(0, 1) * (films > 0)
-        return laid
-
-    return _changed(grey, chance < probability, plaster)
 
 
 def grainy(grey: Tensor, probability: float, draw: Draw) -> Tensor:

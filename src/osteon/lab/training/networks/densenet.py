@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
+
+from osteon.lab.training.networks.freezing import Freezable
 
 Variant = Literal["densenet121", "densenet169", "densenet201"]
 
@@ -30,20 +29,10 @@ class DenseLayer(nn.Module):
         self.norm2 = nn.BatchNorm2d(BOTTLENECK * GROWTH)
         self.conv2 = nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False)
 
-    def forward(self, earlier: list[Tensor], recompute: bool = False) -> Tensor:
-        """Return (n, GROWTH, h, w) from the features before it; `recompute` trades time for the memory of the wide ones."""
-        if recompute and torch.is_grad_enabled():
-            narrow = cast(Tensor, checkpoint(self._bottleneck, *earlier, use_reentrant=False, context_fn=self._contexts))
-        else:
-            narrow = self._bottleneck(*earlier)
+    def forward(self, earlier: Tensor) -> Tensor:
+        """Return (n, GROWTH, h, w) from the features (n, inputs, h, w) of all layers before it."""
+        narrow = self.conv1(functional.relu(self.norm1(earlier), inplace=True))
         return cast(Tensor, self.conv2(functional.relu(self.norm2(narrow), inplace=True)))
-
-    def _bottleneck(self, *earlier: Tensor) -> Tensor:
-        wide = earlier[0] if len(earlier) == 1 else torch.cat(earlier, 1)
-        return cast(Tensor, self.conv1(functional.relu(self.norm1(wide), inplace=True)))
-
-    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _statistics_kept(self.norm1)
 
 
 class DenseBlock(nn.Module):
@@ -54,17 +43,12 @@ class DenseBlock(nn.Module):
         for i in range(layers):
             self.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * GROWTH))
 
-    def forward(self, x: Tensor, recompute: bool = False) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Return (n, inputs + layers * GROWTH, h, w)."""
-        if recompute:
-            features = [x]
-            for layer in self.children():
-                features.append(layer(features, recompute))
-            return torch.cat(features, 1)
         # Each concatenation is the one before it and what is new. Exported so, OpenVINO leaves it whole in 8 bits; where each names all its
         # parts, every part is rounded anew for every layer that reads it, and the file takes ten times as long to open.
         for layer in self.children():
-            x = torch.cat([x, layer([x])], 1)
+            x = torch.cat([x, layer(x)], 1)
         return x
 
 
@@ -82,7 +66,7 @@ class Transition(nn.Module):
         return features, functional.avg_pool2d(self.conv(features), 2)
 
 
-class DenseNet(nn.Module):
+class DenseNet(Freezable):
     """DenseNet without its classifier: a film to features at four strides.
 
     Attributes:
@@ -94,16 +78,9 @@ class DenseNet(nn.Module):
     mean = (0.485 * 255, 0.456 * 255, 0.406 * 255)
     std = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
-    def __init__(self, variant: Variant = "densenet169", recompute: bool = False) -> None:
-        """Build the network with random weights.
-
-        Args:
-            variant: Which of the three sizes.
-            recompute: Keep no wide concatenations for the backward pass but make them again (Pleiss et al., arXiv 1707.06990): the same
-                numbers, at a third less memory and a tenth more time.
-        """
+    def __init__(self, variant: Variant = "densenet169") -> None:
+        """Build one of the three sizes, with random weights."""
         super().__init__()
-        self.recompute = recompute
         self.features = nn.ModuleDict({"conv0": nn.Conv2d(3, STEM, 7, 2, 3, bias=False), "norm0": nn.BatchNorm2d(STEM)})
         self.channels: dict[int, int] = {}
         width = STEM
@@ -115,7 +92,6 @@ class DenseNet(nn.Module):
                 self.features[f"transition{i}"] = Transition(width)
                 width //= 2
         self.features["norm5"] = nn.BatchNorm2d(width)
-        self.frozen = 0
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
@@ -136,47 +112,14 @@ class DenseNet(nn.Module):
         features: dict[int, Tensor] = {}
         for i, stride in enumerate(self.channels, start=1):
             with torch.set_grad_enabled(outer and i > self.frozen):
-                x = self.features[f"denseblock{i}"](x, self.recompute)
+                x = self.features[f"denseblock{i}"](x)
                 if i < len(self.channels):
                     features[stride], x = self.features[f"transition{i}"](x)
                 else:
                     features[stride] = functional.relu(self.features["norm5"](x), inplace=True)
         return features
 
-    def freeze(self, blocks: int) -> None:
-        """Keep the stem and the first `blocks` dense blocks, each with its transition, as they are; 0 frees everything.
-
-        The frozen part takes no gradient and its BatchNorm keeps its statistics in training mode too.
-
-        Raises:
-            ValueError: there are fewer blocks.
-        """
-        if not 0 <= blocks <= len(self.channels):
-            raise ValueError(f"{blocks} blocks cannot be frozen, the network has {len(self.channels)}")
-        self.requires_grad_(True)
-        self.frozen = blocks
-        for part in self._fixed():
-            part.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> DenseNet:
-        """Set training mode, in which the frozen part stays in evaluation mode."""
-        super().train(mode)
-        for part in self._fixed():
-            part.eval()
-        return self
-
-    def _fixed(self) -> list[nn.Module]:
-        parts = list(self.features.values())
-        return parts[: 2 + 2 * self.frozen] if self.frozen else []
-
-
-@contextmanager
-def _statistics_kept(norm: nn.BatchNorm2d) -> Iterator[None]:
-    # Run a second time for the backward pass, the norm must not count the batch into its running statistics again.
-    momentum, counted = norm.momentum, norm.num_batches_tracked
-    norm.momentum, norm.num_batches_tracked = 0.0, None
-    try:
-        yield
-    finally:
-        norm.momentum, norm.num_batches_tracked = momentum, counted
+    def parts(self) -> list[list[nn.Module]]:
+        """Return the stem, then each dense block with what follows it: its transition, or the last norm."""
+        modules = list(self.features.values())
+        return [modules[i : i + 2] for i in range(0, len(modules), 2)]

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from osteon.card import Pooling
 from osteon.errors import UsageError
 from osteon.lab.training.networks.weights import Backbone, build_backbone
-from osteon.lab.training.recipe import Recipe, auxiliaries
-from osteon.lab.training.views import projector
+from osteon.lab.training.recipe import Recipe
 from osteon.prediction import highest
 
 PYRAMID_CHANNELS = 128
@@ -87,7 +86,7 @@ class Refinement(nn.Module):
 
 
 class PyramidHead(nn.Module):
-    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell; with `branch`, a linear unit on the whole film too.
+    """Coarse features added to finer ones, a 3 x 3 layer, one evidence value a cell, and a linear unit on the whole film.
 
     The pyramid goes down to stride 16; evidence at stride 8 is its refinement.
     """
@@ -100,10 +99,9 @@ class PyramidHead(nn.Module):
         self.cell = nn.Conv2d(PYRAMID_CHANNELS, 1, 1)
         self.fine = Refinement(backbone.channels[REFINED], PYRAMID_CHANNELS) if recipe.evidence_stride == REFINED else None
         self.dropout = nn.Dropout(recipe.dropout)
-        self.whole = nn.Linear(backbone.channels[32], 1) if recipe.branch else None
+        self.whole = nn.Linear(backbone.channels[32], 1)
         nn.init.constant_(self.cell.bias, RARE)  # type: ignore[arg-type]
-        if self.whole is not None:
-            nn.init.zeros_(self.whole.weight)
+        nn.init.zeros_(self.whole.weight)
 
     def forward(self, features: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
         """Return evidence (n, h, w) for the score, and the cells alone, which boxes supervise."""
@@ -115,8 +113,6 @@ class PyramidHead(nn.Module):
         cells = self.cell(smooth)
         if self.fine is not None:
             cells = self.fine(features[REFINED], smooth, cells)
-        if self.whole is None:
-            return cells[:, 0], cells[:, 0]
         whole = self.whole(self.dropout(features[32].mean((2, 3))))
         return cells[:, 0] + whole[:, :, None], cells[:, 0]
 
@@ -126,16 +122,11 @@ class PyramidHead(nn.Module):
         return torch.zeros(())
 
 
-class Told(NamedTuple):
-    """What a detector tells a training: logit (n,); evidence and the cells that boxes supervise (n, h, w); what else is asked.
-
-    That is a logit (n, m) for each of `auxiliaries`, or the embedding of a view.
-    """
+class Outputs(NamedTuple):
+    """What a training needs of a detector: logit (n,), and the cells (n, h, w) that boxes supervise."""
 
     logit: Tensor
-    evidence: Tensor
     cells: Tensor
-    also: Tensor
 
 
 class Detector(nn.Module):
@@ -149,10 +140,6 @@ class Detector(nn.Module):
         self.pooling = recipe.pooling
         self.backbone = build_backbone(recipe.network)
         self.head: MeanHead | PyramidHead = (MeanHead if recipe.head == "mean" else PyramidHead)(self.backbone, recipe)
-        asked = len(auxiliaries(recipe))
-        self.auxiliary: nn.Module | None = nn.Linear(self.backbone.channels[32], asked) if asked else None
-        if recipe.task == "views":
-            self.auxiliary = projector(self.backbone.channels[32])
         self.register_buffer("mean", torch.tensor(self.backbone.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.backbone.std).view(1, -1, 1, 1), persistent=False)
         try:
@@ -162,14 +149,13 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logit (n,), evidence (n, h, w)) of films (n, S, S), uint8 or float32, 0 to 255."""
-        told = self._told(self._features(image))
-        return told.logit, told.evidence
+        evidence, _ = self.head(self._features(image))
+        return self._pooled(evidence), evidence.float()
 
-    def parts(self, image: Tensor) -> Told:
-        """Return the answer and what else a training asks for."""
-        features = self._features(image)
-        told = self._told(features)
-        return told if self.auxiliary is None else told._replace(also=self.auxiliary(features[32].mean((2, 3))).float())
+    def outputs(self, image: Tensor) -> Outputs:
+        """Return what a training needs of films (n, S, S)."""
+        evidence, cells = self.head(self._features(image))
+        return Outputs(self._pooled(evidence), cells.float())
 
     def _features(self, image: Tensor) -> dict[int, Tensor]:
         # A file keeps one channel of three that are alike: laying them out took a tenth of a film's time. torch is quicker with three.
@@ -179,22 +165,20 @@ class Detector(nn.Module):
         features: dict[int, Tensor] = self.backbone(shown.contiguous(memory_format=torch.channels_last))
         return features
 
-    def _told(self, features: dict[int, Tensor]) -> Told:
-        evidence, cells = self.head(features)
-        logit = pool(evidence.float(), self.pooling) + self.head.bias
-        return Told(logit, evidence.float(), cells.float(), logit[:, None][:, :0])
+    def _pooled(self, evidence: Tensor) -> Tensor:
+        return pool(evidence.float(), self.pooling) + self.head.bias
 
 
-class Parts(nn.Module):
-    """What a training's step calls, which torch may compile and torchrun's processes share: `Detector.parts` as a forward."""
+class TrainingNetwork(nn.Module):
+    """What a training's step calls, which torch may compile and torchrun's processes share: `Detector.outputs` as a forward."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self.detector = detector
 
-    def forward(self, image: Tensor) -> Told:
-        """Return the answer and what else a training asks for, of films (n, S, S)."""
-        return self.detector.parts(image)
+    def forward(self, image: Tensor) -> Outputs:
+        """Return what a training needs of films (n, S, S)."""
+        return self.detector.outputs(image)
 
 
 class Ensemble(nn.Module):

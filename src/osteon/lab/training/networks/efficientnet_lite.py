@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from osteon.lab.training.networks.depthwise import depthwise, late, pays
+from osteon.lab.training.networks.freezing import Freezable
 
 Variant = Literal["lite0", "lite1", "lite2"]
 
@@ -60,7 +61,7 @@ class SameConv2d(nn.Conv2d):
 class InvertedBottleneck(nn.Module):
     """Expand by 1 x 1, filter each channel, project by 1 x 1 without activation; add the input where shapes allow (MobileNetV2)."""
 
-    def __init__(self, channels: tuple[int, int], kernel: int, stride: int, expansion: int, drop: float) -> None:
+    def __init__(self, channels: tuple[int, int], kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         inputs, outputs = channels
         wide = inputs * expansion
@@ -70,7 +71,7 @@ class InvertedBottleneck(nn.Module):
         self._bn1 = _norm(wide)
         self._project_conv = SameConv2d(wide, outputs)
         self._bn2 = _norm(outputs)
-        self.stride, self.drop, self.residual = stride, drop, stride == 1 and inputs == outputs
+        self.stride, self.residual = stride, stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor, fold: bool = False) -> Tensor:
         """Return (n, outputs, ceil(H / stride), ceil(W / stride)); `fold` merges each norm, which then keeps its statistics."""
@@ -79,15 +80,14 @@ class InvertedBottleneck(nn.Module):
             wide = _relu6(_normed(self._expand_conv, self._bn0, x, fold))
         wide = _relu6(_normed(self._depthwise_conv, self._bn1, wide, fold))
         narrow = _normed(self._project_conv, self._bn2, wide, fold)
-        return x + _drop_path(narrow, self.drop if self.training else 0.0) if self.residual else narrow
+        return x + narrow if self.residual else narrow
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Freezable):
     """EfficientNet-Lite without its classifier: a film to features at four strides.
 
     Attributes:
         channels: Channels of the features by stride; stride 32 is the head's 1280.
-        neck_channels: The same before the head (320 or 352 at stride 32).
         mean: Of the input, in grey levels 0 to 255, by channel.
         std: Of the input, in grey levels, by channel.
     """
@@ -95,26 +95,18 @@ class EfficientNetLite(nn.Module):
     mean = (127.0, 127.0, 127.0)
     std = (128.0, 128.0, 128.0)
 
-    def __init__(self, variant: Variant = "lite0", drop_connect: float = 0.0) -> None:
-        """Build the network with random weights.
-
-        Args:
-            variant: Which of the three sizes.
-            drop_connect: Chance in [0, 1) that the last block's residual branch is left out for a film while training, falling
-                linearly to 0 at the first block (Huang et al., arXiv 1603.09382); 0.2 in ImageNet training.
-        """
+    def __init__(self, variant: Variant = "lite0") -> None:
+        """Build one of the three sizes, with random weights."""
         super().__init__()
         width, depth = WIDTH_DEPTH[variant]
         self._conv_stem = SameConv2d(3, STEM, 3, 2)
         self._bn0 = _norm(STEM)
-        self._blocks = nn.ModuleList(_blocks(width, depth, drop_connect))
+        self._blocks = nn.ModuleList(_blocks(width, depth))
         last = round_channels(STAGES[-1][-1] * width)
         self._conv_head = SameConv2d(last, HEAD)
         self._bn1 = _norm(HEAD)
         self._ends = _stride_ends(self._blocks)
-        self.neck_channels = {stride: _outputs(self._blocks[i]) for i, stride in self._ends.items()}
-        self.channels = self.neck_channels | {32: HEAD}
-        self.frozen = 0
+        self.channels = {stride: _outputs(self._blocks[i]) for i, stride in self._ends.items()} | {32: HEAD}
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
@@ -128,12 +120,6 @@ class EfficientNetLite(nn.Module):
         Returns:
             (n, channels[s], ceil(H / s), ceil(W / s)) for s = 4, 8, 16 and 32.
         """
-        features = self.neck(x)
-        features[32] = self.head(features[32])
-        return features
-
-    def neck(self, x: Tensor) -> dict[int, Tensor]:
-        """Return the features before the 1280-channel head, by stride; channels as in `neck_channels`."""
         every = self._measuring()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             x = _relu6(_normed(self._conv_stem, self._bn0, x, every or self._folds(0)))
@@ -144,35 +130,19 @@ class EfficientNetLite(nn.Module):
                 x = block(x, every or self._folds(i))
             if i in self._ends:
                 features[self._ends[i]] = x
+        features[32] = self._head(x)
         return features
 
-    def head(self, x: Tensor) -> Tensor:
-        """Turn the neck's stride 32 into the 1280 channels that ImageNet's classifier averaged, in [0, 6]."""
+    def _head(self, x: Tensor) -> Tensor:
+        """Turn the last block's features into the 1280 channels that ImageNet's classifier averaged, in [0, 6]."""
         y = _relu6(_normed(self._conv_head, self._bn1, x, self._measuring()))
         if y.requires_grad and y.device.type == "cpu" and not torch.compiler.is_compiling():
             y.register_hook(_channels_last)  # type: ignore[no-untyped-call]
         return y
 
-    def freeze(self, blocks: int) -> None:
-        """Keep the stem and the first `blocks` blocks as they are: no gradient, BatchNorm keeps its statistics; 0 frees everything.
-
-        Raises:
-            ValueError: there are fewer blocks.
-        """
-        if not 0 <= blocks <= len(self._blocks):
-            raise ValueError(f"{blocks} blocks cannot be frozen, the network has {len(self._blocks)}")
-        self.requires_grad_(True)
-        self.frozen = blocks
-        for part in self._fixed():
-            part.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> EfficientNetLite:
-        """Set training mode, in which the frozen part stays in evaluation mode."""
-        super().train(mode)
-        for part in self._fixed():
-            part.eval()
-        return self
+    def parts(self) -> list[list[nn.Module]]:
+        """Return the stem, then each block."""
+        return [[self._conv_stem, self._bn0], *([block] for block in self._blocks)]
 
     # An exporter folds norms itself, and traces the plain form.
 
@@ -181,9 +151,6 @@ class EfficientNetLite(nn.Module):
 
     def _folds(self, block: int) -> bool:
         return block < self.frozen and not torch.compiler.is_exporting()
-
-    def _fixed(self) -> list[nn.Module]:
-        return [self._conv_stem, self._bn0, *self._blocks[: self.frozen]] if self.frozen else []
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
@@ -196,15 +163,14 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def _blocks(width: float, depth: float, drop_connect: float) -> list[InvertedBottleneck]:
+def _blocks(width: float, depth: float) -> list[InvertedBottleneck]:
     plan: list[tuple[int, int, int, int]] = []
     for i, (repeats, kernel, stride, expansion, outputs) in enumerate(STAGES):
         scaled = repeats if i in (0, len(STAGES) - 1) else math.ceil(repeats * depth)
         plan += [(kernel, stride if r == 0 else 1, expansion, round_channels(outputs * width)) for r in range(scaled)]
     channels = pairwise([STEM, *(outputs for *_, outputs in plan)])
     return [
-        InvertedBottleneck(pair, kernel, stride, expansion, drop_connect * i / len(plan))
-        for i, (pair, (kernel, stride, expansion, _)) in enumerate(zip(channels, plan, strict=True))
+        InvertedBottleneck(pair, kernel, stride, expansion) for pair, (kernel, stride, expansion, _) in zip(channels, plan, strict=True)
     ]
 
 
@@ -251,10 +217,3 @@ def _relu6(x: Tensor) -> Tensor:
 def _channels_last(gradient: Tensor) -> Tensor:
     # An average over the film sends its gradient back in another order, which the normalisation below takes ten times as long to read.
     return gradient.contiguous(memory_format=torch.channels_last)
-
-
-def _drop_path(x: Tensor, chance: float) -> Tensor:
-    if chance == 0:
-        return x
-    keep = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= chance
-    return x * keep / (1 - chance)

@@ -244,10 +244,8 @@ def _pyramid_head(head: PyramidHead, trace: _Trace, backbone: list[Stage]) -> It
         finer = trace.stage([head.fine], "refinement, stride 8", "pyramid", "what finer maps add to each cell")
         yield replace(finer, reads=(reads, source))
         reads = "refinement, stride 8"
-    parts = [head.cell] if head.whole is None else [head.cell, head.whole]
-    does = "one value a cell" + ("" if head.whole is None else ", and one for the whole film added to all")
-    cells = trace.stage(parts, "evidence", "evidence", does)
-    yield replace(cells, outputs=trace.evidence, pieces=(1,), layers=1, frozen=0, reads=(reads, backbone[-1].name)[: len(parts)])
+    cells = trace.stage([head.cell, head.whole], "evidence", "evidence", "one value a cell, and one for the whole film added to all")
+    yield replace(cells, outputs=trace.evidence, pieces=(1,), layers=1, frozen=0, reads=(reads, backbone[-1].name))
 
 
 def _logit(recipe: Recipe, trace: _Trace) -> Stage:

@@ -17,10 +17,11 @@ import onnx
 
 from osteon.card import Card, Frame, Pooling
 from osteon.errors import CheckpointError, MissingWeights, ModelFileError, UsageError
-from osteon.lab.training import checkpoint
+from osteon.lab.training.checkpoint import load_weights
+from osteon.lab.training.earlier import OTHER_NETWORK, refuse_gone
 from osteon.lab.training.networks.detector import REFINED, Detector
 from osteon.lab.training.networks.weights import BACKBONES, load_first_weights, sha256_of
-from osteon.lab.training.recipe import FIRST, Recipe, companions, plain_recipe, recipe
+from osteon.lab.training.recipe import FIRST, Recipe, averaged_with, plain_recipe, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.start.agreement import check_model
 from osteon.lab.training.start.from_onnx import fill, head_of
@@ -36,7 +37,7 @@ SLOWER = 4
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """What was loaded: a line for the run's record, and the norms that `unfolding.give_norms` has to make anew."""
+    """What was loaded: a line for the run's record, and the norms that `from_onnx.give_norms` has to make anew."""
 
     told: str
     folded: tuple[str, ...] = ()
@@ -46,24 +47,22 @@ class First:
 class Whole:
     """A whole model: how to name it, its file or folder, the settings that belong to its weights, and the frame it saw films in.
 
-    Settings are a recipe's, by name; a dot reaches inside, as in `pooling.kind`. `answers` is whether its head has learned: that of a
-    training without labels has not, so that its backbone alone is taken.
+    Settings are a recipe's, by name; a dot reaches inside, as in `pooling.kind`.
     """
 
     name: str
     place: Path
     settings: dict[str, Any]
     frame: Frame
-    answers: bool = True
 
 
 def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some settings changed, as `recipe.recipe` does; one that starts from a whole model is made to fit it.
 
-    Network, head with its evidence stride and branch, and pooling are the model's. So are the frame and the learning rates, where `changes`
+    Network, head with its evidence stride, and pooling are the model's. So are the frame and the learning rates, where `changes`
     do not name them: the frame in which the model saw films, and for backbone and head alike a quarter of the recipe's rate for the
     backbone. A head drawn at random must learn faster than what stands before it; one that has learned need not, and neither has far to
-    go. A training without labels leaves head, pooling and rates to the recipe. All are noted as departures.
+    go. All are noted as departures.
 
     Args:
         name: Of a recipe, as in `recipe.recipe`.
@@ -86,7 +85,7 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
         )
     rate = plain.learning_rate if "learning_rate" in given else plain.learning_rate / SLOWER
     free = {f"frame.{key}": value for key, value in msgspec.structs.asdict(whole.frame).items()}
-    free |= {"learning_rate": rate, "head_learning_rate": rate} if whole.answers else {}
+    free |= {"learning_rate": rate, "head_learning_rate": rate}
     kept = {key: value for key, value in whole.settings.items() if key not in given}  # what is given agrees, or refines
     wanted = kept | {key: value for key, value in free.items() if key not in given}
     own = [change for change in changes if not change.startswith("init=")]
@@ -108,9 +107,9 @@ def load_first(detector: Detector, recipe: Recipe, offline: bool = False) -> Fir
         UsageError: the model has another network, head or pooling than the recipe, or is an ensemble.
     """
     whole = find_whole(recipe.init)
-    if FIRST in companions(recipe) and (whole is None or not whole.answers):
+    if FIRST in averaged_with(recipe) and whole is None:
         raise UsageError(
-            f"mean_with={FIRST}: weights of a backbone alone are no model to be averaged with. Name a model or a training with --init."
+            f"average_with={FIRST}: weights of a backbone alone are no model to be averaged with. Name a model or a training with --init."
         )
     if whole is None:
         return First(load_first_weights(detector.backbone, recipe.network, recipe.init, offline))
@@ -131,19 +130,20 @@ def find_whole(init: str) -> Whole | None:
     Raises:
         MissingWeights: the folder holds no training with a finished pass.
         ModelFileError: the model file is not there, or none.
-        UsageError: the model file is an ensemble.
+        UsageError: the model file is an ensemble; or the training is of a network that is gone.
     """
     if init == PACKAGED or init.endswith(".onnx") or ("@" in init and not Path(init).exists()):
         file = Path(str(find_model(init)))
         card, graph = _read(file)
-        settings = {"network": card.network, **head_of(graph), **_pooled(card.pooling)}
+        try:
+            settings = {"network": card.network, **head_of(graph), **_pooled(card.pooling)}
+        except ModelFileError as fault:
+            raise ModelFileError(f"{file}: {fault}. Start from another model.") from fault
         return Whole(card.reference if init == PACKAGED else init, file, settings, card.frame)
     if init in BACKBONE_ALONE or not Path(init).is_dir():
         return None
     _, learned = _best_pass(Path(init))
-    if learned.task == "views":
-        return Whole(init, Path(init), {"network": learned.network}, learned.frame, answers=False)
-    of_head = {"evidence_stride": learned.evidence_stride, "branch": learned.branch} if learned.head == "pyramid" else {}
+    of_head = {"evidence_stride": learned.evidence_stride} if learned.head == "pyramid" else {}
     settings = {"network": learned.network, "head": learned.head, **of_head, **_pooled(learned.pooling)}
     return Whole(init, Path(init), settings, learned.frame)
 
@@ -180,10 +180,7 @@ def _load_run(detector: Detector, whole: Whole) -> First:
     path, _ = _best_pass(whole.place)
     before = RunFolder(whole.place).record().weights
     try:
-        weights = checkpoint.load(path)["weights"]
-        own = ("auxiliary.",) if whole.answers else ("auxiliary.", "head.")  # each training asks what it asks
-        kept = {key: value for key, value in weights.items() if not key.startswith(own)}
-        detector.load_state_dict({key: value for key, value in detector.state_dict().items() if key.startswith(own)} | kept)
+        detector.load_state_dict(load_weights(path))
     except (CheckpointError, KeyError, RuntimeError) as fault:
         raise MissingWeights(f"{path}: no weights of this network can be read from it. Name another training with --init.") from fault
     return First(f"{path.name} of {whole.place.name}, SHA-256 {sha256_of(path)}, itself begun from {before}")
@@ -193,6 +190,7 @@ def _best_pass(folder: Path) -> tuple[Path, Recipe]:
     run = RunFolder(folder)
     if not run.record_file.exists():
         raise MissingWeights(f"{folder}: it holds no training (no recipe.json). Name a folder that `osteon train -o` made with --init.")
+    refuse_gone(run.record_file, OTHER_NETWORK)
     learned, history = run.record().recipe, run.history()
     if not history:
         raise MissingWeights(f"{folder}: its training has not finished a pass. Go on with it first: osteon train --resume -o {folder}")

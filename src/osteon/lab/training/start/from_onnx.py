@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from osteon.card import Pooling
 from osteon.errors import ModelFileError
 from osteon.lab.training.batches import TrainingFilms
+from osteon.lab.training.earlier import LAST_COMMIT
 from osteon.lab.training.networks.detector import REFINED, Detector
 
 GUARD = "guard/"
@@ -32,14 +33,20 @@ Layer = tuple[str, list[Tensor]]
 
 
 def head_of(graph: onnx.GraphProto) -> dict[str, object]:
-    """Return which head a network has, as settings of a recipe; the exporter keeps the names of layers that no norm follows."""
+    """Return which head a network has, as settings of a recipe; the exporter keeps the names of layers that no norm follows.
+
+    Raises:
+        ModelFileError: no recipe has such a head any more.
+    """
     names = [weight.name for weight in graph.initializer]
     prefix = "head.lateral."
     strides = [int(name.removeprefix(prefix).split(".")[0]) for name in names if name.startswith(prefix)]
     refined = any(name.startswith("head.fine.") for name in names)
     if not strides:
         return {"head": "mean"}
-    return {"head": "pyramid", "evidence_stride": REFINED if refined else min(strides), "branch": "head.whole.weight" in names}
+    if "head.whole.weight" not in names:
+        raise ModelFileError(f"its head has no linear unit on the whole film, as branch=false made it up to commit {LAST_COMMIT}")
+    return {"head": "pyramid", "evidence_stride": REFINED if refined else min(strides)}
 
 
 def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[str, ...]:
@@ -68,7 +75,7 @@ def fill(detector: Detector, graph: onnx.GraphProto, pooling: Pooling) -> tuple[
             _put(state, name, ("weight", "bias", "running_mean", "running_var"), [one, bias, 0 * one, one - module.eps])
             folded.append(name)
             bias = None
-        elif isinstance(module, nn.Conv2d | nn.Linear) and not name.startswith("auxiliary"):  # a file has no such unit
+        elif isinstance(module, nn.Conv2d | nn.Linear):
             weights = _next(layers, "Conv", "Gemm")
             if isinstance(module, nn.Conv2d) and weights[0].shape[1] == 1 and module.groups == 1:
                 # The file has one channel of three that are alike: each of them takes its share.

@@ -9,14 +9,14 @@ import polars as pl
 
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.splits import ALL, learned
-from osteon.lab.training.recipe import FIRST, Recipe, companions, teachers
+from osteon.lab.training.recipe import FIRST, Recipe, averaged_with
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.start.first_model import BACKBONE_ALONE
 
 
 def parents(recipe: Recipe) -> tuple[str, ...]:
-    """Return what a recipe's weights come from: what it begins with, and the trainings that it is averaged with or taught by."""
-    return (recipe.init, *(name for name in companions(recipe) if name != FIRST), *teachers(recipe))
+    """Return what a recipe's weights come from: what it begins with, and the trainings that it is averaged with."""
+    return (recipe.init, *(name for name in averaged_with(recipe) if name != FIRST))
 
 
 def ancestors(names: Iterable[str]) -> list[RunFolder]:

@@ -15,44 +15,33 @@ from torch import Tensor
 
 from osteon.errors import UsageError
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.recipe import FIRST, Recipe, companions
+from osteon.lab.training.recipe import FIRST, Recipe, averaged_with
 from osteon.lab.training.start.first_model import find_whole, load_first
 
 State = dict[str, Tensor]
 
 
-def load_companions(recipe: Recipe) -> tuple[list[State], str]:
-    """Return the weights of the trainings that `recipe.mean_with` names, but for `first`, and a line for the run's record.
+def load_averaged(recipe: Recipe) -> tuple[list[State], str]:
+    """Return the weights of the trainings that `recipe.average_with` names, but for `first`, and a line for the run's record.
 
     Raises:
-        UsageError: a name is no training's folder, it has learned without labels, or its network, head or pooling is another.
+        UsageError: a name is no training's folder, or its network, head or pooling is another.
         MissingWeights: it has no finished pass, or its weights cannot be read.
     """
     found, told = [], []
-    for name in companions(recipe):
+    for name in averaged_with(recipe):
         if name == FIRST:
             told.append("the first weights")
             continue
         whole = find_whole(name)
-        if whole is None or not whole.answers or not Path(name).is_dir():
-            raise UsageError(
-                f"mean_with: {name} is not the folder of a training with labels. Name one that `osteon train -o` made, or {FIRST!r}."
-            )
-        detector, line = load_other(msgspec.structs.replace(recipe, init=name, mean_with=""))
-        told.append(line)
-        found.append({key: value for key, value in detector.state_dict().items() if not key.startswith("auxiliary.")})
+        if whole is None or not Path(name).is_dir():
+            raise UsageError(f"average_with: {name} is not the folder of a training. Name one that `osteon train -o` made, or {FIRST!r}.")
+        other = msgspec.structs.replace(recipe, init=name, average_with="")
+        with torch.random.fork_rng():  # the training draws as it would without them
+            detector = Detector(other)
+        told.append(load_first(detector, other).told.partition(", itself begun")[0])
+        found.append(detector.state_dict())
     return found, f"kept as the mean with {', and with '.join(told)}" if told else ""
-
-
-def load_other(recipe: Recipe) -> tuple[Detector, str]:
-    """Return the detector that `recipe.init` is, a whole model, and a line for the record of the training that it accompanies.
-
-    Raises:
-        UsageError, MissingWeights, ModelFileError: as `load_first`.
-    """
-    with torch.random.fork_rng():  # the training draws as it would without company
-        detector = Detector(recipe)
-    return detector, load_first(detector, recipe).told.partition(", itself begun")[0]
 
 
 def mean(learned: State, others: Sequence[State]) -> State:
