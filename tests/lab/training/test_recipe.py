@@ -73,7 +73,7 @@ def test_a_recipe_without_changes_is_itself(name: str) -> None:
 
 def test_boxed_is_what_the_packaged_model_was_begun_with() -> None:
     """Its settings are those of the command in the laboratory book, but for what a processor or a budget decides."""
-    book = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    book = "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "experiments").glob("*.md")))
     [command] = re.findall(r"^osteon cross-validate folds.parquet -o cv/stretched .*?[^\\]$", book, re.MULTILINE | re.DOTALL)
     made = recipe("osteon", re.findall(r"--set (\S+)", command))
     decided = {"name": "", "departures": (), "precision": "float32", "epochs": 1}
