@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 
-from house import ROOT
+from drawn_tree import ROOT
 from osteon.card import Frame, Pooling
 from osteon.errors import UsageError
 from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, RECIPES, Augmentation, Recipe, recipe
