@@ -16,7 +16,7 @@ from torch.nn import functional
 from gpu_kernels import by_kind, largest, profiled, wait
 from osteon.lab.bench.timing import Spread, spread
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.networks.flops import step_operations
+from osteon.lab.training.networks.flops import step_flops
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.schedule import optimizer
 
@@ -212,7 +212,7 @@ def allowed(network: str, side: int, precision: str, peaks: Peaks) -> float:
 def work(network: str, side: int) -> tuple[int, int]:
     """Return a film's operations and moved numbers, counted once for all ways: the counting runs on the processor."""
     settings = recipe("osteon", [*PLAIN, f"network={network}", f"frame.size={side}"])
-    return step_operations(settings), moved_numbers(settings)
+    return step_flops(settings), moved_numbers(settings)
 
 
 def moved_numbers(settings: Recipe) -> int:

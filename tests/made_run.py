@@ -18,7 +18,7 @@ from osteon.lab.evaluation.folder import plan_for
 from osteon.lab.evaluation.scoring import score_index
 from osteon.lab.reporting.material import Material, read_material
 from osteon.lab.reporting.supply import Measured, Request
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
 from tiny_training import tiny
 
 SPLITS = {"train": 12, "tune": 12, "valid": 36}
@@ -59,9 +59,9 @@ def made_run(folder: Path, passes: int = 3, **card: Any) -> Made:
     return Made(run.folder, index, make_model(folder / "model.onnx", filled, kind="brightness"), filled)
 
 
-def made_pass(epoch: int) -> Pass:
+def made_pass(epoch: int) -> Epoch:
     """A pass that is better than the one before it."""
-    return Pass(
+    return Epoch(
         epoch=epoch,
         loss=1 / (epoch + 2),
         select_loss=0.6 - 0.1 * epoch,

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from osteon.lab.training import checkpoint
-from osteon.lab.training.distributed import Ring
+from osteon.lab.training.distributed import Processes
 from osteon.lab.training.recipe import Recipe, recipe
 
 SETTINGS = ("init=random", "frame.size=64", "frame.crop=none", "batch=4", "epochs=2", "freeze=16", "warmup=0", "ema=0.9")
 """What makes recipe `osteon` tiny; Lite0 has sixteen blocks, its head and the pyramid learn."""
 
-QUICK_IN_BFLOAT16 = Ring(0, 1, torch.device("cpu")).quick_in_bfloat16
+QUICK_IN_BFLOAT16 = Processes(0, 1, torch.device("cpu")).quick_in_bfloat16
 """Whether `osteon reproduce` trains in bfloat16 here."""
 
 

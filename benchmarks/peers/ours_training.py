@@ -14,7 +14,7 @@ from peer import Network, main
 from torch.nn import functional
 from torch_training import BATCH
 
-from osteon.lab.training.cpu import prepared_processor
+from osteon.lab.training.cpu import prepared_cpu
 from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.schedule import optimizer
@@ -24,7 +24,7 @@ KEPT = contextlib.ExitStack()  # until the process ends
 
 def opened(model: str, side: int) -> Network:
     """Return a step that ignores the film it is given: its batch was drawn once."""
-    KEPT.enter_context(prepared_processor())
+    KEPT.enter_context(prepared_cpu())
     torch.manual_seed(0)
     freeze, precision = model.split(",")
     settings = recipe(

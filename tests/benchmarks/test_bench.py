@@ -18,7 +18,7 @@ from made_model import made_card, make_model
 from osteon.errors import MeasurementError, ModelFileError
 from osteon.lab.bench import films, limits, machine, predicting, reading, record, run, setting, timing, training, work
 from osteon.lab.bench.limits import Limits
-from osteon.lab.training.networks.flops import step_operations
+from osteon.lab.training.networks.flops import step_flops
 from tiny_training import one_thread, tiny
 
 LIMITS = Limits(float32_gops=10, int8_gops=40, memory_gbs=5, storage_gbs=0)
@@ -180,7 +180,7 @@ class TestParts:
 
     def test_the_arithmetic_of_a_step(self) -> None:
         with one_thread():
-            whole, frozen = step_operations(tiny("freeze=0")), step_operations(tiny())
+            whole, frozen = step_flops(tiny("freeze=0")), step_flops(tiny())
         # A pass backward asks for twice a pass forward, but for the first layer; with all blocks frozen only head and pyramid have one.
         assert frozen < whole / 2
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from house import ROOT
+from drawn_tree import ROOT
 from made_model import make_model
 from osteon.lab.bench.films import link_many, make_films
 from osteon.lab.bench.limits import Limits

@@ -43,7 +43,7 @@ def whole(index: Path, folder: Path) -> Path:
     """A training that nothing interrupted."""
     answer = osteon("train", index, "-o", folder / "whole", *LONGER)
     assert answer.status == 0
-    assert answer.out == f"6 passes in {folder}/whole. Next: osteon export {folder}/whole -o model.onnx\n"
+    assert answer.out == f"6 epochs in {folder}/whole. Next: osteon export {folder}/whole -o model.onnx\n"
     assert "Findings are boxed in 8 films: --recipe boxed also learns from parts of films around them.\n" in answer.error
     return folder / "whole"
 
@@ -94,10 +94,10 @@ def test_killed_and_stopped_it_comes_to_the_same_bits(index: Path, folder: Path,
         if end == signal.SIGKILL:
             assert status == -signal.SIGKILL
         else:
-            assert (status, told(error)) == (130, [f"osteon: stopped. Go on with: osteon train --resume -o {run}"])
+            assert (status, told(error)) == (130, [f"osteon: stopped. Continue with: osteon train --resume -o {run}"])
 
     answer = osteon("train", "--resume", "-o", run)
-    assert answer.out == f"6 passes in {run}. Next: osteon export {run} -o model.onnx\n"
+    assert answer.out == f"6 epochs in {run}. Next: osteon export {run} -o model.onnx\n"
     assert same_bits(weights(run), weights(whole))
 
 
@@ -131,7 +131,7 @@ def test_a_termination_signal_is_answered_like_ctrl_c(index: Path, tmp_path: Pat
     wait_for(process, tmp_path / "run" / "checkpoint.pt")
     process.terminate()
     status, error = ended(process)
-    assert (status, told(error)) == (130, [f"osteon: stopped. Go on with: osteon train --resume -o {tmp_path}/run"])
+    assert (status, told(error)) == (130, [f"osteon: stopped. Continue with: osteon train --resume -o {tmp_path}/run"])
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(index: Path, tmp_path: Path) -> None:
@@ -171,14 +171,14 @@ def test_a_loss_that_is_no_number_is_one_line(index: Path, tmp_path: Path) -> No
 
 
 def test_two_processes_give_the_loss_curve_of_one(index: Path, folder: Path) -> None:
-    # All 49 norms learn, and take their statistics over both processes. Without that the first loss would be 2 % off, the passes' 0.7 %,
+    # All 49 norms learn, and take their statistics over both processes. Without that the first loss would be 2 % off, the epochs' 0.7 %,
     # the variances 11 %; Adam makes what float32 sums differ in (1e-7) into the tolerances below. Each process draws its own dropout.
     chosen = settings("freeze=0", "dropout=0", "epochs=3", "learning_rate=1e-4", "head_learning_rate=1e-4")
     two = "--standalone", "--nproc-per-node", 2, "-m", "osteon"
     process = started(*two, "train", index, "-o", folder / "two", *chosen, module="torch.distributed.run")
     status, error = ended(process)
     assert status == 0, error
-    assert error.count("pass 3: ") == 1  # of the two one speaks
+    assert error.count("epoch 3: ") == 1  # of the two one speaks
     assert osteon("train", index, "-o", folder / "one", *chosen).status == 0
     one, both = (RunFolder(folder / name) for name in ("one", "two"))
     assert (both.record().processes, one.record().processes) == (2, 1)
@@ -223,7 +223,12 @@ def test_films_that_were_left_out_are_counted(folder: Path, tmp_path: Path) -> N
 def test_bars_say_loss_speed_and_time_left(whole: Path, index: Path, tmp_path: Path) -> None:
     error = osteon("train", index, "-o", tmp_path / "run", *settings("epochs=1")).error
     row = RunFolder(tmp_path / "run").history()[0]
-    assert f"pass 1: loss {row.loss:.4f}, selection loss {row.select_loss:.4f}, AUROC {row.select_auroc:.3f}" in error
+    assert f"epoch 1: loss {row.loss:.4f}, selection loss {row.select_loss:.4f}, AUROC {row.select_auroc:.3f}" in error
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_OFFLINE", "1")
 
 
 @pytest.mark.parametrize(
@@ -242,9 +247,10 @@ def test_bars_say_loss_speed_and_time_left(whole: Path, index: Path, tmp_path: P
         (["train", "INDEX", "-o", "EMPTY", "--select", "test", *settings()], 66, "no split 'test'"),
         (["train", "INDEX", "-o", "EMPTY", "--train", "all", *settings()], 64, "'tune' is both learned from and selected on"),
         (["train", "INDEX", "-o", "EMPTY", "--select", "none", "--recipe", "paper"], 64, "--set schedule=cosine --set patience=0"),
-        (["train", "INDEX", "-o", "EMPTY", "--recipe", "paper", "--offline"], 66, "densenet169-b2777c0a.pth is not at hand, and --offline"),
+        (["train", "INDEX", "-o", "EMPTY", "--recipe", "paper"], 66, "densenet169-b2777c0a.pth is not at hand, and OSTEON_OFFLINE"),
     ],
 )
+@pytest.mark.usefixtures("offline")
 def test_what_does_not_fit_is_one_line(index: Path, whole: Path, tmp_path: Path, arguments: list[str], status: int, line: str) -> None:
     places = {"INDEX": str(index), "WHOLE": str(whole), "EMPTY": str(tmp_path)}
     answer = osteon(*(places.get(part, part.replace("EMPTY", str(tmp_path))) for part in arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shlex
 import sys
 from typing import Annotated
@@ -106,6 +107,11 @@ def settled() -> None:
 def typed() -> str:
     """Return what was typed, for the record of what is made."""
     return shlex.join(["osteon", *sys.argv[1:]])
+
+
+def offline() -> bool:
+    """Return whether no network connection may be opened: OSTEON_OFFLINE=1 in the environment."""
+    return os.environ.get("OSTEON_OFFLINE", "0") not in ("", "0")
 
 
 def _add_commands(asked: list[str]) -> None:

@@ -65,7 +65,7 @@ def stopped(advice: str = "The same command goes on where it stopped.") -> Itera
 
 @contextlib.contextmanager
 def training_bar() -> Iterator[Callable[[Progress], None]]:
-    """Show a training: the pass, its loss, films a second, the time left of all passes, and a line for each pass that has ended."""
+    """Show a training: the epoch, its loss, films a second, the time left of all epochs, and a line for each epoch that has ended."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -81,7 +81,7 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
             for row in progress.history[told:]:
                 area = "-" if row.select_auroc is None else f"{row.select_auroc:.3f}"
                 held = "" if row.select_loss is None else f"selection loss {row.select_loss:.4f}, AUROC {area}, "
-                console.print(f"pass {row.epoch + 1}: loss {row.loss:.4f}, {held}{row.films_per_second:.1f} films/s")
+                console.print(f"epoch {row.epoch + 1}: loss {row.loss:.4f}, {held}{row.films_per_second:.1f} films/s")
                 told += 1
             note = "" if progress.stage != "train" else _note(progress)
             bar.update(task, description=_stage(progress), completed=progress.done, total=progress.total, note=note)
@@ -90,7 +90,7 @@ def training_bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def _stage(progress: Progress) -> str:
-    return "prepare films" if progress.stage == "prepare" else f"{progress.stage}, pass {progress.epoch + 1}"
+    return "prepare films" if progress.stage == "prepare" else f"{progress.stage}, epoch {progress.epoch + 1}"
 
 
 def _note(progress: Progress) -> str:

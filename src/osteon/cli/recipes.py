@@ -6,5 +6,5 @@ from typing import Annotated
 
 import typer
 
-RecipeName = Annotated[str, typer.Option("--recipe", help="paper, article, osteon, or boxed: for films whose findings are boxed")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="paper, article, osteon, or boxed (for films with boxes around the findings)")]
 """One of `lab.training.recipe.RECIPES`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, offline
 from osteon.cli.recipes import RecipeName
 
 if TYPE_CHECKING:
@@ -26,21 +26,20 @@ def train(
     init: Annotated[
         str,
         typer.Option(
-            help="start from: imagenet, random, or a file of weights for the backbone; or a whole model: packaged, name@version, "
-            "model.onnx, or another training's folder, whose network, head, pooling and frame are then taken over"
+            help="what to start from. For the backbone: imagenet, random, or a file of weights. A whole model: packaged, name@version, "
+            "model.onnx, or the folder of another training; its network, head, pooling and frame are then used"
         ),
     ] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the training in the folder")] = False,
-    learn: Annotated[str, typer.Option("--train", help="split to learn from; several: train,tune; every film: all")] = "train",
+    resume: Annotated[bool, typer.Option("--resume", help="continue the training in the folder")] = False,
+    learn: Annotated[str, typer.Option("--train", help="split to train on; several: train,tune; every film: all")] = "train",
     select: Annotated[
-        str, typer.Option(help="split to choose checkpoints on; never the one you report. none: the last pass is kept")
+        str, typer.Option(help="split to choose the best epochs on; never the one that you report. none: the last epoch is kept")
     ] = "tune",
-    budget: Annotated[float, typer.Option(min=0, help="end the schedule properly within so many minutes")] = 0.0,
-    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
+    budget: Annotated[float, typer.Option(min=0, help="time limit in minutes; the schedule is shortened to fit. 0: no limit")] = 0.0,
+    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within an epoch")] = 5.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
-    """Train a network on an index; killed or stopped, it goes on with --resume. Several GPUs: torchrun -m osteon train ..."""
+    """Train a network. A training that was stopped continues with --resume. Several GPUs: torchrun -m osteon train ..."""
     from osteon.cli.progress import training_bar
     from osteon.errors import UsageError
     from osteon.lab.training.loop import Stopped
@@ -48,37 +47,37 @@ def train(
     from osteon.lab.training.start.first_model import recipe_from
 
     if index is None and not resume:
-        raise UsageError("name the index to train on, or go on with a training by --resume.")
+        raise UsageError("name the index to train on, or continue a training with --resume.")
     chosen = "" if select == "none" else select
     changes = [*(change or []), *([f"init={init}"] if init else [])]
     if resume and changes:
-        raise UsageError(f"--resume goes on with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
+        raise UsageError(f"--resume continues with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
     if resume and has_ended(out):
-        _say(f"{out}: this training has ended, nothing was done. Next: osteon export {out} -o model.onnx")
+        _say(f"{out}: this training has ended, there was nothing to do. Next: osteon export {out} -o model.onnx")
         return
     request = None
     if index is not None and not resume:
-        request = TrainingRequest(recipe_from(recipe, changes), index, learn, chosen, budget, save_every, offline)
+        request = TrainingRequest(recipe_from(recipe, changes), index, learn, chosen, budget, save_every, offline())
         _tell_boxes(request)
     try:
         with training_bar() as watch:
-            history = start_training(request, out, device, [watch]) if request else resume_training(out, device, offline, [watch])
+            history = start_training(request, out, device, [watch]) if request else resume_training(out, device, offline(), [watch])
     except Stopped as stop:
-        _say(f"osteon: stopped. Go on with: osteon train --resume -o {out}", error=True)
+        _say(f"osteon: stopped. Continue with: osteon train --resume -o {out}", error=True)
         raise typer.Exit(130) from stop
     _tell_refused(out)
-    _say(f"{len(history)} passes in {out}. Next: osteon export {out} -o model.onnx")
+    _say(f"{len(history)} epochs in {out}. Next: osteon export {out} -o model.onnx")
 
 
 @app.command()
 def export(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folder of a training; of several, an ensemble is made")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folder of a training; several make an ensemble")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write")] = Path("model.onnx"),
-    name: Annotated[str, typer.Option(help="name in the card; by default the recipe's")] = "",
-    version: Annotated[str, typer.Option(help="version in the card")] = "0.1.0",
-    members: Annotated[int, typer.Option(help="how many of a training's best passes go into the ensemble")] = 1,
+    name: Annotated[str, typer.Option(help="model name; by default the recipe's")] = "",
+    version: Annotated[str, typer.Option(help="model version")] = "0.1.0",
+    members: Annotated[int, typer.Option(help="how many of each training's best epochs to average")] = 1,
 ) -> None:
-    """Write the best weights of a training, or of several, as one model file with its card, checked against torch."""
+    """Write the best epoch of a training as a model file (ONNX); several trainings make an ensemble."""
     from osteon.lab.training.export import Export, export_run
 
     done = export_run(Export(runs[0], out, name, version, members, tuple(runs[1:])))
@@ -98,13 +97,13 @@ def describe(
 
 
 def _tell_boxes(request: TrainingRequest) -> None:
-    """Say that there is a recipe for films like these, to those who take the default."""
+    """Say that there is a recipe for films like these, to those who use the default."""
     from osteon.lab.data.index import read_index
 
     if request.recipe.name != "osteon" or request.recipe.window:
         return
     if boxed := int((read_index(request.index)["boxes"].list.len() > 0).sum()):
-        _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also learns from parts of films around them.", error=True)
+        _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also trains on parts of films around them.", error=True)
 
 
 def _tell_refused(run: Path) -> None:
@@ -112,9 +111,9 @@ def _tell_refused(run: Path) -> None:
 
     record = RunFolder(run)
     if refused := record.record().refused:
-        _say(f"{len(refused)} films could not be prepared and were left out; {record.record_file} says which and why.", error=True)
+        _say(f"{len(refused)} films could not be read and were left out; {record.record_file} lists them with the reasons.", error=True)
 
 
 def _say(line: str, error: bool = False) -> None:
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts one speaks
+    if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
         typer.echo(line, err=error)

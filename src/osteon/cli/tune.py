@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app
+from osteon.cli import app, offline
 from osteon.cli.progress import stopped, training_bar
 from osteon.cli.recipes import RecipeName
 
@@ -25,43 +25,42 @@ _SHOWN = 10
 @app.command()
 def tune(
     index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index` and `osteon split`")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the tuning; the same command goes on with it")] = Path("tuning"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder of the search; the same command continues it")] = Path("tuning"),
     recipe: RecipeName = "osteon",
-    change: Annotated[list[str] | None, typer.Option("--set", help="a setting that all trials share: epochs=3")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="a setting of all trials: epochs=3")] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
-            help="what is searched: setting=low..high, low..high:log, low..high:STEP or a,b,c; or a TOML file of these. "
-            "By default what the recipe's own space says"
+            help="a setting to search: name=low..high, name=low..high:log, name=low..high:STEP or name=a,b,c; or a TOML file of these. "
+            "By default the recipe's own search space"
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="trials in all, those of earlier commands counted in")] = 20,
-    minutes: Annotated[float, typer.Option(min=0, help="begin no new trial after so many minutes")] = 0.0,
-    storage: Annotated[str, typer.Option(help="URL of the study as Optuna takes it; by default study.db in the folder")] = "",
-    study: Annotated[str, typer.Option(help="name of the study in a storage that holds several; by default the folder's")] = "",
-    workers: Annotated[int, typer.Option(min=1, help="trials at a time, each a process")] = 1,
-    learn: Annotated[str, typer.Option("--train", help="split to learn from")] = "train",
-    select: Annotated[str, typer.Option(help="split to choose settings on; never the one you report")] = "tune",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda; several for the workers: cuda:0,cuda:1")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="another seed, another search")] = 0,
+    trials: Annotated[int, typer.Option(min=1, help="number of trials, with those of earlier commands")] = 20,
+    minutes: Annotated[float, typer.Option(min=0, help="start no new trial after so many minutes. 0: no limit")] = 0.0,
+    storage: Annotated[
+        str, typer.Option(help="database URL of the Optuna study, which has the folder's name; by default study.db in the folder")
+    ] = "",
+    workers: Annotated[int, typer.Option(min=1, help="trials at the same time, each in its own process")] = 1,
+    learn: Annotated[str, typer.Option("--train", help="split to train on")] = "train",
+    select: Annotated[str, typer.Option(help="split to choose settings on; never the one that you report")] = "tune",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda; several for several workers: cuda:0,cuda:1")] = "auto",
 ) -> None:
-    """Search a recipe's settings by short trainings; pruned early, resumable, never looking at the split that you report."""
+    """Search the best settings of a recipe with short trainings (Optuna): pruned early, resumable, without the split that you report."""
     from osteon.lab.experiments.tuning.space import search_space
     from osteon.lab.experiments.tuning.study import tune
     from osteon.lab.experiments.tuning.trial import Tuning, TuningPlan
 
     fixed = tuple(change or ())
-    plan = TuningPlan(recipe=recipe, space=search_space(recipe, search or (), fixed), fixed=fixed, learn=learn, select=select, seed=seed)
+    plan = TuningPlan(recipe=recipe, space=search_space(recipe, search or (), fixed), fixed=fixed, learn=learn, select=select)
     tuning = Tuning(
         plan=plan,
         out=out,
         storage=storage or f"sqlite:///{out / 'study.db'}",
-        study=study or out.resolve().name,
+        study=out.resolve().name,
         trials=trials,
         until=time.time() + minutes * 60 if minutes else float("inf"),
         device=device,
-        offline=offline,
+        offline=offline(),
     )
     with stopped():
         found = tune(tuning, index, workers, _bar, _tell)
@@ -77,7 +76,7 @@ def _bar(name: str) -> Iterator[Watch]:
 
 def _tell(trial: TrialResult) -> None:
     area = "" if trial.auroc is None else f", AUROC {trial.auroc:.4f}"
-    line = f"trial {trial.number}: {trial.state} after {trial.passes} passes{area} ({' '.join(trial.settings)}) {trial.note}"
+    line = f"trial {trial.number}: {trial.state} after {trial.epochs} epochs{area} ({' '.join(trial.settings)}) {trial.note}"
     typer.echo(line.rstrip(), err=True)
 
 
@@ -89,16 +88,16 @@ def _show(found: Tuned, out: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     states = Counter(trial.state for trial in found.trials)
     console.print(f"{len(found.trials)} trials of recipe {found.plan.recipe}: {', '.join(f'{n} {state}' for state, n in states.items())}")
-    table = Table("trial", "AUROC", "", "passes", "min", "settings", box=None, pad_edge=False, title_justify="left")
+    table = Table("trial", "AUROC", "", "epochs", "min", "settings", box=None, pad_edge=False, title_justify="left")
     order = sorted(found.trials, key=lambda t: (t.state != "finished", -(t.auroc or 0.0)))
     for trial in order[:_SHOWN]:
         area = "" if trial.auroc is None else f"{trial.auroc:.4f}"
-        word = "as it is" if trial.number == found.base else "" if trial.state == "finished" else trial.state
+        word = "unchanged" if trial.number == found.base else "" if trial.state == "finished" else trial.state
         row = [
             str(trial.number),
             area,
             word,
-            str(trial.passes),
+            str(trial.epochs),
             f"{trial.minutes:.1f}",
             " ".join(trial.settings),
         ]

@@ -522,7 +522,7 @@ def test_a_fold_goes_on_from_the_same_fold_of_another_cross_validation(made: Mad
     assert f"init: imagenet -> {whole.folder}" in asked.departures and "fold-" not in " ".join(asked.departures)
     result = made.run("later", recipe=asked, only=(1,))
     record = made.at("later").run(1).record()
-    assert record.recipe.init == str(whole.run(1).folder) and record.weights.startswith("pass-001.pt of run, SHA-256")
+    assert record.recipe.init == str(whole.run(1).folder) and record.weights.startswith("epoch-001.pt of run, SHA-256")
     assert result.notes == ("1 of 2 folds: the mean is of these, and the others may be easier or harder",)
     assert result.folds[0].weights == record.weights
 

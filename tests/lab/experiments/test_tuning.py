@@ -48,14 +48,14 @@ def run(tuning: Tuning, index: Path, workers: int = 1) -> Tuned:
 
 def outcome(tuned: Tuned) -> list[tuple[object, ...]]:
     """What two searches have in common if they searched alike; how long a trial took is not in it."""
-    return [(t.number, t.state, t.auroc, t.passes, t.settings) for t in tuned.trials]
+    return [(t.number, t.state, t.auroc, t.epochs, t.settings) for t in tuned.trials]
 
 
 @pytest.fixture(scope="module")
 def tuned(index: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answer, Path]:
     out = tmp_path_factory.mktemp("tuning") / "tuning"
     given = [word for change in FIXED for word in ("--set", change)]
-    return osteon("tune", index, "-o", out, "--trials", LEAST + 1, *given, *SEARCH, "--device", "cpu", "--offline"), out
+    return osteon("tune", index, "-o", out, "--trials", LEAST + 1, *given, *SEARCH, "--device", "cpu"), out
 
 
 # the space
@@ -176,7 +176,7 @@ def test_the_command_at_the_end_trains_the_best_recipe(tuned: tuple[Answer, Path
 def test_a_table_a_figure_and_no_weights_are_left(tuned: tuple[Answer, Path]) -> None:
     _, out = tuned
     table = pl.read_csv(out / "trials.csv")
-    assert table.columns == ["trial", "state", "auroc", "passes", "minutes", *SPACE, "note"]
+    assert table.columns == ["trial", "state", "auroc", "epochs", "minutes", *SPACE, "note"]
     assert len(table) == LEAST + 1
     assert (out / "tuning.png").stat().st_size > 10_000
     assert {path.name for folder in (out / "trials").iterdir() for path in folder.iterdir()} == {
@@ -210,25 +210,25 @@ def test_the_reported_split_is_never_looked_at(tuned: tuple[Answer, Path], index
 # pruned, diverged, failed
 
 
-def with_others(tuning: Tuning, index: Path, auroc: float, passes: tuple[int, ...] = (0, 1)) -> optuna.Study:
-    """A study in which others have finished with that AUROC, reported after some passes."""
+def with_others(tuning: Tuning, index: Path, auroc: float, epochs: tuple[int, ...] = (0, 1)) -> optuna.Study:
+    """A study in which others have finished with that AUROC, reported after some epochs."""
     tuning.out.mkdir(parents=True)
     plan = msgspec.structs.replace(tuning.plan, fingerprint=fingerprint(films_of(tuning.plan, index)))
     study = open_study(replace(tuning, plan=plan))
     own = {"learning_rate": 4e-4, "dropout": 0.2, "batch": "4"}
     for _ in range(4):
-        done = create_trial(params=own, distributions=distributions(SPACE), value=auroc, intermediate_values=dict.fromkeys(passes, auroc))
+        done = create_trial(params=own, distributions=distributions(SPACE), value=auroc, intermediate_values=dict.fromkeys(epochs, auroc))
         done.set_user_attr(BEGAN, "elsewhere")
         study.add_trial(done)
     return study
 
 
-def test_a_trial_below_the_others_is_pruned_after_a_pass_and_leaves_no_rubbish(index: Path, tmp_path: Path) -> None:
+def test_a_trial_below_the_others_is_pruned_after_an_epoch_and_leaves_no_rubbish(index: Path, tmp_path: Path) -> None:
     tuning = tuning_of(tmp_path / "tuning", 5)
     study = with_others(tuning, index, 1.1)  # which nobody reaches
     found = run(tuning, index)
     assert [t.state for t in found.trials] == ["finished"] * 4 + ["pruned"]
-    assert found.trials[-1].passes == 1
+    assert found.trials[-1].epochs == 1
     folder = tuning.folder(study.trials[-1].number)
     assert sorted(p.name for p in folder.iterdir()) == ["history.json", "lock", "recipe.json", "tensorboard"]
     assert len(RunFolder(folder).history()) == 1
@@ -240,10 +240,10 @@ def test_a_trial_above_the_others_is_not_pruned(index: Path, tmp_path: Path) -> 
     assert run(tuning, index).trials[-1].state == "finished"
 
 
-def test_a_trial_that_has_made_its_last_pass_is_finished_however_low(index: Path, tmp_path: Path) -> None:
+def test_a_trial_that_has_made_its_last_epoch_is_finished_however_low(index: Path, tmp_path: Path) -> None:
     tuning = tuning_of(tmp_path / "tuning", 5)
-    with_others(tuning, index, 1.1, passes=(1,))
-    assert [(t.state, t.passes) for t in run(tuning, index).trials[-1:]] == [("finished", 2)]
+    with_others(tuning, index, 1.1, epochs=(1,))
+    assert [(t.state, t.epochs) for t in run(tuning, index).trials[-1:]] == [("finished", 2)]
 
 
 def test_a_trial_killed_before_its_pruning_is_pruned_when_it_goes_on(index: Path, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_trial_killed_before_its_pruning_is_pruned_when_it_goes_on(index: Path
     assert claim is not None
     claim[0].report(0.5, 0)
     found = run(tuning, index)
-    assert [(t.number, t.state, t.passes) for t in found.trials[-1:]] == [(4, "pruned", 1)]
+    assert [(t.number, t.state, t.epochs) for t in found.trials[-1:]] == [(4, "pruned", 1)]
 
 
 def test_settings_that_diverge_are_pruned_and_said(index: Path, tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_fault_of_a_worker_is_told_as_it_is(index: Path, tmp_path: Path) -> No
 
 def command(out: Path, index: Path) -> list[object]:
     given = [word for change in FIXED for word in ("--set", "epochs=6" if change.startswith("epochs") else change)]
-    return ["tune", index, "-o", out, "--trials", 2, *given, *SEARCH, "--device", "cpu", "--offline"]
+    return ["tune", index, "-o", out, "--trials", 2, *given, *SEARCH, "--device", "cpu"]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 200) -> None:

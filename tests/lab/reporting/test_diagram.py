@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from osteon.lab.reporting.diagram import described, draw_network
-from osteon.lab.training.networks.summary import anatomy
+from osteon.lab.training.networks.summary import summary
 from osteon.lab.training.recipe import recipe
 
 
 @pytest.mark.parametrize("changes", [(), ("network=densenet121", "head=mean", "freeze=0"), ("evidence_stride=8", "head=pyramid")])
 def test_a_network_is_drawn(tmp_path: Path, changes: tuple[str, ...]) -> None:
-    network = anatomy(recipe("osteon", changes))
+    network = summary(recipe("osteon", changes))
     file = draw_network(network, tmp_path / "network.png")
     with Image.open(file) as picture:
         pixels = np.asarray(picture.convert("RGB"))
@@ -27,7 +27,7 @@ def test_a_network_is_drawn(tmp_path: Path, changes: tuple[str, ...]) -> None:
 
 
 def test_the_picture_in_words() -> None:
-    network = anatomy(recipe("osteon"))
+    network = summary(recipe("osteon"))
     words = described(network)
     assert all(stage.name in words for stage in network.stages)
     assert "evidence: one value a cell" in words

@@ -19,7 +19,7 @@ from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.settings import LEAST_ABNORMAL, Setting, Settings, settle, settled_recipe
 from osteon.lab.reproduction.shipping import EIGHT_BIT_BYTES, GUARD_BYTES, is_mura, members, release_lines
 from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, Recipe, recipe
-from osteon.lab.training.run import Pass
+from osteon.lab.training.run import Epoch
 from osteon.lab.training.session import TrainingRequest, start_training
 from tiny_training import same_bits, tiny, weights
 
@@ -111,7 +111,7 @@ def finished(folder: Path, sizes: list[int], aurocs: list[float]) -> Reproductio
     for number, (size, auroc) in enumerate(zip(sizes, aurocs, strict=True), 1):
         run = here.training(number)
         run.folder.mkdir(parents=True)
-        run.write_history([Pass(epoch=0, loss=1, select_loss=0.5, select_auroc=auroc, rate=1e-4, films_per_second=1, seconds=1)])
+        run.write_history([Epoch(epoch=0, loss=1, select_loss=0.5, select_auroc=auroc, rate=1e-4, films_per_second=1, seconds=1)])
         sparse(here.files().get(str(number), here.model), size)
     if len(sizes) > 1:
         sparse(here.model, sum(sizes))

@@ -66,14 +66,14 @@ def test_a_batch_owns_its_pixels(store: FilmStore) -> None:
     batch.image.add_(1)  # the store's map is read-only
 
 
-def test_a_pass_shows_each_film_and_the_abnormal_more_often(store: FilmStore) -> None:
+def test_an_epoch_shows_each_film_and_the_abnormal_more_often(store: FilmStore) -> None:
     recipe = msgspec.structs.replace(OSTEON, abnormal_repeat=3, batch=1)
     films = TrainingFilms(store, recipe, store.films)
     counts = np.bincount(films.order(recipe, 0), minlength=len(films))
     np.testing.assert_array_equal(counts, np.where(films.label > 0, 3, 1))
 
 
-def test_the_order_depends_on_seed_and_pass_alone(store: FilmStore) -> None:
+def test_the_order_depends_on_seed_and_epoch_alone(store: FilmStore) -> None:
     films = TrainingFilms(store, OSTEON, store.films)
     recipe = msgspec.structs.replace(OSTEON, batch=4)
     other = msgspec.structs.replace(recipe, seed=1)
@@ -82,7 +82,7 @@ def test_the_order_depends_on_seed_and_pass_alone(store: FilmStore) -> None:
 
 
 @pytest.mark.parametrize(("batch", "length"), [(5, 10), (12, 12), (1, 12), (100, 12)])
-def test_a_pass_is_whole_batches(store: FilmStore, batch: int, length: int) -> None:
+def test_an_epoch_is_whole_batches(store: FilmStore, batch: int, length: int) -> None:
     recipe = msgspec.structs.replace(PAPER, batch=batch)
     order = TrainingFilms(store, recipe, store.films).order(recipe, 0)
     assert len(order) == length == len(set(order.tolist()))

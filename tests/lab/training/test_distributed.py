@@ -14,19 +14,19 @@ import torch
 from torch import nn
 
 from osteon.errors import UsageError
-from osteon.lab.training.distributed import Ring, ring
+from osteon.lab.training.distributed import Processes, process_group
 
 CPU = torch.device("cpu")
 
 CHECK = """
 import sys, torch
 from torch import nn
-from osteon.lab.training.distributed import _sync, ring
+from osteon.lab.training.distributed import _sync, process_group
 
-with ring("cpu") as processes:
-    assert processes.size == 2 and processes.leads == (processes.rank == 0)
-    assert processes.total(torch.tensor([1.0, processes.rank])).tolist() == [2.0, 1.0]
-    assert processes.agreed(10.0 + processes.rank) == 10.0  # the leading process's
+with process_group("cpu") as processes:
+    assert processes.world_size == 2 and processes.leads == (processes.rank == 0)
+    assert processes.all_reduce(torch.tensor([1.0, processes.rank])).tolist() == [2.0, 1.0]
+    assert processes.broadcast(10.0 + processes.rank) == 10.0  # the leading process's
     given = torch.load(sys.argv[1], weights_only=True)
     network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Sequential(nn.BatchNorm2d(3, eps=1e-3, momentum=0.01)))
     network.load_state_dict(given["before"])
@@ -37,33 +37,33 @@ with ring("cpu") as processes:
     (out * given["weight"][mine]).sum(dim=(1, 2, 3)).mean().backward()
     quiet = network.eval()(given["image"][mine])
     answer = {"out": out.detach(), "quiet": quiet.detach(), "after": network.state_dict()}
-    answer["gradients"] = {name: processes.total(p.grad) / 2 for name, p in network.named_parameters()}
+    answer["gradients"] = {name: processes.all_reduce(p.grad) / 2 for name, p in network.named_parameters()}
     torch.save(answer, f"{sys.argv[1]}.{processes.rank}")
 """
 
 
 def test_a_process_alone() -> None:
-    with ring("cpu") as alone:
-        assert alone == Ring(0, 1, CPU) and alone.leads
-        assert alone.mine(np.arange(5)) == slice(0, 5)
+    with process_group("cpu") as alone:
+        assert alone == Processes(0, 1, CPU) and alone.leads
+        assert alone.share(np.arange(5)) == slice(0, 5)
         values = torch.tensor([1.0])
-        assert alone.total(values) is values and alone.agreed(3.5) == 3.5
+        assert alone.all_reduce(values) is values and alone.broadcast(3.5) == 3.5
         network = nn.BatchNorm2d(2)
         assert alone.wrap(network) is network
 
 
 def test_a_batch_is_shared_out_whole() -> None:
     batch = np.arange(12)
-    parts = [batch[Ring(rank, 3, CPU).mine(batch)].tolist() for rank in range(3)]
+    parts = [batch[Processes(rank, 3, CPU).share(batch)].tolist() for rank in range(3)]
     assert parts == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     with pytest.raises(UsageError, match="a batch of 12 cannot be shared by 5 processes"):
-        Ring(0, 5, CPU).mine(batch)
+        Processes(0, 5, CPU).share(batch)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("name", ["cuda", "cuda:1"])
 def test_a_gpu_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"--device {name}"), ring(name):
+    with pytest.raises(UsageError, match=f"--device {name}"), process_group(name):
         pass
 
 
@@ -73,16 +73,16 @@ def test_a_gpu_that_is_there_is_taken_and_made_ready(name: str, there: str, monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
-    with ring(name) as found:
+    with process_group(name) as found:
         assert taken == [found.device] == [torch.device(there)]
         assert torch.backends.cudnn.benchmark
-    with ring("cpu") as found:
+    with process_group("cpu") as found:
         assert found.device == CPU and len(taken) == 1
 
 
 @pytest.mark.parametrize("name", ["gpu", "mps", "tpu:0", ""])
 def test_a_device_of_no_known_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="auto, cpu, cuda"), ring(name):
+    with pytest.raises(UsageError, match="auto, cpu, cuda"), process_group(name):
         pass
 
 
@@ -134,4 +134,4 @@ def together(code: str, *arguments: str) -> None:
 
 def test_a_processor_that_multiplies_bfloat16_is_known() -> None:
     flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    assert Ring(0, 1, CPU).quick_in_bfloat16 == bool({"avx512_bf16", "amx_bf16"} & flags)
+    assert Processes(0, 1, CPU).quick_in_bfloat16 == bool({"avx512_bf16", "amx_bf16"} & flags)

@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def stored(folder: Path, to: Path, **settings: object) -> Path:
     """Return the training as an earlier osteon would have recorded it: with all settings that are gone, these ones changed."""
     shutil.copytree(folder / "run", to)
+    (to / "best" / "epoch-000.pt").rename(to / "best" / "pass-000.pt")
     record = json.loads((to / "recipe.json").read_text())
     recipe: dict[str, Any] = record["recipe"]
     for name, value in (GONE | dict.fromkeys(WEIGHTS_OF_GONE, 1.0) | settings).items():

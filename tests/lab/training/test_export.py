@@ -26,13 +26,13 @@ from osteon.lab.training import checkpoint
 from osteon.lab.training.export import Export, _card, check_model, export_run
 from osteon.lab.training.networks.detector import Detector, Ensemble
 from osteon.lab.training.recipe import Recipe, recipe
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
 from osteon.opening import load_model
 from osteon.prediction import pool_evidence
 from tiny_training import SETTINGS, full_disk, osteon, own_stores, tiny
 
 KINDS = ("ensemble", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("mean", "pyramid", "both")))
-"""Two passes of one training, each head alone, and two trainings. To trace a network takes ten seconds, so `make test` makes one file."""
+"""Two epochs of one training, each head alone, and two trainings. To trace a network takes ten seconds, so `make test` makes one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Made:
     card: Card
 
 
-def made_run(folder: Path, index: Path, chosen: Recipe, passes: int = 2) -> Path:
-    """A run folder whose passes have drawn weights, heads included: no step is needed to export."""
+def made_run(folder: Path, index: Path, chosen: Recipe, epochs: int = 2) -> Path:
+    """A run folder whose epochs have drawn weights, heads included: no step is needed to export."""
     run = RunFolder(folder)
     plan = Plan(index=str(index), fingerprint=fingerprint(read_index(index)))
     run.start(RunRecord(recipe=chosen, plan=plan, weights="random", code_commit="0123abcd"))
-    for epoch in range(passes):
+    for epoch in range(epochs):
         torch.manual_seed(epoch)
         network = Detector(chosen)
         with torch.no_grad():
@@ -57,7 +57,7 @@ def made_run(folder: Path, index: Path, chosen: Recipe, passes: int = 2) -> Path
                 parameter.normal_(0, 0.05)
         checkpoint.save({"weights": network.state_dict()}, run.best_file(epoch))
     rows = [
-        Pass(epoch=i, loss=1, select_loss=1 + i, select_auroc=0.9 - i / 10, rate=1, films_per_second=1, seconds=1) for i in range(passes)
+        Epoch(epoch=i, loss=1, select_loss=1 + i, select_auroc=0.9 - i / 10, rate=1, films_per_second=1, seconds=1) for i in range(epochs)
     ]
     run.write_history(rows)
     return folder
@@ -167,7 +167,7 @@ def test_an_ensemble_is_the_mean_of_its_members(exported: Callable[[str], Made],
 def test_the_card_says_what_was_trained(exported: Callable[[str], Made], folder: Path) -> None:
     card, index = exported("ensemble").card, read_index(folder / "index.parquet")
     assert (card.name, card.version, card.recipe, card.code_commit) == ("osteon", "0.1.0", "osteon", "0123abcd")
-    assert card.network == "ensemble of 2 passes of lite0"
+    assert card.network == "ensemble of 2 epochs of lite0"
     assert card.frame == tiny().frame and card.pooling == Pooling(kind="logsumexp", sharpness=2.0, bias=0.0)
     assert card.study_types == ("HAND", "WRIST")
     assert card.created == datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -214,7 +214,7 @@ def test_the_card_has_the_head_s_bias_and_the_name_that_was_asked_for(exported: 
 @pytest.mark.long
 def test_the_card_of_two_trainings_names_both(exported: Callable[[str], Made]) -> None:
     card = exported("both").card
-    assert card.recipe == "osteon, paper" and card.network == "ensemble of the best pass of each of 2 trainings of lite0"
+    assert card.recipe == "osteon, paper" and card.network == "ensemble of the best epoch of each of 2 trainings of lite0"
     assert len(card.data) == 1  # they learned from the same films
 
 
@@ -254,7 +254,7 @@ def test_a_file_of_other_weights_is_refused(exported: Callable[[str], Made], fol
 @pytest.mark.long
 def test_what_answers_differently_never_reaches_its_place(folder: Path, tmp_path: Path) -> None:
     # Weights so large that float32 rounds engine by engine to other logits: the file is true, and still not good enough.
-    run = made_run(tmp_path / "run", folder / "index.parquet", tiny(), passes=1)
+    run = made_run(tmp_path / "run", folder / "index.parquet", tiny(), epochs=1)
     content = checkpoint.load(RunFolder(run).best_file(0))
     content["weights"]["head.cell.weight"] *= 1e6
     checkpoint.save(content, RunFolder(run).best_file(0))
@@ -277,12 +277,12 @@ def test_a_card_of_another_pooling_is_refused(exported: Callable[[str], Made], t
 
 def test_more_members_than_are_kept_are_refused(folder: Path, tmp_path: Path) -> None:
     for members in (3, 0):
-        with pytest.raises(UsageError, match=rf"keeps the weights of 2 passes, {members} were asked for.*--members"):
+        with pytest.raises(UsageError, match=rf"keeps the weights of 2 epochs, {members} were asked for.*--members"):
             export_run(Export(folder / "pyramid", tmp_path / "model.onnx", members=members))
 
 
 def test_a_model_may_see_films_at_another_size_than_it_learned_at(folder: Path, tmp_path: Path) -> None:
-    made_run(tmp_path / "run", folder / "index.parquet", tiny("network=lite0", "head=pyramid", "read_at=96"), passes=1)
+    made_run(tmp_path / "run", folder / "index.parquet", tiny("network=lite0", "head=pyramid", "read_at=96"), epochs=1)
     out = tmp_path / "m.onnx"
     card = export_run(Export(tmp_path / "run", out)).card
     assert (card.frame.size, tiny().frame.size) == (96, 64)
@@ -294,7 +294,7 @@ def test_a_model_may_see_films_at_another_size_than_it_learned_at(folder: Path, 
 
 
 def test_trainings_of_different_frames_are_refused(folder: Path, tmp_path: Path) -> None:
-    other = made_run(tmp_path / "run", folder / "index.parquet", tiny("frame.size=96"), passes=1)
+    other = made_run(tmp_path / "run", folder / "index.parquet", tiny("frame.size=96"), epochs=1)
     with pytest.raises(UsageError, match="another frame"):
         export_run(Export(folder / "pyramid", tmp_path / "model.onnx", others=(other,)))
 
@@ -302,9 +302,9 @@ def test_trainings_of_different_frames_are_refused(folder: Path, tmp_path: Path)
 def test_a_run_without_weights_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no training"):
         export_run(Export(tmp_path, tmp_path / "model.onnx"))
-    run = made_run(tmp_path / "run", folder / "index.parquet", tiny(), passes=1)
+    run = made_run(tmp_path / "run", folder / "index.parquet", tiny(), epochs=1)
     RunFolder(run).best_file(0).unlink()
-    with pytest.raises(CheckpointError, match=r"pass-000\.pt: no readable checkpoint"):
+    with pytest.raises(CheckpointError, match=r"epoch-000\.pt: no readable checkpoint"):
         export_run(Export(run, tmp_path / "model.onnx"))
     checkpoint.save({"weights": {"head": torch.ones(1)}}, RunFolder(run).best_file(0))
     with pytest.raises(CheckpointError, match="do not fit the recipe"):
@@ -341,7 +341,7 @@ def test_the_command_says_what_it_made(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["densenet121", "densenet169", "lite2"])
 def test_every_family_exports(folder: Path, tmp_path: Path, name: str) -> None:
     # Some minutes: DenseNet-169 has 595 layers to trace.
-    run = made_run(tmp_path / "run", folder / "index.parquet", recipe("paper", [*SETTINGS, "freeze=0", f"network={name}"]), passes=1)
+    run = made_run(tmp_path / "run", folder / "index.parquet", recipe("paper", [*SETTINGS, "freeze=0", f"network={name}"]), epochs=1)
     done = export_run(Export(run, tmp_path / "model.onnx"))
     logit, evidence = by_onnxruntime(tmp_path / "model.onnx", films())
     np.testing.assert_allclose(pool_evidence(evidence, done.card.pooling), logit, atol=1e-4)

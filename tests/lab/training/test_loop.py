@@ -24,18 +24,18 @@ from osteon.lab.data.index import read_index
 from osteon.lab.data.store import open_store
 from osteon.lab.training import checkpoint
 from osteon.lab.training.batches import TrainingFilms
-from osteon.lab.training.distributed import Ring
+from osteon.lab.training.distributed import Processes
 from osteon.lab.training.loop import Stopped, Training
 from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import OSTEON, Recipe
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, kept, ranked
+from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord, kept, ranked
 from osteon.lab.training.schedule import rate
 from osteon.lab.training.start.weight_averaging import load_averaged
-from osteon.lab.training.state import Position, ended, kept_position, time_used
+from osteon.lab.training.state import TrainingState, ended, saved_state, time_used
 from tiny_training import full_disk, one_thread, same_bits, tiny, weights
 
-ALONE = Ring(0, 1, torch.device("cpu"))
+ALONE = Processes(0, 1, torch.device("cpu"))
 FILMS = {"train": 12, "tune": 6}
 
 
@@ -114,7 +114,7 @@ def killed_at(made: Made, run: str, moment: int, recipe: Recipe | None = None, *
 
 
 @pytest.mark.parametrize(
-    ("save_every", "moments"), [(0.0, (2, 3)), (5.0, (2, 7))], ids=["a checkpoint each step", "a checkpoint each pass"]
+    ("save_every", "moments"), [(0.0, (2, 3)), (5.0, (2, 7))], ids=["a checkpoint each step", "a checkpoint each epoch"]
 )
 def test_a_training_killed_again_and_again_comes_to_the_same_bits(
     made: Made, whole: Training, learned: dict[str, Tensor], save_every: float, moments: tuple[int, ...]
@@ -187,7 +187,7 @@ def test_two_seeds_differ(made: Made, learned: dict[str, Tensor]) -> None:
     assert not torch.equal(after["head.cell.weight"], learned["network head.cell.weight"])
 
 
-def curve(history: list[Pass]) -> list[tuple[object, ...]]:
+def curve(history: list[Epoch]) -> list[tuple[object, ...]]:
     return [(p.epoch, p.loss, p.select_loss, p.select_auroc, p.rate) for p in history]
 
 
@@ -201,7 +201,7 @@ def test_a_signal_leaves_a_checkpoint_of_the_step_it_came_in(made: Made, number:
     with pytest.raises(Stopped):
         made.train(f"signal {number}", tiny(), watch)
     assert signal.getsignal(number) is before
-    kept = kept_position(RunFolder(made.folder / f"signal {number}"))
+    kept = saved_state(RunFolder(made.folder / f"signal {number}"))
     assert (kept.epoch, kept.step, kept.done) == (0, 2, 2)
 
 
@@ -227,7 +227,7 @@ def test_losses_read_late_change_nothing(made: Made, learned: dict[str, Tensor],
     for minutes in (5.0, 0.0):  # also who reads sooner, in order to save, ends with the same step: processes do not wait for each other
         with pytest.raises(Stopped):
             late(f"late and stopped {minutes}", watch, save_every=minutes)
-        kept = kept_position(RunFolder(made.folder / f"late and stopped {minutes}"))
+        kept = saved_state(RunFolder(made.folder / f"late and stopped {minutes}"))
         assert (kept.epoch, kept.step, kept.done) == (0, 4, 4)  # heard in the third step, read when the fourth was under way
         assert same_bits(weights(made.train(f"late and stopped {minutes}", tiny()).run.folder), learned)
     with pytest.raises(Killed):
@@ -239,7 +239,7 @@ def test_a_loss_that_is_read_late_and_is_no_number_is_kept_nowhere(made: Made) -
     recipe = tiny("learning_rate=1e30", "head_learning_rate=1e30")
     training = made.training("diverged late", recipe, save_every=0.0)
     training.behind = 1
-    with pytest.raises(DivergedTraining, match=r"pass 1, step \d"):
+    with pytest.raises(DivergedTraining, match=r"epoch 1, step \d"):
         training.go_on(made.films(recipe, "train"), None, lambda _: None)
     kept = checkpoint.load(made.folder / "diverged late" / "checkpoint.pt")["position"]
     assert math.isfinite(kept["loss_sum"]) and math.isfinite(kept["shown_loss"])
@@ -260,7 +260,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(made: Made, learned: dict[str, T
 # What is kept
 
 
-def test_the_best_passes_are_kept_and_no_others(made: Made) -> None:
+def test_the_best_epochs_are_kept_and_no_others(made: Made) -> None:
     recipe = tiny("epochs=4", "keep=2", "learning_rate=0.01", "head_learning_rate=0.01", "select_by=loss", "ema=0")
     seen: list[set[str]] = []
 
@@ -272,12 +272,12 @@ def test_the_best_passes_are_kept_and_no_others(made: Made) -> None:
     history = training.run.history()
     assert len(history) == 4
     best = sorted(range(4), key=lambda i: history[i].select_loss)[:2]
-    assert {file.name for file in training.run.best.iterdir()} == {f"pass-{epoch:03d}.pt" for epoch in best}
+    assert {file.name for file in training.run.best.iterdir()} == {f"epoch-{epoch:03d}.pt" for epoch in best}
     assert max(len(names) for names in seen) == 2
     assert [p.epoch for p in ranked(history, recipe)][:2] == best
 
 
-def test_kept_weights_are_those_of_their_pass(made: Made, whole: Training) -> None:
+def test_kept_weights_are_those_of_their_epoch(made: Made, whole: Training) -> None:
     kept: list[bytes] = []
 
     def watch(progress: Progress) -> None:
@@ -297,7 +297,7 @@ def test_kept_weights_are_the_averaged_ones(made: Made, whole: Training) -> None
     assert same_bits(checkpoint.load(plain.run.best_file(0))["weights"], plain.detector.state_dict())
 
 
-def test_a_pass_s_row_says_what_the_kept_weights_say(made: Made, whole: Training) -> None:
+def test_an_epoch_s_row_says_what_the_kept_weights_say(made: Made, whole: Training) -> None:
     recipe, held = whole.recipe, made.films(whole.recipe, "tune")
     for row in whole.run.history():
         network = Detector(recipe)
@@ -344,7 +344,7 @@ def unselected(made: Made) -> tuple[Training, list[Progress]]:
     return without_selection(made, "no selection", told.append), told
 
 
-def test_without_a_selection_split_the_last_pass_is_kept(unselected: tuple[Training, list[Progress]]) -> None:
+def test_without_a_selection_split_the_last_epoch_is_kept(unselected: tuple[Training, list[Progress]]) -> None:
     training, told = unselected
     history = training.run.history()
     assert [(p.epoch, p.select_loss, p.select_auroc) for p in history] == [(epoch, None, None) for epoch in range(3)]
@@ -353,14 +353,14 @@ def test_without_a_selection_split_the_last_pass_is_kept(unselected: tuple[Train
     [file] = training.run.best.iterdir()
     assert file == training.run.best_file(2)
     assert same_bits(checkpoint.load(file)["weights"], checkpoint.load(training.run.checkpoint)["mean"])
-    assert [(p.stage, p.done, len(p.history)) for p in told if p.stage != "train"] == [("select", 0, passes) for passes in (1, 2, 3)]
+    assert [(p.stage, p.done, len(p.history)) for p in told if p.stage != "train"] == [("select", 0, epochs) for epochs in (1, 2, 3)]
 
 
 def test_it_learns_as_one_that_selects(made: Made, learned: dict[str, Tensor]) -> None:
     recipe = tiny()
     training = made.training("chosen on nothing", recipe, select="")
     training.go_on(made.films(recipe, "train"), None, lambda _: None)
-    same = {key: value for key, value in learned.items() if not key.startswith("pass-000")}
+    same = {key: value for key, value in learned.items() if not key.startswith("epoch-000")}
     assert same_bits(weights(training.run.folder), same)
 
 
@@ -376,7 +376,7 @@ def test_killed_without_a_selection_split_it_comes_to_the_same_bits(made: Made, 
 
         return watch
 
-    for moment in (2, 5):  # the words of a pass are its four steps and its end
+    for moment in (2, 5):  # the words of an epoch are its four steps and its end
         with pytest.raises(Killed):
             without_selection(made, "not selected, killed", dying(moment))
     killed = without_selection(made, "not selected, killed")
@@ -384,14 +384,14 @@ def test_killed_without_a_selection_split_it_comes_to_the_same_bits(made: Made, 
     assert curve(killed.run.history()) == curve(whole.run.history())
 
 
-def test_without_a_selection_split_the_passes_alone_end_a_training() -> None:
+def test_without_a_selection_split_the_epochs_alone_end_a_training() -> None:
     recipe = msgspec.structs.replace(OSTEON, epochs=3, keep=2)
     record = RunRecord(recipe=recipe, plan=Plan(index="", select=""), weights="")
-    history = [a_pass(epoch, None, None) for epoch in range(3)]
-    assert [ended(Position(history=history[:passes]), record) for passes in range(4)] == [False, False, False, True]
+    history = [an_epoch(epoch, None, None) for epoch in range(3)]
+    assert [ended(TrainingState(history=history[:epochs]), record) for epochs in range(4)] == [False, False, False, True]
     for by in ("loss", "auroc"):
         assert [p.epoch for p in ranked(history, msgspec.structs.replace(recipe, select_by=by))] == [2, 1, 0]
-    selected = [a_pass(epoch, loss) for epoch, loss in enumerate((3.0, 1.0, 2.0))]
+    selected = [an_epoch(epoch, loss) for epoch, loss in enumerate((3.0, 1.0, 2.0))]
     by_loss = msgspec.structs.replace(record, recipe=msgspec.structs.replace(recipe, select_by="loss"), plan=Plan(index=""))
     assert [p.epoch for p in kept(selected, by_loss)] == [1, 2]
 
@@ -415,7 +415,7 @@ def test_the_rate_of_each_step_is_the_schedule_s(made: Made) -> None:
         assert sorted(set(told)) == pytest.approx(sorted({base * rate(recipe, step / 8, 0) for base in bases}))
 
 
-def test_the_plateau_lowers_the_rate_after_each_pass_that_did_not_help(made: Made) -> None:
+def test_the_plateau_lowers_the_rate_after_each_epoch_that_did_not_help(made: Made) -> None:
     recipe = tiny("epochs=4", "schedule=plateau", "learning_rate=0.1", "head_learning_rate=0.1", "ema=0")
     training = made.train("plateau", recipe)
     history = training.run.history()
@@ -426,8 +426,8 @@ def test_the_plateau_lowers_the_rate_after_each_pass_that_did_not_help(made: Mad
     assert training.at.falls == falls > 0
 
 
-def a_pass(epoch: int, loss: float | None, auroc: float | None = 0.5) -> Pass:
-    return Pass(epoch=epoch, loss=1, select_loss=loss, select_auroc=auroc, rate=1, films_per_second=1, seconds=1)
+def an_epoch(epoch: int, loss: float | None, auroc: float | None = 0.5) -> Epoch:
+    return Epoch(epoch=epoch, loss=1, select_loss=loss, select_auroc=auroc, rate=1, films_per_second=1, seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -440,13 +440,13 @@ def a_pass(epoch: int, loss: float | None, auroc: float | None = 0.5) -> Pass:
         ([1, 1, 1], 2, True),  # no fall is no fall
         ([2, 3, 1, 2], 2, False),
         ([1, 2, 3, 4, 5], 0, False),  # no patience is endless patience
-        ([9, 8, 7, 6, 5, 4], 2, True),  # six passes were asked for
+        ([9, 8, 7, 6, 5, 4], 2, True),  # six epochs were asked for
     ],
 )
 def test_when_a_training_ends(losses: list[float], patience: int, over: bool) -> None:
     recipe = msgspec.structs.replace(OSTEON, epochs=6, patience=patience)
     record = RunRecord(recipe=recipe, plan=Plan(index=""), weights="")
-    assert ended(Position(history=[a_pass(i, loss) for i, loss in enumerate(losses)]), record) is over
+    assert ended(TrainingState(history=[an_epoch(i, loss) for i, loss in enumerate(losses)]), record) is over
 
 
 def test_impatience_ends_a_training(made: Made) -> None:
@@ -457,8 +457,8 @@ def test_impatience_ends_a_training(made: Made) -> None:
     assert losses[:-1] == sorted(losses[:-1], reverse=True) and losses[-1] >= losses[-2]
 
 
-def test_passes_are_ranked_by_what_the_recipe_selects_by() -> None:
-    history = [a_pass(0, 0.5, 0.7), a_pass(1, 0.4, None), a_pass(2, 0.3, 0.7), a_pass(3, 0.9, 0.8)]
+def test_epochs_are_ranked_by_what_the_recipe_selects_by() -> None:
+    history = [an_epoch(0, 0.5, 0.7), an_epoch(1, 0.4, None), an_epoch(2, 0.3, 0.7), an_epoch(3, 0.9, 0.8)]
     by_loss, by_area = (ranked(history, msgspec.structs.replace(OSTEON, select_by=by)) for by in ("loss", "auroc"))
     assert [p.epoch for p in by_loss] == [2, 1, 0, 3]
     assert [p.epoch for p in by_area] == [3, 2, 0, 1]
@@ -490,21 +490,21 @@ def test_a_budget_ends_the_schedule_in_time(made: Made) -> None:
 
 def test_the_time_that_a_selection_takes_is_left_for_it() -> None:
     plan = Plan(index="", budget=1.0)
-    assert time_used(Position(elapsed=30, selection_seconds=20), plan) == pytest.approx((30 + 21) / 60)
+    assert time_used(TrainingState(elapsed=30, selection_seconds=20), plan) == pytest.approx((30 + 21) / 60)
     record = RunRecord(recipe=OSTEON, plan=plan, weights="")
-    history = [a_pass(0, 1.0)]
-    assert not ended(Position(elapsed=38, selection_seconds=20, history=history), record)
-    assert ended(Position(elapsed=40, selection_seconds=20, history=history), record)
-    assert not ended(Position(elapsed=99), record)  # a training without one selection is none
+    history = [an_epoch(0, 1.0)]
+    assert not ended(TrainingState(elapsed=38, selection_seconds=20, history=history), record)
+    assert ended(TrainingState(elapsed=40, selection_seconds=20, history=history), record)
+    assert not ended(TrainingState(elapsed=99), record)  # a training without one selection is none
 
 
 # No number
 
 
 def test_a_loss_that_is_no_number_ends_the_training(made: Made) -> None:
-    with pytest.raises(DivergedTraining, match=r"pass 1, step \d.*Lower learning_rate.*checkpoint\.pt is from before"):
+    with pytest.raises(DivergedTraining, match=r"epoch 1, step \d.*Lower learning_rate.*checkpoint\.pt is from before"):
         made.train("diverged", tiny("learning_rate=1e30", "head_learning_rate=1e30"), save_every=0.0)
-    kept = kept_position(RunFolder(made.folder / "diverged"))
+    kept = saved_state(RunFolder(made.folder / "diverged"))
     assert kept.done >= 1 and math.isfinite(kept.loss_sum)
 
 
@@ -515,8 +515,8 @@ def test_without_a_checkpoint_none_is_spoken_of(made: Made) -> None:
 
 
 def test_so_does_a_selection_that_is_no_number(made: Made) -> None:
-    # One step a pass: its loss was still a number.
-    with pytest.raises(DivergedTraining, match="pass 1, selection"):
+    # One step an epoch: its loss was still a number.
+    with pytest.raises(DivergedTraining, match="epoch 1, selection"):
         made.train("diverged selection", tiny("batch=64", "learning_rate=1e30", "head_learning_rate=1e30"))
     assert RunFolder(made.folder / "diverged selection").history() == []
 
@@ -554,4 +554,4 @@ def test_progress_is_told(made: Made) -> None:
     assert all(p.films_per_second > 0 and p.left >= 0 and math.isfinite(p.loss) for p in train)
     assert train[-1].left == 0 and len(train[-1].history) == 1
     assert [(p.done, p.total) for p in told if p.stage == "select"] == [(6, 6)] * 4
-    assert len(told[-1].history) == 2  # the last pass's row is told as well
+    assert len(told[-1].history) == 2  # the last epoch's row is told as well

@@ -20,7 +20,7 @@ from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 from osteon.version import __version__
 from tiny_training import own_stores, same_bits, tiny, weights
@@ -67,17 +67,17 @@ def test_recipe_json_is_enough_to_do_it_again(run: Path, folder: Path) -> None:
     assert all(c in "0123456789abcdef" for c in record.code_commit)
 
 
-def test_history_json_has_a_row_a_pass(run: Path) -> None:
+def test_history_json_has_a_row_an_epoch(run: Path) -> None:
     rows = json.loads((run / "history.json").read_text())
     assert [row["epoch"] for row in rows] == [0, 1]
-    assert all(row.keys() == set(Pass.__struct_fields__) for row in rows)
-    assert {file.name for file in (run / "best").iterdir()} == {"pass-000.pt", "pass-001.pt"}
+    assert all(row.keys() == set(Epoch.__struct_fields__) for row in rows)
+    assert {file.name for file in (run / "best").iterdir()} == {"epoch-000.pt", "epoch-001.pt"}
 
 
 def test_tensorboard_shows_the_curves(run: Path) -> None:
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     history = RunFolder(run).history()
-    assert [e.step for e in events.Scalars("train/loss")] == list(range(1, 9))  # two passes of four batches
+    assert [e.step for e in events.Scalars("train/loss")] == list(range(1, 9))  # two epochs of four batches
     shown = [(e.step, e.value) for e in events.Scalars("select/loss")]
     assert shown == [(p.epoch, pytest.approx(p.select_loss)) for p in history]
     assert len(events.Scalars("select/auroc")) == 2 and len(events.Scalars("train/films_per_second")) == 8
@@ -193,7 +193,7 @@ def test_without_a_selection_split_all_may_be_learned_from(folder: Path, tmp_pat
     history = start_training(replace(request_, learn="all", select="", recipe=tiny("epochs=1")), tmp_path / "run")
     run = RunFolder(tmp_path / "run")
     assert (run.record().plan.train, run.record().plan.select) == ("all", "")
-    assert [p.select_loss for p in history] == [None] and [f.name for f in run.best.iterdir()] == ["pass-000.pt"]
+    assert [p.select_loss for p in history] == [None] and [f.name for f in run.best.iterdir()] == ["epoch-000.pt"]
     events = EventAccumulator(str(run.tensorboard)).Reload()
     assert "select/loss" not in events.Tags()["scalars"]
     films = read_index(folder / "index.parquet")

@@ -19,7 +19,7 @@ from made_index import made_index
 from osteon.lab.data.index import read_index
 from osteon.lab.data.store import open_store
 from osteon.lab.training.batches import TrainingFilms, sent
-from osteon.lab.training.distributed import Ring
+from osteon.lab.training.distributed import Processes
 from osteon.lab.training.loop import Training
 from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import Recipe
@@ -108,7 +108,7 @@ def steps(made: tuple[Path, pl.DataFrame], run: Path, recipe: Recipe) -> list[st
     data = TrainingFilms(store, recipe, store.films)
     with nowhere():
         record = RunRecord(recipe=recipe, plan=Plan(index=""), weights="random")
-        training = Training(record, RunFolder(run), Ring(0, 1, NOWHERE), Detector(recipe))
+        training = Training(record, RunFolder(run), Processes(0, 1, NOWHERE), Detector(recipe))
         for _ in range(2):
             with waits() as found:
                 told = training._step(data, np.arange(recipe.batch), 10, stop=False)

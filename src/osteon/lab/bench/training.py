@@ -12,7 +12,7 @@ from osteon.lab.bench.setting import Setting
 from osteon.lab.bench.timing import spread
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import write_index
-from osteon.lab.training.networks.flops import step_operations
+from osteon.lab.training.networks.flops import step_flops
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.session import TrainingRequest, start_training
 
@@ -39,7 +39,7 @@ def measure_training(setting: Setting, chosen: Recipe | None = None, device: str
     steps = [later - earlier for earlier, later in zip(ends[WARM_UP - 1 :], ends[WARM_UP:], strict=False)]
     name = f"recipe {plan.name}: {plan.network} at {plan.frame.size}, batch {plan.batch}, {plan.freeze} blocks frozen"
     values = spread(steps).map(lambda s: plan.batch / s)
-    return [figure(("training", name), "films/s", values, 1 / setting.limits.seconds(step_operations(plan)), PEAK)]
+    return [figure(("training", name), "films/s", values, 1 / setting.limits.seconds(step_flops(plan)), PEAK)]
 
 
 def indexed(tree: Path, folder: Path) -> Path:

@@ -22,7 +22,7 @@ from osteon.lab.evaluation.folder import PREDICTIONS, read_evaluation
 from osteon.lab.evaluation.scoring import read_predictions
 from osteon.lab.pages import environment, picture_address, template_text, write_whole
 from osteon.lab.phantom.png import encode_png
-from osteon.lab.training.run import Pass, RunFolder
+from osteon.lab.training.run import Epoch, RunFolder
 from osteon.model import Model
 from osteon.model_names import packaged_models
 from osteon.opening import load_model
@@ -227,7 +227,7 @@ def _pointing(evaluation: Evaluation) -> list[str]:
     return [m.name for m in evaluation.metrics if m.level == "film" and m.group == ALL and m.name.startswith("pointing")]
 
 
-def _curve(history: Sequence[Pass]) -> str:
+def _curve(history: Sequence[Epoch]) -> str:
     """Return the passes as a line drawing (SVG): the AUROC on the selection split."""
     points = [(k, p.select_auroc) for k, p in enumerate(history) if p.select_auroc is not None]
     if len(points) < 2:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from osteon.lab.evaluation.plots import BLUE, GREEN, GREY, ORANGE
-from osteon.lab.training.run import Pass
+from osteon.lab.training.run import Epoch
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -29,7 +29,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def draw_curves(history: Sequence[Pass], kept: Sequence[int], path: Path) -> Path:
+def draw_curves(history: Sequence[Epoch], kept: Sequence[int], path: Path) -> Path:
     """Draw the passes of a training (PNG, 183 mm wide).
 
     Args:
@@ -65,7 +65,7 @@ def _numbers(values: Iterable[float | None]) -> list[float]:
     return [float("nan") if value is None else value for value in values]
 
 
-def _mark_kept(axes: Axes, history: Sequence[Pass], kept: Sequence[int]) -> None:
+def _mark_kept(axes: Axes, history: Sequence[Epoch], kept: Sequence[int]) -> None:
     """Ring the kept passes, the best one filled."""
     found = {p.epoch: p.select_auroc for p in history if p.select_auroc is not None}
     rings = [(epoch + 1, found[epoch]) for epoch in kept if epoch in found]

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from osteon.lab.training.networks.summary import Anatomy, Stage
+from osteon.lab.training.networks.summary import Stage, Summary
 
 WIDE, ROW, HEAD, INSIDE = 7.2, 0.56, 0.5, 2.75  # inches
 DPI = 200
@@ -40,7 +40,7 @@ _ADDED = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#8c6d1f")
 """What each layer added, in turn (Okabe and Ito's colours)."""
 
 
-def draw_network(network: Anatomy, path: Path) -> Path:
+def draw_network(network: Summary, path: Path) -> Path:
     """Draw a network into a PNG of 183 mm, two columns of a paper."""
     typical = _typical(network.stages)
     high = HEAD + ROW * len(network.stages) + (INSIDE if typical else 0.1)
@@ -60,7 +60,7 @@ def draw_network(network: Anatomy, path: Path) -> Path:
     return path
 
 
-def described(network: Anatomy) -> str:
+def described(network: Summary) -> str:
     """Return the picture in words, for those who do not see it."""
     rows = (f"{s.name}: {s.does} ({s.outputs.maps} x {s.outputs.height} x {s.outputs.width})" for s in network.stages)
     return f"{network.network}, from the film to the logit. " + "; ".join(rows) + "."
@@ -72,7 +72,7 @@ def _typical(stages: Sequence[Stage]) -> Stage | None:
     return inner[0] if inner else None
 
 
-def _heading(axes: Axes, network: Anatomy) -> None:
+def _heading(axes: Axes, network: Summary) -> None:
     words = f"{network.network}: {network.parameters / 1e6:.2f} million weights, {network.flops / 1e9:.2f} GFLOP a film"
     axes.text(0.1, 0.17, words, fontsize=9, weight="bold", color=_INK, va="center")
     for x, text, align in ((_SQUARE, "side", "center"), (_BAR, "maps, to scale", "left"), (_NUMBERS, "share of weights", "right")):
@@ -80,7 +80,7 @@ def _heading(axes: Axes, network: Anatomy) -> None:
     axes.text(WIDE - 0.3, 0.4, "of work", fontsize=6.5, color=_SOFT, va="center", ha="right")
 
 
-def _row(axes: Axes, network: Anatomy, stage: Stage, top: float) -> None:
+def _row(axes: Axes, network: Summary, stage: Stage, top: float) -> None:
     shape, colour = stage.outputs, _COLOURS[stage.kind]
     side = max(0.04, 0.36 * (shape.height / network.size) ** 0.5)
     axes.add_patch(Rectangle((_SQUARE - side / 2, top + 0.27 - side / 2), side, side, facecolor=colour, edgecolor="none", alpha=0.85))

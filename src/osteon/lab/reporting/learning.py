@@ -9,9 +9,9 @@ from osteon.lab.reporting.curves import draw_curves
 from osteon.lab.reporting.diagram import described, draw_network
 from osteon.lab.reporting.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.reporting.material import Material
-from osteon.lab.training.networks.summary import Anatomy
+from osteon.lab.training.networks.summary import Summary
 from osteon.lab.training.recipe import Recipe, averaged_with
-from osteon.lab.training.run import Pass, kept
+from osteon.lab.training.run import Epoch, kept
 
 
 def training_section(m: Material, figures: Path) -> Section:
@@ -109,7 +109,7 @@ def _course(m: Material, figures: Path) -> Iterator[Block]:
     yield Picture(draw_curves(m.history, epochs, figures / "training.png"), "Training curves", caption, alt, m.origins.training, wide=True)
 
 
-def _chosen(m: Material, best: Pass) -> str:
+def _chosen(m: Material, best: Epoch) -> str:
     if best.select_loss is None:
         return f"The last pass, {best.epoch + 1}, is kept: no films were set aside to choose on."
     area = f"AUROC {best.select_auroc:.3f}" if best.select_auroc is not None else "no AUROC (one label only)"
@@ -157,7 +157,7 @@ def _stages(m: Material) -> Table:
     return Table("Stages", header, rows, m.origins.training, note, (1,))
 
 
-def network_in_words(network: Anatomy) -> str:
+def network_in_words(network: Summary) -> str:
     """Return the network's size and shape in a sentence."""
     last = network.stages[-2].outputs
     return (

@@ -19,9 +19,9 @@ from osteon.lab.data.splits import ALL
 from osteon.lab.model_file import file_sha256
 from osteon.lab.reporting.document import Origin
 from osteon.lab.reporting.supply import Measured, Request
-from osteon.lab.training.networks.summary import Anatomy, anatomy
+from osteon.lab.training.networks.summary import Summary, summary
 from osteon.lab.training.recipe import RECIPES, Recipe
-from osteon.lab.training.run import Pass, RunFolder, RunRecord
+from osteon.lab.training.run import Epoch, RunFolder, RunRecord
 from osteon.lab.training.session import has_ended
 from osteon.model import Model
 from osteon.opening import load_model
@@ -49,13 +49,13 @@ class Material:
 
     request: Request
     record: RunRecord
-    history: list[Pass]
+    history: list[Epoch]
     ended: bool | None
     films: pl.DataFrame | None
     index_report: IndexReport | None
     model_file: Path
     model: Model
-    network: Anatomy
+    network: Summary
     measured: Measured
     origins: Origins
 
@@ -88,7 +88,7 @@ def read_material(request: Request, run: RunFolder, model_file: Path, measured: 
         index_report=read_report(index),
         model_file=model_file,
         model=load_model(model_file),
-        network=anatomy(record.recipe),
+        network=summary(record.recipe),
         measured=measured,
         origins=_origins(request, record, films, model_file, measured),
     )

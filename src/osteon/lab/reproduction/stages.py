@@ -31,7 +31,7 @@ from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
 from osteon.lab.reproduction.settings import OURS, settle
 from osteon.lab.stages import Stage, Tell, Watch, alone, run_stages
-from osteon.lab.training.distributed import ring
+from osteon.lab.training.distributed import process_group
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
@@ -120,7 +120,7 @@ def _split(here: Reproduction, _: Tell) -> list[str]:
 def _settings(here: Reproduction, work: Work, _: Tell) -> list[str]:
     """Change the recipe to the films and the device; who goes on elsewhere goes on with what was settled."""
     learned = read_index(here.split).filter(pl.col("split") == "train")
-    with ring(work.device) as processes:
+    with process_group(work.device) as processes:
         settings = settle(here.asked, here.plan.changes, learned, processes.quick_in_bfloat16)
     write_json(settings, here.settings)
     return [f"{setting.change}: {setting.why}" for setting in settings.settled]

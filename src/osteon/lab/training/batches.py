@@ -1,6 +1,6 @@
-"""Which films a batch holds, the random numbers that vary them, and what their evidence should be.
+"""Which films a batch holds, the random numbers that augment them, and what their evidence should be.
 
-Everything random is a function of (seed, pass, step) alone: a resumed run draws what the killed one would have drawn, and each of several
+Everything random is a function of (seed, epoch, step) alone: a resumed run draws what the killed one would have drawn, and each of several
 processes draws the whole batch and takes its own part of it.
 """
 
@@ -21,7 +21,7 @@ from osteon.lab.training.recipe import Recipe
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """Return values of the processor's memory on a device, without waiting for what that is still computing.
+    """Return values of the CPU's memory on a device, without waiting for what that is still computing.
 
     What a step takes to a GPU goes this way: a plain copy first lets the GPU finish all that it was told to do, which then has nothing to
     do until it is told more. From pinned memory the copy takes its place among the rest.
@@ -75,7 +75,7 @@ class TrainingFilms:
         return len(self.label)
 
     def order(self, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
-        """Return the film numbers of one pass, shuffled; films that fill no whole batch wait for another pass."""
+        """Return the film numbers of one epoch, shuffled; films that fill no whole batch wait for another epoch."""
         repeats = np.where(self.label > 0, recipe.abnormal_repeat, 1)
         order = np.random.default_rng([recipe.seed, epoch]).permutation(np.repeat(np.arange(len(self)), repeats))
         return order[: max(len(order) // recipe.batch, 1) * recipe.batch]
@@ -100,7 +100,7 @@ def class_weights(films: pl.DataFrame, training: pl.DataFrame) -> NDArray[np.flo
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Random numbers of a whole batch of `whole` films, of which this process takes `mine`; in the processor's memory."""
+    """Random numbers of a whole batch of `whole` films, of which this process takes `mine`; in the CPU's memory."""
 
     generator: torch.Generator
     whole: int

@@ -22,7 +22,7 @@ def share_cores(processes: int) -> int:
 
 
 @contextlib.contextmanager
-def prepared_processor() -> Iterator[None]:
+def prepared_cpu() -> Iterator[None]:
     """Keep freed memory in the process, and, until the end, count numbers too small to be normal as zero.
 
     By default glibc gives each large tensor back to the system and asks for it anew; the page faults then cost as much as the arithmetic

@@ -1,4 +1,4 @@
-"""The processes of one training: one alone, or as many as torchrun started, on one machine or several."""
+"""Distributed training: one process alone, or as many as torchrun started, on one machine or several."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from osteon.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
-    """This process's number among `size`, and its device."""
+class Processes:
+    """The processes of a training as one of them sees them: its rank among `world_size`, and its device."""
 
     rank: int
-    size: int
+    world_size: int
     device: torch.device
 
     @property
@@ -42,34 +42,34 @@ class Ring:
         with torch.cuda.device(self.device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
-    def mine(self, batch: NDArray[np.int64]) -> slice:
+    def share(self, batch: NDArray[np.int64]) -> slice:
         """Return which part of a whole batch this process computes.
 
         Raises:
             UsageError: the batch cannot be shared out evenly.
         """
-        if len(batch) % self.size:
-            raise UsageError(f"a batch of {len(batch)} cannot be shared by {self.size} processes. Change it with --set batch=...")
-        share = len(batch) // self.size
-        return slice(self.rank * share, (self.rank + 1) * share)
+        if len(batch) % self.world_size:
+            raise UsageError(f"a batch of {len(batch)} cannot be shared by {self.world_size} processes. Change it with --set batch=...")
+        films = len(batch) // self.world_size
+        return slice(self.rank * films, (self.rank + 1) * films)
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """Return the sum of `values` over all processes."""
-        if self.size > 1:
+        if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
-    def agreed(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """Return what the leading process says: clocks differ, and a rate or an end must not."""
-        if self.size == 1:
+        if self.world_size == 1:
             return value
-        told = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.broadcast(told, 0)
-        return float(told)
+        agreed = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(agreed, 0)
+        return float(agreed)
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """Return the network with gradients and batch statistics shared by all processes."""
-        if self.size == 1:
+        if self.world_size == 1:
             return network
         on_gpu = self.device.type == "cuda"
         synced = nn.SyncBatchNorm.convert_sync_batchnorm(network) if on_gpu else _sync(network)  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ class Ring:
 
 
 @contextlib.contextmanager
-def ring(device: str = "auto") -> Iterator[Ring]:
+def process_group(device: str = "auto") -> Iterator[Processes]:
     """Join the processes that torchrun started, if it did; leave them at the end.
 
     Raises:
@@ -86,11 +86,11 @@ def ring(device: str = "auto") -> Iterator[Ring]:
     size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     place = _device(device, local)
     if size == 1:
-        yield Ring(0, 1, place)
+        yield Processes(0, 1, place)
         return
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
-        yield Ring(dist.get_rank(), size, place)
+        yield Processes(dist.get_rank(), size, place)
     finally:
         dist.destroy_process_group()
 

@@ -38,8 +38,8 @@ class Export:
         out: The file.
         name: In the card; "" for the recipe's.
         version: In the card.
-        members: How many of a run's best passes are averaged.
-        others: Further trainings, whose best passes join; any recipe that sees films in the same frame.
+        members: How many of a run's best epochs are averaged.
+        others: Further trainings, whose best epochs are averaged too; any recipe that sees films in the same frame.
     """
 
     run: Path
@@ -59,7 +59,7 @@ class Exported:
 
 
 def export_run(export: Export) -> Exported:
-    """Write the best passes of a run, or of several, as one model file.
+    """Write the best epochs of a run, or of several, as one model file.
 
     The file is written beside its place, opened as any user opens it, compared with torch, and only then moved there.
 
@@ -117,7 +117,7 @@ def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:
 def _best(run: RunFolder, record: RunRecord, members: int) -> list[Detector]:
     best = kept(run.history(), record)
     if members < 1 or len(best) < members:
-        raise UsageError(f"{run.folder} keeps the weights of {len(best)} passes, {members} were asked for. Change --members.")
+        raise UsageError(f"{run.folder} keeps the weights of {len(best)} epochs, {members} were asked for. Change --members.")
     return [_detector(run.best_file(p.epoch), record) for p in best[:members]]
 
 
@@ -134,14 +134,14 @@ def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export
     recipe, bias = records[0].recipe, network.bias if isinstance(network, Ensemble) else float(network.head.bias.detach())
     films = [_training_films(record) for record in records]
     return Card(
-        name=export.name or _joined(record.recipe.name for record in records),
+        name=export.name or _each_once(record.recipe.name for record in records),
         version=export.version,
         frame=read_frame(recipe),
         pooling=msgspec.structs.replace(recipe.pooling, bias=bias),
         network=_described(records, export.members),
-        recipe=_joined(record.recipe.name for record in records),
-        code_commit=_joined(record.code_commit for record in records),
-        weights=_joined(record.weights for record in records),
+        recipe=_each_once(record.recipe.name for record in records),
+        code_commit=_each_once(record.code_commit for record in records),
+        weights=_each_once(record.weights for record in records),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         study_types=tuple(sorted({kind for table in films for kind in table["study_type"].unique() if kind})),
         data=tuple(dict.fromkeys(source for table, record in zip(films, records, strict=True) for source in _sources(table, record))),
@@ -151,14 +151,14 @@ def _card(records: list[RunRecord], network: Detector | Ensemble, export: Export
 
 
 def _described(records: list[RunRecord], members: int) -> str:
-    networks = _joined(record.recipe.network for record in records)
+    networks = _each_once(record.recipe.network for record in records)
     if len(records) > 1:
-        passes = "the best pass" if members == 1 else f"the {members} best passes"
-        return f"ensemble of {passes} of each of {len(records)} trainings of {networks}"
-    return f"ensemble of {members} passes of {networks}" if members > 1 else networks
+        epochs = "the best epoch" if members == 1 else f"the {members} best epochs"
+        return f"ensemble of {epochs} of each of {len(records)} trainings of {networks}"
+    return f"ensemble of {members} epochs of {networks}" if members > 1 else networks
 
 
-def _joined(words: Iterable[str]) -> str:
+def _each_once(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 

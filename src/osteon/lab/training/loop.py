@@ -1,7 +1,7 @@
 """The training loop: index -> run folder. Read it from top to bottom.
 
 Killed at any moment it goes on from its checkpoint to the same final weights, bit for bit on the CPU: everything random depends on
-(seed, pass, step) alone, so the position is the random state.
+(seed, epoch, step) alone, so the position is the random state.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from osteon.lab.training import checkpoint
 from osteon.lab.training.augmentation.augment import training_batch
 from osteon.lab.training.batches import Draw, TrainingFilms
 from osteon.lab.training.compilation import compiled
-from osteon.lab.training.distributed import Ring
+from osteon.lab.training.distributed import Processes
 from osteon.lab.training.losses import film_loss, step_loss
 from osteon.lab.training.networks.detector import Detector, TrainingNetwork
 from osteon.lab.training.progress import Progress, Watch, stop_signal
 from osteon.lab.training.recipe import FIRST, averaged_with
-from osteon.lab.training.run import Pass, RunFolder, RunRecord, kept
+from osteon.lab.training.run import Epoch, RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
-from osteon.lab.training.start.weight_averaging import State, mean
-from osteon.lab.training.state import Position, ended, position, time_used
+from osteon.lab.training.start.weight_averaging import Weights, mean
+from osteon.lab.training.state import TrainingState, ended, restored_state, time_used
 
 SELECTION_BATCH = 32
 SMOOTHING = 0.98  # of the loss that people see
@@ -43,29 +43,29 @@ class Stopped(KeyboardInterrupt):
 class Training:
     """One training, from its checkpoint to its end."""
 
-    def __init__(self, record: RunRecord, run: RunFolder, ring: Ring, detector: Detector, others: Sequence[State] = ()) -> None:
-        self.record, self.recipe, self.plan, self.run, self.ring = record, record.recipe, record.plan, run, ring
-        self.detector = detector.to(ring.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = compiled(ring.wrap(TrainingNetwork(self.detector)), self.recipe)
+    def __init__(self, record: RunRecord, run: RunFolder, processes: Processes, detector: Detector, others: Sequence[Weights] = ()) -> None:
+        self.record, self.recipe, self.plan, self.run, self.processes = record, record.recipe, record.plan, run, processes
+        self.detector = detector.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = compiled(processes.wrap(TrainingNetwork(self.detector)), self.recipe)
         self.optimizer = optimizer(self.detector, self.recipe)
-        self.now: State = self.detector.state_dict()  # the tensors themselves, which each step changes
+        self.now: Weights = self.detector.state_dict()  # the tensors themselves, which each step changes
         self.mean = _copy(self.now) if self.recipe.ema else {}
         self.others = [*others, *([_copy(self.now)] if FIRST in averaged_with(self.recipe) else [])]
-        self.behind = 0 if ring.device.type == "cpu" else 1  # steps by which a loss is read late: so a GPU always has one to go on with
-        self.at, self.began = Position(), time.monotonic()
+        self.behind = 0 if processes.device.type == "cpu" else 1  # steps by which a loss is read late, so that a GPU always has one ahead
+        self.at, self.began = TrainingState(), time.monotonic()
         if run.checkpoint.exists():
             self._resume()
 
-    def go_on(self, data: TrainingFilms, held: TrainingFilms | None, watch: Watch) -> list[Pass]:
-        """Train until the recipe's passes, the budget or the patience end.
+    def go_on(self, data: TrainingFilms, held: TrainingFilms | None, watch: Watch) -> list[Epoch]:
+        """Train until the recipe's epochs, the budget or the patience end.
 
         Args:
             data: What is learned from.
-            held: What checkpoints are selected on; None where the last pass is to be kept.
+            held: What checkpoints are selected on; None where the last epoch is to be kept.
             watch: Told of every step.
 
         Returns:
-            A row a pass.
+            A row an epoch.
 
         Raises:
             DivergedTraining: the loss is no longer a number; the last checkpoint is from before.
@@ -76,25 +76,25 @@ class Training:
         with stop_signal() as stopping:
             while not ended(self.at, self.record):
                 began = time.monotonic()
-                films = self._one_pass(data, watch, stopping)
+                films = self._one_epoch(data, watch, stopping)
                 self._select(held, films, time.monotonic() - began, watch)
                 self._save()
         return self.at.history
 
-    def _one_pass(self, data: TrainingFilms, watch: Watch, stopping: Callable[[], bool]) -> int:
+    def _one_epoch(self, data: TrainingFilms, watch: Watch, stopping: Callable[[], bool]) -> int:
         order = data.order(self.recipe, self.at.epoch)
         size = min(self.recipe.batch, len(order))
         steps, films, began, saved = len(order) // size, 0, time.monotonic(), time.monotonic()
         unread: list[Tensor] = []  # what the last steps found
         asked = math.inf  # the step in which a process was asked to stop
-        while not self._passed(steps):
+        while not self._epoch_ended(steps):
             unread.append(self._step(data, order[self.at.step * size : (self.at.step + 1) * size], steps, stopping()))
             self.at.step, self.at.done, films = self.at.step + 1, self.at.done + 1, films + size
             self._clock()
-            passed, due = self._passed(steps), time.monotonic() - saved > self.plan.save_every * 60
-            asked = min(asked, self._read(unread, 0 if due or passed else self.behind))
+            ended_now, due = self._epoch_ended(steps), time.monotonic() - saved > self.plan.save_every * 60
+            asked = min(asked, self._read(unread, 0 if due or ended_now else self.behind))
             # Whichever process has read sooner, in order to save, all end with the same step.
-            stop = asked + self.behind <= self.at.step or (passed and asked < math.inf)
+            stop = asked + self.behind <= self.at.step or (ended_now and asked < math.inf)
             if stop:
                 self._read(unread, 0)
             if not math.isnan(self.at.shown_loss):
@@ -106,21 +106,21 @@ class Training:
                 raise Stopped
         return films
 
-    def _passed(self, steps: int) -> bool:
+    def _epoch_ended(self, steps: int) -> bool:
         return self.at.step >= steps or time_used(self.at, self.plan) >= 1
 
     def _step(self, data: TrainingFilms, films: NDArray[np.int64], steps: int, stop: bool) -> Tensor:
         """Learn from one batch, without waiting for its end; returns its loss, and how many processes were asked to stop, (2,)."""
         seed = np.random.SeedSequence([self.recipe.seed, self.at.epoch, self.at.step]).generate_state(2)
-        torch.manual_seed(int(seed[0]) + self.ring.rank)
+        torch.manual_seed(int(seed[0]) + self.processes.rank)
         # The numbers of the whole batch are drawn by each process: a film's do not depend on how many processes there are.
-        draw = Draw(torch.Generator().manual_seed(int(seed[1])), len(films), self.ring.mine(films))
+        draw = Draw(torch.Generator().manual_seed(int(seed[1])), len(films), self.processes.share(films))
         fraction = self._fraction(steps)
-        shown = training_batch(data, films, self.recipe, draw, fraction, self.ring.device)
+        shown = training_batch(data, films, self.recipe, draw, fraction, self.processes.device)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * rate(self.recipe, fraction, self.at.falls)
         self.network.train()
-        with torch.autocast(self.ring.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+        with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             outputs = self.network(shown.image)
         loss = step_loss(outputs, shown, self.recipe)
         self.optimizer.zero_grad(set_to_none=True)
@@ -128,13 +128,13 @@ class Training:
         self.optimizer.step()
         if self.recipe.ema:
             average(self.mean, self.now, self.recipe.ema, self.at.done)
-        return self.ring.total(torch.stack([loss.detach().sum() / len(films), loss.new_full((), float(stop))]))
+        return self.processes.all_reduce(torch.stack([loss.detach().sum() / len(films), loss.new_full((), float(stop))]))
 
     def _select(self, held: TrainingFilms | None, films: int, seconds: float, watch: Watch) -> None:
-        """Measure the pass on the selection split, keep its weights if they are among the best, and turn to the next pass."""
+        """Measure the epoch on the selection split, keep its weights if they are among the best, and turn to the next epoch."""
         began = time.monotonic()
         loss, area = (None, None) if held is None else self._measured(held, watch)
-        row = Pass(
+        row = Epoch(
             epoch=self.at.epoch,
             loss=self.at.loss_sum / max(self.at.step, 1),
             select_loss=loss,
@@ -147,10 +147,10 @@ class Training:
         self.at.falls += loss is not None and bool(earlier) and loss >= min(earlier)
         self.at.history.append(row)
         self.at.epoch, self.at.step, self.at.loss_sum = self.at.epoch + 1, 0, 0.0
-        if self.ring.leads:
+        if self.processes.leads:
             self._keep_best(row)
             self.run.write_history(self.at.history)
-        self.at.selection_seconds = self.ring.agreed(time.monotonic() - began)
+        self.at.selection_seconds = self.processes.broadcast(time.monotonic() - began)
         self._clock()
         measured = len(held) if held is not None else 0
         watch(Progress("select", measured, measured, row.epoch, history=tuple(self.at.history)))
@@ -158,7 +158,7 @@ class Training:
     def _measured(self, held: TrainingFilms, watch: Watch) -> tuple[float, float | None]:
         """Return the selection split's mean loss and its AUROC, None where one label is missing."""
         logits, own_loss = self._held_logits(held, watch)
-        loss = self.ring.agreed(own_loss)
+        loss = self.processes.broadcast(own_loss)
         if not math.isfinite(loss):
             raise self._diverged(loss, "selection")
         area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
@@ -171,7 +171,7 @@ class Training:
         logits, losses = [], []
         with torch.no_grad():
             for start in range(0, len(held), SELECTION_BATCH):
-                batch = held.take(np.arange(start, min(start + SELECTION_BATCH, len(held)))).to(self.ring.device)
+                batch = held.take(np.arange(start, min(start + SELECTION_BATCH, len(held)))).to(self.processes.device)
                 logit, _ = self.detector(batch.image)
                 logits.append(logit.double().cpu().numpy())
                 losses.append(film_loss(logit, batch).double().cpu().numpy())
@@ -179,11 +179,11 @@ class Training:
         self.detector.load_state_dict(own)
         return np.concatenate(logits), float(np.concatenate(losses).mean())
 
-    def _keep_best(self, row: Pass) -> None:
+    def _keep_best(self, row: Epoch) -> None:
         best = kept(self.at.history, self.record)
         if row in best:
             checkpoint.save({"weights": self._learned()}, self.run.best_file(row.epoch))
-        for file in set(self.run.best.glob("pass-*.pt")) - {self.run.best_file(p.epoch) for p in best}:
+        for file in set(self.run.best.glob("*.pt")) - {self.run.best_file(p.epoch) for p in best}:
             file.unlink()
 
     def _learned(self) -> dict[str, Tensor]:
@@ -192,7 +192,7 @@ class Training:
         return mean(last, self.others) if self.others else last
 
     def _save(self) -> None:
-        if self.ring.leads:
+        if self.processes.leads:
             checkpoint.save(
                 {
                     "network": self.now,
@@ -211,18 +211,18 @@ class Training:
             self.mean[key].copy_(value)
         self.others = content.get("others", [])
         self.optimizer.load_state_dict(content["optimizer"])
-        self.at = position(content)
+        self.at = restored_state(content)
 
     def _diverged(self, loss: float, where: str) -> DivergedTraining:
         before = f"; {self.run.checkpoint} is from before" if self.run.checkpoint.exists() else ""
         return DivergedTraining(
-            f"the loss became {loss} in pass {self.at.epoch + 1}, {where}. Lower learning_rate with --set and start again in another "
+            f"the loss became {loss} in epoch {self.at.epoch + 1}, {where}. Lower learning_rate with --set and start again in another "
             f"folder{before}."
         )
 
     def _clock(self) -> None:
         elapsed = time.monotonic() - self.began
-        self.at.elapsed = self.ring.agreed(elapsed) if self.plan.budget else elapsed  # whom no budget ends, need not agree at each step
+        self.at.elapsed = self.processes.broadcast(elapsed) if self.plan.budget else elapsed  # without a budget clocks need not agree
 
     def _fraction(self, steps: int) -> float:
         if self.plan.budget:
@@ -250,5 +250,5 @@ class Training:
         return Progress("train", self.at.step, steps, self.at.epoch, self.at.shown_loss, speed, left, tuple(self.at.history))
 
 
-def _copy(weights: State) -> State:
+def _copy(weights: Weights) -> Weights:
     return {key: value.clone() for key, value in weights.items()}

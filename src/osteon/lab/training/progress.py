@@ -1,4 +1,4 @@
-"""What a training tells those who watch it, and how it is asked to stop."""
+"""The progress of a training, the callbacks that are told of it, and how it is asked to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from osteon.errors import CheckpointError
-from osteon.lab.training.run import Pass
+from osteon.lab.training.run import Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Progress:
     loss: float = math.nan
     films_per_second: float = 0.0
     left: float = 0.0
-    history: tuple[Pass, ...] = ()
+    history: tuple[Epoch, ...] = ()
 
 
 Watch = Callable[[Progress], None]
@@ -66,7 +66,7 @@ def stop_signal() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def curves(folder: Path) -> Iterator[Watch]:
-    """Return a callback that writes TensorBoard curves: the loss of each step, and each pass on the selection split.
+    """Return a callback that writes TensorBoard curves: the loss of each step, and each epoch on the selection split.
 
     Each value is in the file at once, so that a killed process loses none; torch's `SummaryWriter` keeps them in a thread, which prints its
     own traceback when the disk is full.
@@ -91,8 +91,8 @@ def curves(folder: Path) -> Iterator[Watch]:
                 step = progress.epoch * progress.total + progress.done
                 add(step, {"train/loss": progress.loss, "train/films_per_second": progress.films_per_second})
             for row in progress.history[written:]:
-                told = {"select/loss": row.select_loss, "select/auroc": row.select_auroc}
-                if found := {tag: value for tag, value in told.items() if value is not None}:
+                values = {"select/loss": row.select_loss, "select/auroc": row.select_auroc}
+                if found := {tag: value for tag, value in values.items() if value is not None}:
                     add(row.epoch, found)
                 written += 1
 

@@ -1,9 +1,9 @@
 """The folder of one training: what was asked, how far it is, what it has found.
 
 recipe.json       the recipe, each departure, the data and its fingerprint, the first weights: enough to do it again
-history.json      a row a pass
+history.json      a row an epoch
 checkpoint.pt     everything needed to go on
-best/             the weights of the best passes, at most `recipe.keep`
+best/             the weights of the best epochs, at most `recipe.keep`
 tensorboard/      curves
 """
 
@@ -30,9 +30,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         index: The index file.
         fingerprint: Of the index, so that nothing goes on with other data.
         train: Split that is learned from; several with commas between, "all" for every film.
-        select: Split that checkpoints are chosen on; never the one that is reported. "" for none: the last pass is kept.
-        budget: Minutes after which the schedule ends, 0 for the recipe's passes.
-        save_every: Minutes between checkpoints within a pass.
+        select: Split that checkpoints are chosen on; never the one that is reported. "" for none: the last epoch is kept.
+        budget: Minutes after which the schedule ends, 0 for the recipe's epochs.
+        save_every: Minutes between checkpoints within an epoch.
     """
 
     index: str
@@ -58,8 +58,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     refused: dict[str, str] = {}
 
 
-class Pass(Struct, frozen=True, kw_only=True):
-    """One pass over the training films, and what the selection split says after it; None where there is no such split."""
+class Epoch(Struct, frozen=True, kw_only=True):
+    """One epoch, a pass over the training films, and what the selection split says after it; None where there is no such split."""
 
     epoch: int
     loss: float
@@ -120,17 +120,18 @@ class RunFolder:
                 f"{self.record_file}: no record of a training ({fault}). Use the version of osteon that made it."
             ) from fault
 
-    def history(self) -> list[Pass]:
-        """Return the passes so far."""
-        return msgspec.json.decode(self.history_file.read_bytes(), type=list[Pass]) if self.history_file.exists() else []
+    def history(self) -> list[Epoch]:
+        """Return the epochs so far."""
+        return msgspec.json.decode(self.history_file.read_bytes(), type=list[Epoch]) if self.history_file.exists() else []
 
-    def write_history(self, history: list[Pass]) -> None:
-        """Write the passes so far, atomically."""
+    def write_history(self, history: list[Epoch]) -> None:
+        """Write the epochs so far, atomically."""
         self._write(self.history_file, msgspec.json.format(msgspec.json.encode(history), indent=1))
 
     def best_file(self, epoch: int) -> Path:
-        """Return where the weights of a pass are kept."""
-        return self.best / f"pass-{epoch:03d}.pt"
+        """Return where the weights of an epoch are kept; an earlier osteon called the file `pass-000.pt`."""
+        earlier = self.best / f"pass-{epoch:03d}.pt"
+        return earlier if earlier.exists() else self.best / f"epoch-{epoch:03d}.pt"
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
@@ -140,10 +141,10 @@ class RunFolder:
             raise CheckpointError(f"{path}: cannot be written ({fault.strerror}). Make room and go on with --resume.") from fault
 
 
-def ranked(history: list[Pass], recipe: Recipe) -> list[Pass]:
-    """Return the passes, best first, by what the recipe selects by; a pass whose AUROC cannot be measured comes last.
+def ranked(history: list[Epoch], recipe: Recipe) -> list[Epoch]:
+    """Return the epochs, best first, by what the recipe selects by; one whose AUROC cannot be measured comes last.
 
-    Where there was no selection split the latest pass comes first.
+    Where there was no selection split the latest epoch comes first.
     """
     if any(p.select_loss is None for p in history):
         return sorted(history, key=lambda p: -p.epoch)
@@ -153,8 +154,8 @@ def ranked(history: list[Pass], recipe: Recipe) -> list[Pass]:
     return sorted(by_loss, key=lambda p: -(p.select_auroc if p.select_auroc is not None else -1.0))
 
 
-def kept(history: list[Pass], record: RunRecord) -> list[Pass]:
-    """Return the passes whose weights are kept, best first: the recipe's number of them, the last alone without a selection split."""
+def kept(history: list[Epoch], record: RunRecord) -> list[Epoch]:
+    """Return the epochs whose weights are kept, best first: the recipe's number of them, the last alone without a selection split."""
     return ranked(history, record.recipe)[: record.recipe.keep if record.plan.select else 1]
 
 

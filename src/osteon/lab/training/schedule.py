@@ -18,7 +18,7 @@ def rate(recipe: Recipe, fraction: float, falls: int) -> float:
     Args:
         recipe: Its `schedule` says how: "cosine" by the fraction done, after a linear `warmup`; "plateau" by the falls so far.
         fraction: Of the training that is done, 0 to 1.
-        falls: How often the selection loss has stopped falling after a pass.
+        falls: How often the selection loss has stopped falling after an epoch.
     """
     if recipe.schedule == "plateau":
         return float(PLATEAU_FACTOR**falls)

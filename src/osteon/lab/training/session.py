@@ -16,23 +16,23 @@ from osteon.lab.data.splits import learned
 from osteon.lab.data.store import FilmStore, open_store
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.compilation import refuse_uncompilable
-from osteon.lab.training.cpu import prepared_processor
-from osteon.lab.training.distributed import Ring, ring
+from osteon.lab.training.cpu import prepared_cpu
+from osteon.lab.training.distributed import Processes, process_group
 from osteon.lab.training.earlier import refuse_gone
 from osteon.lab.training.loop import Training
 from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.progress import Progress, Watch, curves, each_of
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import Pass, Plan, RunFolder, RunRecord, code_commit
+from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord, code_commit
 from osteon.lab.training.start.first_model import First, load_first
 from osteon.lab.training.start.from_onnx import give_norms
-from osteon.lab.training.start.weight_averaging import State, load_averaged
-from osteon.lab.training.state import ended, kept_position
+from osteon.lab.training.start.weight_averaging import Weights, load_averaged
+from osteon.lab.training.state import ended, saved_state
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What a user asks for; `learn` and `select` as in `Plan`, `budget` and `save_every` minutes (no budget: the recipe's passes)."""
+    """What a user asks for; `learn` and `select` as in `Plan`, `budget` and `save_every` minutes (no budget: the recipe's epochs)."""
 
     recipe: Recipe
     index: Path
@@ -43,8 +43,8 @@ class TrainingRequest:
     offline: bool = False
 
 
-def start_training(request: TrainingRequest, folder: Path, device: str = "auto", callbacks: Sequence[Watch] = ()) -> list[Pass]:
-    """Train from the first weights; returns a row a pass.
+def start_training(request: TrainingRequest, folder: Path, device: str = "auto", callbacks: Sequence[Watch] = ()) -> list[Epoch]:
+    """Train from the first weights; returns a row an epoch.
 
     Args:
         request: What is asked.
@@ -62,14 +62,14 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
     run = RunFolder(folder)
     if not request.select:
         refuse_selecting(request.recipe)
-    with prepared_processor(), ring(device) as processes:
+    with prepared_cpu(), process_group(device) as processes:
         watched = callbacks if processes.leads else ()
         if processes.leads:
             run.refuse_used()
         refuse_uncompilable(request.recipe, processes.device)
         films = read_index(request.index)
         detector = _first(request.recipe)
-        first, others, told = _begun(detector, request.recipe, request.offline)
+        first, others, sources = _begun(detector, request.recipe, request.offline)
         plan = Plan(
             index=str(request.index.resolve()),
             fingerprint=fingerprint(films),
@@ -81,9 +81,9 @@ def start_training(request: TrainingRequest, folder: Path, device: str = "auto",
         record = RunRecord(
             recipe=request.recipe,
             plan=plan,
-            weights=told,
+            weights=sources,
             code_commit=code_commit(),
-            processes=processes.size,
+            processes=processes.world_size,
             device=_device_name(processes),
             threads=torch.get_num_threads(),
         )
@@ -104,10 +104,10 @@ def has_ended(folder: Path) -> bool:
     """
     run = RunFolder(folder)
     record = run.record()
-    return ended(kept_position(run), record)
+    return ended(saved_state(run), record)
 
 
-def resume_training(folder: Path, device: str = "auto", offline: bool = False, callbacks: Sequence[Watch] = ()) -> list[Pass]:
+def resume_training(folder: Path, device: str = "auto", offline: bool = False, callbacks: Sequence[Watch] = ()) -> list[Epoch]:
     """Go on with a training from its last checkpoint.
 
     Raises:
@@ -118,19 +118,19 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, c
     run = RunFolder(folder)
     record = run.record()
     refuse_gone(run.record_file)
-    with prepared_processor(), ring(device) as processes:
+    with prepared_cpu(), process_group(device) as processes:
         watched = callbacks if processes.leads else ()
         films = read_index(Path(record.plan.index))
         if fingerprint(films) != record.plan.fingerprint:
             raise DatasetError(f"{record.plan.index} has changed since {folder} was started. Restore it, or start a new training.")
-        if processes.size != record.processes:
-            raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.size}. Go on with as many.")
+        if processes.world_size != record.processes:
+            raise UsageError(f"{folder} was started with {record.processes} processes, not {processes.world_size}. Go on with as many.")
         refuse_uncompilable(record.recipe, processes.device)
         detector = _first(record.recipe)
         fresh = not run.checkpoint.exists()  # killed before the first one
-        first, others, told = _begun(detector, record.recipe, offline) if fresh else (First(""), [], record.weights)
-        if told != record.weights:
-            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {told}. Put the old file back.")
+        first, others, sources = _begun(detector, record.recipe, offline) if fresh else (First(""), [], record.weights)
+        if sources != record.weights:
+            raise MissingWeights(f"{folder} was started from {record.weights}, and now there is {sources}. Put the old file back.")
         learn, held, _ = _films(films, record, each_of(watched))
         give_norms(detector, first.folded, learn)
         return _go_on(Training(record, run, processes, detector, others), learn, held, watched)
@@ -141,11 +141,11 @@ def _first(recipe: Recipe) -> Detector:
     return Detector(recipe)
 
 
-def _begun(detector: Detector, recipe: Recipe, offline: bool) -> tuple[First, list[State], str]:
+def _begun(detector: Detector, recipe: Recipe, offline: bool) -> tuple[First, list[Weights], str]:
     """Load all weights that a training begins with, and those that it is averaged with; with a line on them for the record."""
     first = load_first(detector, recipe, offline)
     others, averaged = load_averaged(recipe)
-    return first, others, "; ".join(line for line in (first.told, averaged) if line)
+    return first, others, "; ".join(line for line in (first.source, averaged) if line)
 
 
 def refuse_selecting(recipe: Recipe) -> None:
@@ -177,12 +177,12 @@ def _store(films: pl.DataFrame, recipe: Recipe, watch: Watch) -> FilmStore:
     return open_store(films, recipe.frame, lambda done, total: watch(Progress("prepare", done, total)))
 
 
-def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms | None, callbacks: Sequence[Watch]) -> list[Pass]:
-    if not training.ring.leads:
+def _go_on(training: Training, learn: TrainingFilms, held: TrainingFilms | None, callbacks: Sequence[Watch]) -> list[Epoch]:
+    if not training.processes.leads:
         return training.go_on(learn, held, each_of(()))
     with curves(training.run.tensorboard) as draw:
         return training.go_on(learn, held, each_of((draw, *callbacks)))
 
 
-def _device_name(processes: Ring) -> str:
+def _device_name(processes: Processes) -> str:
     return torch.cuda.get_device_name(processes.device) if processes.device.type == "cuda" else "cpu"

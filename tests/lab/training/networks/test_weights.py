@@ -177,7 +177,7 @@ def test_offline_never_connects(file: Path, cache: Path, serve):
     with pytest.raises(MissingWeights) as refusal:
         load_first_weights(build_backbone(NAME), NAME, "imagenet", offline=True, address=address)
     assert asked == []
-    for part in (file.name, str(cache / file.name), "--offline", "--init random"):
+    for part in (file.name, str(cache / file.name), "OSTEON_OFFLINE", "--init random"):
         assert part in str(refusal.value)
 
 

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    """A training that has ended; its second pass is made its best."""
+    """A training that has ended; its second epoch is made its best."""
     start_training(TrainingRequest(tiny("select_by=loss"), folder / "index.parquet"), folder / "run")
     return folder / "run"
 
@@ -55,13 +55,13 @@ def best(run: Path) -> dict[str, torch.Tensor]:
 # Another training
 
 
-def test_the_best_pass_of_a_training_fills_every_tensor(run: Path) -> None:
+def test_the_best_epoch_of_a_training_fills_every_tensor(run: Path) -> None:
     recipe = tiny(f"init={run}", "frame.size=96")
     detector = Detector(recipe)
-    told = load_first(detector, recipe).told
+    told = load_first(detector, recipe).source
     state, kept = detector.state_dict(), best(run)
     assert state.keys() == kept.keys() and all(torch.equal(value, kept[key]) for key, value in state.items())
-    assert told.startswith("pass-00") and " of run, SHA-256 " in told
+    assert told.startswith("epoch-00") and " of run, SHA-256 " in told
 
 
 def test_a_training_starts_from_another(run: Path, folder: Path) -> None:
@@ -76,7 +76,7 @@ def test_whom_a_training_is_averaged_with_is_recorded(run: Path, folder: Path) -
     recipe = tiny(f"init={run}", f"average_with=first,{run}", "epochs=1", "frame.size=96")
     start_training(TrainingRequest(recipe, folder / "index.parquet"), folder / "mean")
     told = RunFolder(folder / "mean").record().weights
-    assert "; kept as the mean with the first weights, and with pass-00" in told and told.count("itself begun from") == 1
+    assert "; averaged with the first weights, and with epoch-00" in told and told.count("itself begun from") == 1
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def refusal(recipe: Recipe) -> str:
     return str(told.value)
 
 
-def test_a_folder_without_a_training_or_a_pass_is_refused(run: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_training_or_an_epoch_is_refused(run: Path, tmp_path: Path) -> None:
     assert "it holds no training (no recipe.json)" in refusal(tiny(f"init={tmp_path}"))
     RunFolder(tmp_path / "begun").start(RunFolder(run).record())
-    assert "has not finished a pass" in refusal(tiny(f"init={tmp_path / 'begun'}"))
+    assert "has not finished an epoch" in refusal(tiny(f"init={tmp_path / 'begun'}"))
     RunFolder(tmp_path / "begun").write_history(RunFolder(run).history())
     assert "no weights of this network can be read" in refusal(tiny(f"init={tmp_path / 'begun'}"))
 
@@ -232,9 +232,9 @@ def test_with_a_backbone_alone_nothing_is_averaged() -> None:
 
 
 def test_an_ensemble_is_refused(tmp_path: Path) -> None:
-    card = msgspec.structs.replace(load_model(FILE).card, network="ensemble of 3 passes of lite0")
+    card = msgspec.structs.replace(load_model(FILE).card, network="ensemble of 3 epochs of lite0")
     with_card(FILE, card, tmp_path / "ensemble.onnx")
-    with pytest.raises(UsageError, match=r"ensemble of 3 passes of lite0, and only a single network.*--init RUN.*--members 1"):
+    with pytest.raises(UsageError, match=r"ensemble of 3 epochs of lite0, and only a single network.*--init RUN.*--members 1"):
         recipe_from("osteon", [f"init={tmp_path / 'ensemble.onnx'}"])
 
 

@@ -25,7 +25,7 @@ from osteon.lab.stages import LOCK, alone, hold
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import Pass
+from osteon.lab.training.run import Epoch
 from osteon.lab.training.session import TrainingRequest, has_ended, refuse_selecting, resume_training, start_training
 
 
@@ -75,7 +75,7 @@ class Step:
     total: int = 1
     left: float | None = None
     films_per_second: float = 0.0
-    history: tuple[Pass, ...] = ()
+    history: tuple[Epoch, ...] = ()
 
 
 Watch = Callable[[Step], None]

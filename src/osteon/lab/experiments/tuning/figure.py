@@ -1,4 +1,4 @@
-"""A tuning in one figure: what each trial reached, and how much each setting matters."""
+"""A search as one figure: what each trial reached, and how much each setting matters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from osteon.lab.experiments.tuning.results import Tuned
 
 _LOOKS = {
     "finished": (BLUE, "o", "finished"),
-    "pruned": (ORANGE, "x", "pruned, last pass"),
-    "diverged": (RED, "v", "diverged, last pass"),
+    "pruned": (ORANGE, "x", "pruned, last epoch"),
+    "diverged": (RED, "v", "diverged, last epoch"),
 }
 
 
@@ -42,7 +42,7 @@ def _trials(axes: Axes, tuned: Tuned) -> None:
         best = np.maximum.accumulate([t.auroc or 0.0 for t in finished])
         axes.step(numbers, best, where="post", color=GREY, linewidth=0.8, label="best so far")
     if tuned.base is not None and (own := tuned.trial(tuned.base).auroc) is not None:
-        axes.axhline(own, color=GREY, linewidth=0.6, linestyle=":", label="the recipe as it is")
+        axes.axhline(own, color=GREY, linewidth=0.6, linestyle=":", label="unchanged recipe")
     axes.set(xlabel="trial", ylabel=f"AUROC of films, split {tuned.plan.select}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="best")

@@ -24,7 +24,7 @@ TREES = 64
 
 
 class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One trial. `auroc` is that of the pass that an export would take, on the selection split; of a pruned trial, its last pass's.
+    """One trial. `auroc` is that of the epoch that an export would take, on the selection split; of a pruned trial, its last epoch's.
 
     `state`: "finished", "pruned", "diverged", "failed", "running" or "stopped".
     """
@@ -32,7 +32,7 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     state: str
     auroc: float | None
-    passes: int
+    epochs: int
     minutes: float
     settings: tuple[str, ...]
     note: str = ""
@@ -112,13 +112,13 @@ def write_results(tuned: Tuned, out: Path) -> None:
 def _row(trial: FrozenTrial) -> TrialResult:
     note = trial.user_attrs.get(NOTE, "")
     words = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "diverged" if note else "pruned", TrialState.FAIL: "failed"}
-    passes = trial.intermediate_values
-    value = trial.value if trial.state == TrialState.COMPLETE else passes[max(passes)] if passes else None
+    areas = trial.intermediate_values
+    value = trial.value if trial.state == TrialState.COMPLETE else areas[max(areas)] if areas else None
     return TrialResult(
         number=trial.number,
         state=words.get(trial.state, "running"),
         auroc=value,
-        passes=len(passes),
+        epochs=len(areas),
         minutes=round(trial.user_attrs.get(SECONDS, 0.0) / 60, 3),
         settings=tuple(changes(trial.params)),
         note=note,
@@ -141,7 +141,7 @@ def _command(plan: TuningPlan, best: TrialResult, source: Path) -> str:
 def _notes(plan: TuningPlan, trials: tuple[TrialResult, ...], important: bool) -> list[str]:
     finished = sum(t.state == "finished" for t in trials)
     notes = [
-        f"the best of {len(trials)} trials on split {plan.select!r}, which chose it: a figure too good to report. Measure the trained "
+        f"the best of {len(trials)} trials on split {plan.select!r}, which chose it: a value too good to report. Measure the trained "
         "model on a split that neither training nor tuning has seen."
     ]
     if not important:
@@ -153,6 +153,6 @@ def _table(tuned: Tuned) -> pl.DataFrame:
     rows = []
     for trial in tuned.trials:
         values = dict(setting.split("=", 1) for setting in trial.settings)
-        figures = {"trial": trial.number, "state": trial.state, "auroc": trial.auroc, "passes": trial.passes, "minutes": trial.minutes}
-        rows.append(figures | {name: values.get(name) for name in tuned.plan.space} | {"note": trial.note})
+        columns = {"trial": trial.number, "state": trial.state, "auroc": trial.auroc, "epochs": trial.epochs, "minutes": trial.minutes}
+        rows.append(columns | {name: values.get(name) for name in tuned.plan.space} | {"note": trial.note})
     return pl.DataFrame(rows)

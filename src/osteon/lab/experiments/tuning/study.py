@@ -43,7 +43,7 @@ ShowTraining = Callable[[str], AbstractContextManager[Watch]]
 """Opens what shows the training of that name."""
 
 
-def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, told: Callable[[TrialResult], None]) -> Tuned:
+def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, tell: Callable[[TrialResult], None]) -> Tuned:
     """Make the study's trials, those of earlier calls counted in, and write what they say.
 
     Args:
@@ -51,7 +51,7 @@ def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, told: C
         source: The index, with the two splits and others.
         workers: Processes that make trials; one makes them in this process.
         show: Opens what shows a trial's training; of more workers none is shown.
-        told: Called with each trial that has ended.
+        tell: Called with each trial that has ended.
 
     Raises:
         UsageError, DatasetError, MeasurementError: as `films_of` and `open_study`.
@@ -65,9 +65,9 @@ def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, told: C
     if not tuning.index.exists():
         write_index(films, tuning.index, Report(dataset=str(source), layout="index", decoded=bool((films["sha256"] != "").any())))
     if workers == 1:
-        _work(tuning, show, told)
+        _work(tuning, show, tell)
     else:
-        _share_out(tuning, workers, study, told)
+        _share_out(tuning, workers, study, tell)
     for trial in ended(study):  # of those killed between their end and the deletion
         drop_weights(tuning.folder(trial.number))
     found = results(study, tuning, source)
@@ -131,21 +131,21 @@ def _refuse_other(tuning: Tuning, before: TuningPlan) -> None:
         if (old := getattr(before, field)) != getattr(tuning.plan, field):
             raise UsageError(
                 f"the study {tuning.study!r} in {tuning.storage} has another {field}: {old}. Go on with that, or begin another study in "
-                "another folder (-o), or with another name (--study)."
+                "another folder (-o)."
             )
 
 
-def _work(tuning: Tuning, show: ShowTraining, told: Callable[[TrialResult], None]) -> None:
+def _work(tuning: Tuning, show: ShowTraining, tell: Callable[[TrialResult], None]) -> None:
     """Make trials until there are enough; the lock of each is held while it runs, so that nobody takes it for killed."""
     study = open_study(tuning)
     while (claim := next_trial(study, tuning)) is not None:
         trial, lock = claim
         with lock, show(f"trial {trial.number}") as watch:
             make(study, trial, tuning, watch)
-        told(result(study, trial.number))
+        tell(result(study, trial.number))
 
 
-def _share_out(tuning: Tuning, workers: int, study: optuna.Study, told: Callable[[TrialResult], None]) -> None:
+def _share_out(tuning: Tuning, workers: int, study: optuna.Study, tell: Callable[[TrialResult], None]) -> None:
     """Start workers, tell of the trials that end, and stop all workers at the first fault of one."""
     spawn = multiprocessing.get_context("spawn")
     faults: SimpleQueue[OsteonError] = spawn.SimpleQueue()
@@ -162,7 +162,7 @@ def _share_out(tuning: Tuning, workers: int, study: optuna.Study, told: Callable
             working = any(process.is_alive() for process in processes)
             for number in sorted({trial.number for trial in ended(study)} - known):
                 known.add(number)
-                told(result(study, number))
+                tell(result(study, number))
     finally:
         for process in processes:
             process.terminate()  # one that has ended already does not mind; the others leave checkpoints

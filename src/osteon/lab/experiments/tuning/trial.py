@@ -1,4 +1,4 @@
-"""One trial of a tuning: asked for, trained, told.
+"""One trial of a tuning: asked for, trained, reported.
 
 A trial's folder holds a lock while the trial runs, so that one that was killed is known by its lock being free.
 """
@@ -24,9 +24,9 @@ from osteon.lab.experiments.tuning.space import Space, changes, distributions, o
 from osteon.lab.stages import LOCK, Held, hold
 from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import recipe
-from osteon.lab.training.run import Pass, RunFolder, ranked
+from osteon.lab.training.run import Epoch, RunFolder, ranked
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
-from osteon.lab.training.state import Position, ended
+from osteon.lab.training.state import TrainingState, ended
 
 STARTUP = 8
 """Trials drawn at random before the search learns from them."""
@@ -51,7 +51,7 @@ class TuningPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """What a worker is told; `trials` is how many there are to be in all, `until` when no new one begins (seconds since the epoch)."""
+    """What a worker is asked for; `trials` is how many there are to be in all, `until` when no new one begins (seconds since the epoch)."""
 
     plan: TuningPlan
     out: Path
@@ -136,13 +136,13 @@ def _unfinished(study: optuna.Study, tuning: Tuning) -> Iterator[optuna.trial.Fr
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def _train(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, show: Watch) -> list[Pass]:
+def _train(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, show: Watch) -> list[Epoch]:
     plan, run, parent = tuning.plan, RunFolder(tuning.folder(trial.number)), multiprocessing.parent_process()
     reported = set(next(t for t in study.get_trials(deepcopy=False) if t.number == trial.number).intermediate_values)
     if reported and _goes_on(run, run.history()) and trial.should_prune():  # killed between a report and its consequence
         raise optuna.TrialPruned
 
-    def report(history: Sequence[Pass]) -> None:
+    def report(history: Sequence[Epoch]) -> None:
         for row in history:
             if row.epoch not in reported and row.select_auroc is not None:
                 reported.add(row.epoch)
@@ -162,10 +162,10 @@ def _train(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, show: Watch
         settings = recipe(plan.recipe, [*plan.fixed, *changes(trial.params)])
         request = TrainingRequest(settings, tuning.index, plan.learn, plan.select, offline=tuning.offline)
         history = start_training(request, run.folder, tuning.device, [watch])
-    report(history)  # of a killed trial, whose last pass nobody has watched
+    report(history)  # of a killed trial, whose last epoch nobody has watched
     return history
 
 
-def _goes_on(run: RunFolder, history: Sequence[Pass]) -> bool:
-    """Return whether there are passes to come; a trial that has made its last one is finished, however it compares."""
-    return not run.record_file.exists() or not ended(Position(history=list(history)), run.record())
+def _goes_on(run: RunFolder, history: Sequence[Epoch]) -> bool:
+    """Return whether there are epochs to come; a trial that has made its last one is finished, however it compares."""
+    return not run.record_file.exists() or not ended(TrainingState(history=list(history)), run.record())

@@ -26,7 +26,7 @@ MOST_RAISED = 2.0  # times the difference to the surroundings, added
 WORST, BEST = 10, 80  # JPEG quality
 
 AT_ONCE = {"cpu": 1}
-"""How many films are changed together: on a processor one, which stays in its cache; elsewhere all, since what a GPU is told costs time."""
+"""How many films are changed together: on a CPU one, which stays in its cache; elsewhere all, since what a GPU is told costs time."""
 
 _BLOCK = 8
 # Annex K.1 of ITU-T T.81, the luminance table that nearly every encoder scales.
@@ -103,7 +103,7 @@ def compressed(grey: Tensor, probability: float, draw: Draw) -> Tensor:
 
 
 def _changed(grey: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Return films (n, S, S) of which each chosen one (n,) is changed; `change` is given films and, in the processor's memory, which."""
+    """Return films (n, S, S) of which each chosen one (n,) is changed; `change` is given films and, in the CPU's memory, which."""
     numbers = chosen.nonzero()[:, 0]
     if not len(numbers):
         return grey
@@ -114,12 +114,12 @@ def _changed(grey: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Te
 
 
 def _of_films(numbers: Tensor, films: Tensor) -> Tensor:
-    """Return numbers of the processor, a film each (..., n), beside the films, (..., n, 1, 1)."""
+    """Return numbers of the CPU, a film each (..., n), beside the films, (..., n, 1, 1)."""
     return sent(numbers, films.device)[..., None, None]
 
 
 def _windows(fields: Tensor, places: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return a part (n, *shape) of fields (k, h, w) for each place (3, n), of the processor: which field, first row, first column."""
+    """Return a part (n, *shape) of fields (k, h, w) for each place (3, n), of the CPU: which field, first row, first column."""
     field, top, left = sent(places, fields.device)
     return fields.unfold(1, shape[0], 1).unfold(2, shape[1], 1)[field, top, left]
 

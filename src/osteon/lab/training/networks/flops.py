@@ -1,4 +1,4 @@
-"""How much arithmetic a training step asks for, counted by torch as it runs one."""
+"""Floating-point operations (FLOPs) of a training step, counted by torch as it runs one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import Recipe
 
 
-def step_operations(recipe: Recipe) -> int:
+def step_flops(recipe: Recipe) -> int:
     """Return the operations of one film's share of a step, forward and backward; frozen blocks have no backward pass.
 
     The multiplications and the additions of convolutions and matrix products count, nothing else does.

@@ -69,7 +69,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     reads: tuple[str, ...] = ()
 
 
-class Anatomy(Struct, frozen=True, kw_only=True):
+class Summary(Struct, frozen=True, kw_only=True):
     """A network from the film to the logit; `parameters` and `flops` (of one film) are those of all stages."""
 
     network: str
@@ -79,7 +79,7 @@ class Anatomy(Struct, frozen=True, kw_only=True):
     flops: int
 
 
-def anatomy(recipe: Recipe) -> Anatomy:
+def summary(recipe: Recipe) -> Summary:
     """Return the stages of a recipe's network, at the size at which the finished model reads films.
 
     Raises:
@@ -97,7 +97,7 @@ def anatomy(recipe: Recipe) -> Anatomy:
         backbone = list(_lite(detector.backbone, trace))
     head = _mean_head(detector.head, trace) if isinstance(detector.head, MeanHead) else _pyramid_head(detector.head, trace, backbone)
     stages = (first, *backbone, *head, _logit(recipe, trace))
-    return Anatomy(
+    return Summary(
         network=recipe.network,
         size=size,
         stages=stages,

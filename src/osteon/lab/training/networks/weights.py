@@ -173,7 +173,7 @@ def _published(file: str, offline: bool, address: str) -> tuple[Path, str]:
         return path, expected
     where = f"Fetch {address}{file} on another machine and put it at {path}, name it: --init FILE, {_INSTEAD}"
     if offline:
-        raise MissingWeights(f"{file} is not at hand, and --offline forbids to fetch it. {where}")
+        raise MissingWeights(f"{file} is not at hand, and OSTEON_OFFLINE forbids to fetch it. {where}")
     try:
         _download(address + file, path, expected)
     except (OSError, HTTPException) as fault:

@@ -39,7 +39,7 @@ SLOWER = 4
 class First:
     """What was loaded: a line for the run's record, and the norms that `from_onnx.give_norms` has to make anew."""
 
-    told: str
+    source: str
     folded: tuple[str, ...] = ()
 
 
@@ -70,7 +70,7 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
 
     Raises:
         UsageError: as `recipe.recipe`; or a change contradicts the model, or it is an ensemble.
-        MissingWeights: the folder to start from holds no training with a finished pass.
+        MissingWeights: the folder to start from holds no training with a finished epoch.
         ModelFileError: the model file is not there, or none.
     """
     plain = plain_recipe(name, changes)
@@ -98,7 +98,7 @@ def load_first(detector: Detector, recipe: Recipe, offline: bool = False) -> Fir
     Args:
         detector: As `Detector(recipe)` makes it; changed in place.
         recipe: Its `init` is "imagenet", "random" or a file with a state dict, for the backbone alone; or, for backbone and head, the
-            folder of another training, whose best pass is taken, a model file, the `name@version` of one, or "packaged".
+            folder of another training, whose best epoch is taken, a model file, the `name@version` of one, or "packaged".
         offline: Never open a network connection.
 
     Raises:
@@ -128,7 +128,7 @@ def find_whole(init: str) -> Whole | None:
     """Return the whole model that a recipe's `init` means; None where it means weights of a backbone alone.
 
     Raises:
-        MissingWeights: the folder holds no training with a finished pass.
+        MissingWeights: the folder holds no training with a finished epoch.
         ModelFileError: the model file is not there, or none.
         UsageError: the model file is an ensemble; or the training is of a network that is gone.
     """
@@ -142,7 +142,7 @@ def find_whole(init: str) -> Whole | None:
         return Whole(card.reference if init == PACKAGED else init, file, settings, card.frame)
     if init in BACKBONE_ALONE or not Path(init).is_dir():
         return None
-    _, learned = _best_pass(Path(init))
+    _, learned = _best_epoch(Path(init))
     of_head = {"evidence_stride": learned.evidence_stride} if learned.head == "pyramid" else {}
     settings = {"network": learned.network, "head": learned.head, **of_head, **_pooled(learned.pooling)}
     return Whole(init, Path(init), settings, learned.frame)
@@ -171,13 +171,13 @@ def _load_file(detector: Detector, whole: Whole) -> First:
     except ModelFileError as fault:
         raise ModelFileError(f"{whole.place}: {fault}. Start from the training that it was exported from: --init RUN") from fault
     check_model(detector.eval(), whole.place)
-    known = "; ".join(f"{source.films:,} films of {source.name}, {source.split}" for source in card.data)
-    told = f"{card.reference}, which learned from {known or 'what its card does not say'}"
-    return First(f"{told}, {whole.place.name}, SHA-256 {sha256_of(whole.place)}", folded)
+    known = "; ".join(f"{data.films:,} films of {data.name}, {data.split}" for data in card.data)
+    source = f"{card.reference}, which learned from {known or 'what its card does not say'}"
+    return First(f"{source}, {whole.place.name}, SHA-256 {sha256_of(whole.place)}", folded)
 
 
 def _load_run(detector: Detector, whole: Whole) -> First:
-    path, _ = _best_pass(whole.place)
+    path, _ = _best_epoch(whole.place)
     before = RunFolder(whole.place).record().weights
     try:
         detector.load_state_dict(load_weights(path))
@@ -186,14 +186,14 @@ def _load_run(detector: Detector, whole: Whole) -> First:
     return First(f"{path.name} of {whole.place.name}, SHA-256 {sha256_of(path)}, itself begun from {before}")
 
 
-def _best_pass(folder: Path) -> tuple[Path, Recipe]:
+def _best_epoch(folder: Path) -> tuple[Path, Recipe]:
     run = RunFolder(folder)
     if not run.record_file.exists():
         raise MissingWeights(f"{folder}: it holds no training (no recipe.json). Name a folder that `osteon train -o` made with --init.")
     refuse_gone(run.record_file, OTHER_NETWORK)
     learned, history = run.record().recipe, run.history()
     if not history:
-        raise MissingWeights(f"{folder}: its training has not finished a pass. Go on with it first: osteon train --resume -o {folder}")
+        raise MissingWeights(f"{folder}: its training has not finished an epoch. Continue it first: osteon train --resume -o {folder}")
     return run.best_file(ranked(history, learned)[0].epoch), learned
 
 

@@ -117,36 +117,36 @@ def give_norms(detector: Detector, folded: Sequence[str], films: TrainingFilms) 
 
 def _moments(detector: Detector, names: Sequence[str], films: TrainingFilms) -> dict[str, tuple[Tensor, Tensor]]:
     """Return mean and variance over films and cells of what reaches each norm, (channels,) float64."""
-    seen: dict[str, list[Tensor]] = {name: [] for name in names}
+    moments: dict[str, list[Tensor]] = {name: [] for name in names}
 
     def watcher(name: str) -> Callable[[nn.Module, tuple[Tensor]], None]:
         def watch(_: nn.Module, inputs: tuple[Tensor]) -> None:
             variance, mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
-            seen[name].append(torch.stack([mean, variance]).double())
+            moments[name].append(torch.stack([mean, variance]).double())
 
         return watch
 
     chosen = np.unique(np.linspace(0, len(films) - 1, MEASURED_FILMS).astype(np.int64))
     handles = [detector.get_submodule(name).register_forward_pre_hook(watcher(name)) for name in names]
-    with _every_norm_seen(detector), torch.no_grad():
+    with _norms_unfolded(detector), torch.no_grad():
         parts = [chosen[start : start + AT_ONCE] for start in range(0, len(chosen), AT_ONCE)]
         for part in parts:
             detector(films.take(part).image)
     for handle in handles:
         handle.remove()
     shares = torch.tensor([len(part) / len(chosen) for part in parts], dtype=torch.float64)
-    return {name: _joined(torch.stack(told, 1), shares) for name, told in seen.items()}
+    return {name: _whole(torch.stack(of_parts, 1), shares) for name, of_parts in moments.items()}
 
 
-def _joined(told: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+def _whole(parts: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance of the whole from those of its parts, (2, parts, channels)."""
-    means, variances = told
+    means, variances = parts
     mean = shares @ means
     return mean, shares @ (variances + (means - mean).square())
 
 
 @contextmanager
-def _every_norm_seen(detector: Detector) -> Iterator[None]:
+def _norms_unfolded(detector: Detector) -> Iterator[None]:
     """Let a detector answer as in evaluation mode without folding any norm, frozen ones included."""
     frozen = detector.backbone.frozen
     detector.backbone.freeze(0)

@@ -30,7 +30,7 @@ def unknown_past(recipe: Recipe) -> bool:
 
 
 def films_seen(run: RunFolder, choosing: bool = True) -> pl.DataFrame | None:
-    """Return the films that a training learned from and, where `choosing`, those that its passes were chosen on.
+    """Return the films that a training learned from and, where `choosing`, those that its epochs were chosen on.
 
     None where its index is gone or has changed, so that nothing tells.
     """

@@ -1,4 +1,4 @@
-"""Trainings whose kept weights join those of another at its end, as one mean (arXiv 2203.05482).
+"""Trainings whose kept weights are averaged with those of another at its end (arXiv 2203.05482).
 
 Networks that come from the same whole model lie in one valley of the loss, so that the mean of their weights answers about as their
 ensemble does, in one network.
@@ -18,20 +18,20 @@ from osteon.lab.training.networks.detector import Detector
 from osteon.lab.training.recipe import FIRST, Recipe, averaged_with
 from osteon.lab.training.start.first_model import find_whole, load_first
 
-State = dict[str, Tensor]
+Weights = dict[str, Tensor]
 
 
-def load_averaged(recipe: Recipe) -> tuple[list[State], str]:
+def load_averaged(recipe: Recipe) -> tuple[list[Weights], str]:
     """Return the weights of the trainings that `recipe.average_with` names, but for `first`, and a line for the run's record.
 
     Raises:
         UsageError: a name is no training's folder, or its network, head or pooling is another.
-        MissingWeights: it has no finished pass, or its weights cannot be read.
+        MissingWeights: it has no finished epoch, or its weights cannot be read.
     """
-    found, told = [], []
+    found, lines = [], []
     for name in averaged_with(recipe):
         if name == FIRST:
-            told.append("the first weights")
+            lines.append("the first weights")
             continue
         whole = find_whole(name)
         if whole is None or not Path(name).is_dir():
@@ -39,16 +39,16 @@ def load_averaged(recipe: Recipe) -> tuple[list[State], str]:
         other = msgspec.structs.replace(recipe, init=name, average_with="")
         with torch.random.fork_rng():  # the training draws as it would without them
             detector = Detector(other)
-        told.append(load_first(detector, other).told.partition(", itself begun")[0])
+        lines.append(load_first(detector, other).source.partition(", itself begun")[0])
         found.append(detector.state_dict())
-    return found, f"kept as the mean with {', and with '.join(told)}" if told else ""
+    return found, f"averaged with {', and with '.join(lines)}" if lines else ""
 
 
-def mean(learned: State, others: Sequence[State]) -> State:
+def mean(learned: Weights, others: Sequence[Weights]) -> Weights:
     """Return the mean of weights, each counting alike; counters, and what the others have not, as learned."""
 
-    def joined(key: str, value: Tensor) -> Tensor:
+    def averaged(key: str, value: Tensor) -> Tensor:
         along = [other[key].to(value) for other in others if key in other]
         return torch.stack([value, *along]).mean(0) if along and value.is_floating_point() else value
 
-    return {key: joined(key, value) for key, value in learned.items()}
+    return {key: averaged(key, value) for key, value in learned.items()}
