@@ -129,7 +129,7 @@ def test_boxes_supervise_the_cells_without_what_belongs_to_the_whole_film() -> N
     with torch.no_grad():
         evidence, cells = one(films())[1], one.outputs(films()).cells
     apart = evidence - cells
-    torch.testing.assert_close(apart, apart[:, :1, :1].expand_as(apart))
+    torch.testing.assert_close(apart, apart[:, :1, :1].expand_as(apart), atol=1e-4, rtol=1e-4)
     assert apart.abs().max() > 1e-3
 
 
@@ -177,6 +177,6 @@ def test_more_frozen_blocks_than_there_are_is_refused(network: str, blocks: int)
 def test_every_weight_that_learns_gets_a_gradient(recipe: Recipe) -> None:
     # DistributedDataParallel waits for every parameter that asks for one.
     one = Detector(msgspec.structs.replace(recipe, network="lite0" if recipe is OSTEON else "densenet121")).train()
-    told = one.parts(films())
+    told = one.outputs(films())
     (told.logit.sum() + 0 * told.cells.sum()).backward()
     assert [name for name, p in one.named_parameters() if p.requires_grad and p.grad is None] == []

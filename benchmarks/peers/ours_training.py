@@ -37,7 +37,7 @@ def opened(model: str, side: int) -> Network:
 
     def step(_: NDArray[np.uint8]) -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            logit = detector.parts(films).logit
+            logit = detector.outputs(films).logit
         loss = functional.binary_cross_entropy_with_logits(logit, labels)
         steps.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -58,7 +58,9 @@ def test_evidence_loss_by_hand() -> None:
 def placed_batch(label: list[float], weight: list[float], boxes: list[list[float]], boxed: list[bool]) -> Batch:
     n = len(label)
     image = torch.zeros(n, 4, 4, dtype=torch.uint8)
-    return Batch(image, torch.tensor(label), torch.tensor(weight), torch.tensor(boxes).reshape(n, 1, 4), torch.tensor(boxed))
+    return Batch(
+        image, torch.tensor(label, dtype=torch.float32), torch.tensor(weight), torch.tensor(boxes).reshape(n, 1, 4), torch.tensor(boxed)
+    )
 
 
 OWN = placed_batch([1, 0, 1], [0.3, 0.7, 1.0], [[-0.5, -0.5, 0.2, 0.1], [0, 0, 0, 0], [0, 0, 0, 0]], [True, True, False])
