@@ -143,6 +143,7 @@ FLOATS = PIXELS / np.float32(255)
         (lambda m: osteon.read_film(42), "not from int"),
         (lambda m: osteon.read_film(PIXELS), "Add bone='bright'"),
         (lambda m: osteon.read_film(b"content", bone="dark"), "said of arrays"),
+        (lambda m: osteon.Film(PIXELS, "a", "array"), "float32 pixels"),
         (lambda m: osteon.load_model(3.5), "not by float"),
         (lambda m: osteon.load_model(precision="int4"), "none of auto, float32, int8"),
         (lambda m: m.predict(3), "not int"),

@@ -1,4 +1,4 @@
-"""Which precision a file is opened in, and what becomes of an 8-bit form that does not fit."""
+"""Which precision a file is opened in, and what becomes of an INT8 form that does not fit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RANGES = Ranges(roundings=(STEM,))
 
 
 def made(path: Path, int8: Int8 | None = FACTS, text: str | None = RANGES.to_json()) -> Path:
-    """Write a model file with an 8-bit form, or with what should be one."""
+    """Write a model file with an INT8 form, or with what should be one."""
     make_network(path, made_card(64, int8=int8))
     model = onnx.load(str(path))
     kept = {entry.key: entry.value for entry in model.metadata_props}
@@ -66,7 +66,7 @@ def test_8_bits_are_the_default_where_no_cost_exceeds_its_limit(tmp_path: Path, 
 def test_a_file_without_an_8_bit_form_is_float32_unless_8_bits_are_asked_for(tmp_path: Path) -> None:
     file = made(tmp_path / "m.onnx", None, None)
     assert load_model(file).precision == "float32"
-    with pytest.raises(ModelFileError, match=r"m\.onnx: it has no 8-bit form\. Make one with `osteon quantise`"):
+    with pytest.raises(ModelFileError, match=r"m\.onnx: it has no INT8 form\. Make one with `osteon quantise`"):
         load_model(file, "int8")
 
 

@@ -10,6 +10,7 @@ patient: no value of an identifying DICOM attribute may stand in one.
     |-- FilmError             one film cannot be used; a batch goes on without it
     |   |-- UnreadableFilm        no decoder makes pixels of it
     |   |-- UnsupportedFilm       it decodes, but is no radiograph osteon reads (a CT, a colour photograph, 3 pixels)
+    |   |   `-- BlankFilm             all its pixels have one grey
     |   `-- OversizedFilm         its header promises more pixels than is sane
     |-- DatasetError          a folder of studies, an index or a split
     |   |-- EmptyDataset          no film found

@@ -35,7 +35,6 @@ LEAST_CONTRAST = 2 / 255
 NOT_OF_FILES = "bone= is said of arrays; a file says itself what is bright in it. Leave it out."
 _SHOWN = 512  # pixels of the longer side in a notebook
 
-
 Polarity = Literal["bright", "dark"]
 """What bone is in an array's numbers: high, as on most films, or low."""
 
@@ -56,6 +55,11 @@ class Film:
     study_type: str = ""
     view: str = ""
     study: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse pixels of another shape or type, as a `UsageError`: the network's input would be made of them all the same."""
+        if not isinstance(self.pixels, np.ndarray) or self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
+            raise UsageError("a Film has float32 pixels (height, width) from 0 to 1, bone bright. osteon.read_film makes one of an array.")
 
     def __repr__(self) -> str:
         height, width = self.pixels.shape

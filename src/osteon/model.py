@@ -48,7 +48,7 @@ class Model:
         self.precision = precision
         self._compiled = compiled
         self._exactly = exactly
-        """Opens the float32 form, which has the last word where 8 bits leave the decision open; opened for the first such film."""
+        """Opens the float32 form, which has the last word where INT8 leaves the decision open; opened for the first such film."""
         self._exact: Model | None = None
         self._opening = threading.Lock()
         self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}

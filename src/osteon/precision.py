@@ -1,8 +1,8 @@
-"""One file, two precisions: the float32 network as it stands, or the same network with its layers in 8 bits.
+"""One file, two precisions: the float32 network as it stands, or the same network with its layers in INT8.
 
 The ONNX graph is always float32. What NNCF found when it quantised the network (`osteon quantise`) stands beside it in the metadata
 under `int8`: which inputs of which layers are rounded to how many levels over which range, and the biases that make up for the rounding.
-From that the 8-bit network is made when the file is opened. Weights that were rounded otherwise than to the nearest step stand there too.
+From that the INT8 network is made when the file is opened. Weights that were rounded otherwise than to the nearest step stand there too.
 """
 
 from __future__ import annotations
@@ -107,11 +107,11 @@ class Weights(Struct, frozen=True, kw_only=True):
         try:
             return np.frombuffer(inflated.decompress(self.values, most + 1), np.int8).reshape(outputs, -1, *shape[2:])
         except (zlib.error, ValueError) as fault:
-            raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
+            raise ModelFileError(f"its INT8 form does not fit: {fault}. {_AGAIN}") from fault
 
 
 class Ranges(Struct, frozen=True, kw_only=True):
-    """All that makes a float32 network an 8-bit one; a layer without `weights` rounds its own to the nearest step."""
+    """All that makes a float32 network an INT8 one; a layer without `weights` rounds its own to the nearest step."""
 
     roundings: tuple[Rounding, ...]
     biases: tuple[Bias, ...] = ()
@@ -145,32 +145,32 @@ class Ranges(Struct, frozen=True, kw_only=True):
         try:
             ranges = msgspec.json.decode(text, type=Ranges)
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-            raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
+            raise ModelFileError(f"its INT8 form does not fit: {fault}. {_AGAIN}") from fault
         if not 1 <= ranges.schema <= SCHEMA:
-            raise ModelFileError(f"its 8-bit form has schema {ranges.schema}, this osteon reads up to {SCHEMA}. {_AGAIN}")
+            raise ModelFileError(f"its INT8 form has schema {ranges.schema}, this osteon reads up to {SCHEMA}. {_AGAIN}")
         return ranges
 
 
 def in_precision(network: openvino.Model, card: Card, choice: Choice) -> Precision:
     """Bring a network of fixed shape, as it was read from a model file, into the precision that a person or its card chose.
 
-    "auto" is 8 bits where the card shows that they cost no more than `card.INT8_LIMITS`.
+    "auto" is INT8 where the card shows that it costs no more than `card.INT8_LIMITS`.
 
     Raises:
-        ModelFileError: 8 bits were asked for and the file has no such form, or one that does not fit its network.
+        ModelFileError: INT8 was asked for and the file has no such form, or one that does not fit its network.
     """
     if choice == "float32" or (choice == "auto" and not (card.int8 and card.int8.fits)):
         return "float32"
     try:
         text = network.get_rt_info(["framework", METADATA]).astype(str)
     except RuntimeError as fault:
-        raise ModelFileError("it has no 8-bit form. Make one with `osteon quantise`, or take --precision float32.") from fault
+        raise ModelFileError("it has no INT8 form. Make one with `osteon quantise`, or take --precision float32.") from fault
     quantise(folded(network), Ranges.from_json(text))
     return "int8"
 
 
 def leaves_open(logit: float, card: Card) -> bool:
-    """Return whether a logit in 8 bits is so near the card's threshold that float32 is asked: `int8.near` on either side may decide.
+    """Return whether a logit in INT8 is so near the card's threshold that float32 is asked: `int8.near` on either side may decide.
 
     >>> from osteon.card import Card, Frame, Int8, Pooling
     >>> eight = Int8(calibrated_on="train", films=150, held="tune", layers=68, kept=2, near=0.2)
@@ -219,7 +219,7 @@ def quantise(network: openvino.Model, ranges: Ranges) -> None:
     for place, weights in whole.items():
         port = _port(ops, *place)
         if place not in grids:
-            raise ModelFileError(f"its 8-bit form has weights of {weights.layer} and not the range that they are rounded over. {_AGAIN}")
+            raise ModelFileError(f"its INT8 form has weights of {weights.layer} and not the range that they are rounded over. {_AGAIN}")
         # Whole numbers times a step, which OpenVINO takes as they are: it need not round float32 ones first.
         step = grids[place].step
         numbers = opset8.convert(Constant(weights.numbers(step.size, port.get_shape())), "f32")
@@ -239,17 +239,17 @@ def _settle(network: openvino.Model) -> None:
     try:
         network.validate_nodes_and_infer_types()
     except RuntimeError as fault:
-        raise ModelFileError(f"its 8-bit form does not fit: its layers have other widths than those behind them. {_AGAIN}") from fault
+        raise ModelFileError(f"its INT8 form does not fit: its layers have other widths than those behind them. {_AGAIN}") from fault
 
 
 def _floats(content: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
     try:
         return np.frombuffer(content, "<f4").astype(np.float32).reshape(shape)
     except ValueError as fault:
-        raise ModelFileError(f"its 8-bit form does not fit: {fault}. {_AGAIN}") from fault
+        raise ModelFileError(f"its INT8 form does not fit: {fault}. {_AGAIN}") from fault
 
 
 def _port(ops: dict[str, openvino.Node], op: str, port: int) -> openvino.Input:
     if op not in ops or not 0 <= port < ops[op].get_input_size():
-        raise ModelFileError(f"its 8-bit form names a layer that the network has not, {op}. {_AGAIN}")
+        raise ModelFileError(f"its INT8 form names a layer that the network has not, {op}. {_AGAIN}")
     return ops[op].input(port)

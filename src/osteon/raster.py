@@ -190,12 +190,12 @@ def _grey(image: Image.Image, name: str) -> NDArray[np.float32]:
         raise UnsupportedFilm(f"{name}: it is black and white without greys, no radiograph.")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         full = image.convert("RGBA")
-        return np.asarray(_grey(full.convert("RGB"), name) * _unit(full.getchannel("A")), np.float32)
+        return np.asarray(_grey(full.convert("RGB"), name) * unit_scale(np.asarray(full.getchannel("A"))), np.float32)
     if image.mode != "L":
         image = image.convert("RGB")
         _check_colour(image, name)
         image = image.convert("L")
-    return _unit(image)
+    return unit_scale(np.asarray(image))
 
 
 def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -204,10 +204,6 @@ def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
         return values.astype(np.float32)
     white = 255 if values.dtype.itemsize == 1 else 4095 if values.max(initial=0) <= 4095 else 65535
     return np.asarray(values.astype(np.float32) / np.float32(white), np.float32)
-
-
-def _unit(image: Image.Image) -> NDArray[np.float32]:
-    return unit_scale(np.asarray(image))
 
 
 def _deep(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ def test_quantise_then_card_then_predict(osteon: Typed) -> None:
     assert [line.split()[:2] for line in out.splitlines()[-2:]] == [["tune", "30"], ["valid", "30"]]
     status, shown, _ = osteon("card", "--model", "both.onnx")
     assert status == 0
-    assert "8 bits, measured on" in shown
+    assert "INT8, measured on" in shown
     logits = {}
     for precision in ("auto", "int8", "float32"):
         status, told, _ = osteon("predict", "films/valid", "--model", "both.onnx", "--precision", precision, "--json", "-")
@@ -43,7 +43,7 @@ def test_8_bits_of_a_file_that_has_none_are_one_clear_line(osteon: Typed) -> Non
     made_index(osteon.folder, {"valid": 2})
     status, _, error = osteon("predict", "films", "--model", "m.onnx", "--precision", "int8")
     assert status == 65
-    assert error == ("osteon: m.onnx: it has no 8-bit form. Make one with `osteon quantise`, or take --precision float32.\n")
+    assert error == ("osteon: m.onnx: it has no INT8 form. Make one with `osteon quantise`, or take --precision float32.\n")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Channels that others can stand for leave the 8-bit form, and the network answers as before."""
+"""Channels that others can stand for leave the INT8 form, and the network answers as before."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_rounded_weights_travel_as_text_and_lie_on_the_steps_of_their_ranges(fil
 @pytest.mark.parametrize("values", [b"", Weights.of("", np.zeros(7, np.int8)).values, Weights.of("", np.zeros(10**6, np.int8)).values])
 def test_weights_that_do_not_fit_are_refused(file: Path, both: tuple[Ranges, Ranges], values: bytes) -> None:
     broken = Weights(layer=both[1].weights[0].layer, values=values)
-    with pytest.raises(ModelFileError, match="8-bit form does not fit"):
+    with pytest.raises(ModelFileError, match="INT8 form does not fit"):
         quantise(opened(file)[1], Ranges(roundings=both[1].roundings, weights=(broken,)))  # type: ignore[arg-type]
 
 

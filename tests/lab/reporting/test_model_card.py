@@ -1,4 +1,4 @@
-"""The model card in the report: facts, figures, the guard's and the 8-bit form's costs."""
+"""The model card in the report: facts, figures, the guard's and the INT8 form's costs."""
 
 from __future__ import annotations
 

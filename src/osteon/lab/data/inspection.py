@@ -22,6 +22,7 @@ from osteon.dicom import is_dicom
 from osteon.errors import FilmError, UnreadableFilm
 from osteon.film import read_film
 from osteon.lab.data.duplicates import thumbnail
+from osteon.network import cores
 from osteon.raster import raster_format, raster_size
 from osteon.version import __version__
 
@@ -114,17 +115,13 @@ def inspect(path: str) -> Cells:
 
 
 def _inspected(fresh: pl.DataFrame, workers: int | None) -> Iterator[tuple[object, ...]]:
-    pool = ThreadPoolExecutor(workers or _cores())  # decoders and hashes let go of the interpreter's lock
+    pool = ThreadPoolExecutor(workers or cores())  # decoders and hashes let go of the interpreter's lock
     try:
         running: dict[Future[Cells], tuple[object, ...]] = {pool.submit(inspect, row[0]): row for row in fresh.iter_rows()}
         for film in as_completed(running):
             yield *running.pop(film), *film.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _header(path: str) -> tuple[int | None, int | None, str, str]:

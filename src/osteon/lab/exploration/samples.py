@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from osteon.errors import FilmError
 from osteon.film import read_film
 from osteon.lab.data.layouts import Finding
 from osteon.lab.exploration.records import ALL, WORDS, Opened, Range
+from osteon.network import cores
 
 Progress = Callable[[int, int], None]
 
@@ -74,7 +74,7 @@ def look_at(films: pl.DataFrame, progress: Progress | None = None) -> dict[str, 
     """Open each film once, on all cores; returns what was seen by file (root and path)."""
     files = list(dict.fromkeys(files_of(films)))
     looks: dict[str, Look] = {}
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # decoders let go of the interpreter's lock
+    with ThreadPoolExecutor(cores()) as pool:  # decoders let go of the interpreter's lock
         for file, seen in zip(files, pool.map(look, files), strict=True):
             looks[file] = seen
             if progress:
