@@ -108,7 +108,7 @@ def settings() -> Iterator[str]:
             only = isinstance(field.type, LiteralType) and len(field.type.values) == 1
             if field.name not in FIXED and not only and not isinstance(field.type, StructType):
                 name = prefix + field.name
-                yield f"| `{name}` | {_cell(meanings.get(field.name, ''))} | {_range(field)} | {_in_recipes(name)} |"
+                yield f"| `{name}` | {_cell(meanings[field.name])} | {_range(field)} | {_in_recipes(name)} |"
         yield ""
 
 

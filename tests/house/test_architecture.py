@@ -124,6 +124,13 @@ def test_a_films_way_goes_through_each_file_of_the_hall_once() -> None:
     assert sorted(named) == sorted(hall)
 
 
+def test_a_training_s_way_goes_through_each_file_of_its_rooms_once() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = [f"lab/{name}" for name in re.findall(r"`([\w/]+\.py)`", page.split("## A training's way\n")[1].split("\n## ")[0])]
+    rooms = ("lab/data/", "lab/training/", "lab/evaluation/", "lab/calibration/")
+    assert sorted(named) == sorted(path for path in sources() if path.startswith(rooms))
+
+
 def test_modules_import_each_other_in_no_circle() -> None:
     edges = {m.path: {target for imported, target, _ in own(m) if not imported.deferred} - {m.path} for m in MODULES}
     while free := {path for path, targets in edges.items() if not targets & edges.keys()}:
