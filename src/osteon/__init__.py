@@ -1,17 +1,20 @@
 """osteon finds abnormality in radiographs of bones and joints.
 
 >>> import osteon
->>> [study] = osteon.predict("wrist.png")               # a film, a folder, bytes, an array, ...  # doctest: +SKIP
->>> study.level, round(study.probability, 2)            # doctest: +SKIP
-('yes', 0.93)
->>> study.overlay().save("wrist.overlay.png")           # the film with its heat map              # doctest: +SKIP
+>>> [study] = osteon.predict("IMG0000057.jpg")      # a film, several, a folder, bytes, an array   # doctest: +SKIP
+>>> study                                           # doctest: +SKIP
+<Prediction IMG0000057.jpg: yes 0.491, fracture@0.7.0>
+>>> study.overlay().save("overlay.png")             # the film with its heat map                   # doctest: +SKIP
 
-A model that is asked more than once is opened once:
+A model that is asked more than once is opened once; a film that it cannot judge gets a reason instead of a probability:
 
->>> model = osteon.load_model()                         # the packaged one, or a path             # doctest: +SKIP
->>> film = osteon.read_film("hand.dcm")                 # PNG, JPEG, TIFF or DICOM                # doctest: +SKIP
->>> model.predict([film])                               # doctest: +SKIP
-<Prediction hand.dcm: no 0.012, fracture@0.7.0>
+>>> import numpy as np
+>>> model = osteon.load_model()                     # the packaged one; or a path, or name@version
+>>> film = osteon.read_film(np.linspace(0, 1, 96 * 64).reshape(96, 64), "ramp", bone="bright")
+>>> film
+<Film ramp: array, 64 x 96 pixels>
+>>> model.predict(film).level
+'out of scope'
 """
 
 from __future__ import annotations
@@ -20,27 +23,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from osteon import errors
-from osteon.errors import (
-    BadManifest,
-    BlankFilm,
-    CheckpointError,
-    CountMismatch,
-    DatasetError,
-    DivergedTraining,
-    EmptyDataset,
-    FilmError,
-    LeakySplit,
-    MeasurementError,
-    MissingExtra,
-    MissingWeights,
-    ModelFileError,
-    OsteonError,
-    OversizedFilm,
-    TrainingError,
-    UnreadableFilm,
-    UnsupportedFilm,
-    UsageError,
-)
+from osteon.errors import *  # noqa: F403 - all of them, named in `errors.__all__`
 from osteon.version import __version__
 
 if TYPE_CHECKING:
@@ -52,51 +35,33 @@ if TYPE_CHECKING:
     from osteon.prediction import FilmPrediction, Prediction
     from osteon.results import Predictions
 
+# Loaded on first use: `import osteon` costs nothing, and the card's tools need neither pydicom nor OpenVINO.
+_WHERE = {
+    "Card": "card",
+    "Film": "film",
+    "FilmPrediction": "prediction",
+    "Model": "model",
+    "Prediction": "prediction",
+    "Predictions": "results",
+    "load_model": "opening",
+    "predict": "pipeline",
+    "read_film": "film",
+}
+
 __all__ = [
-    "BadManifest",
-    "BlankFilm",
     "Card",
-    "CheckpointError",
-    "CountMismatch",
-    "DatasetError",
-    "DivergedTraining",
-    "EmptyDataset",
     "Film",
-    "FilmError",
     "FilmPrediction",
-    "LeakySplit",
-    "MeasurementError",
-    "MissingExtra",
-    "MissingWeights",
     "Model",
-    "ModelFileError",
-    "OsteonError",
-    "OversizedFilm",
     "Prediction",
     "Predictions",
-    "TrainingError",
-    "UnreadableFilm",
-    "UnsupportedFilm",
-    "UsageError",
     "__version__",
     "errors",
     "load_model",
     "predict",
     "read_film",
 ]
-
-# Loaded on first use: `import osteon` costs nothing, and the card's tools need neither pydicom nor OpenVINO.
-_WHERE = {
-    "Card": "card",
-    "Film": "film",
-    "read_film": "film",
-    "Model": "model",
-    "load_model": "opening",
-    "predict": "pipeline",
-    "FilmPrediction": "prediction",
-    "Prediction": "prediction",
-    "Predictions": "results",
-}
+__all__ += errors.__all__
 
 
 def __getattr__(name: str) -> object:
@@ -106,4 +71,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

@@ -27,6 +27,14 @@ patient: no value of an identifying DICOM attribute may stand in one.
 
 from __future__ import annotations
 
+# fmt: off
+__all__ = [
+    "BadManifest", "BlankFilm", "CheckpointError", "CountMismatch", "DatasetError", "DivergedTraining", "EmptyDataset", "FilmError",
+    "LeakySplit", "MeasurementError", "MissingExtra", "MissingWeights", "ModelFileError", "OsteonError", "OversizedFilm",
+    "TrainingError", "UnreadableFilm", "UnsupportedFilm", "UsageError",
+]
+# fmt: on
+
 
 class OsteonError(Exception):
     """Base of all refusals. `exit_status` follows `sysexits.h`."""
