@@ -150,6 +150,7 @@ FLOATS = PIXELS / np.float32(255)
         (lambda m: m.predict("a.png"), "not str"),
         (lambda m: m.predict([PIXELS]), "not ndarray"),
         (lambda m: m.predict([]), "at least one film"),
+        (lambda m: m.predict(osteon.read_film(PIXELS, bone="bright")).overlay("a.png"), "not over str"),
     ],
 )
 def test_what_is_nothing_to_ask_for_gets_a_sentence(model: Model, asked: Callable[[Model], object], words: str) -> None:

@@ -110,7 +110,10 @@ class FilmPrediction:
             UsageError: there is nothing to draw: the film was refused, it is another one, or the heat map was not kept.
         """
         from osteon.explanation import heat, overlay, spread
+        from osteon.film import Film
 
+        if not isinstance(film, Film | None):
+            raise UsageError(f"an overlay is drawn over a film that osteon.read_film returned, not over {type(film).__name__}.")
         if self.card is None or self.placement is None:
             raise UsageError(f"{self.film}: there is no heat map, {self.remark}")
         if (self.evidence is None and not self.reason) or (film is None and self.seen is None):
@@ -191,7 +194,7 @@ class Prediction:
         Raises:
             UsageError: it is not clear which film, or there is nothing to draw.
         """
-        chosen = self.films if len(self.films) == 1 else [f for f in self.films if film is not None and f.film == film.path]
+        chosen = self.films if len(self.films) == 1 else [f for f in self.films if f.film == getattr(film, "path", None)]
         if len(chosen) != 1:
             raise UsageError(f"{self.study} has {len(self.films)} films. Give one of them, or take prediction.films[0].overlay().")
         return chosen[0].overlay(film)

@@ -1,0 +1,70 @@
+"""Films stream: in order, few at a time, and one that fails costs the others nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import osteon
+from made_model import make_model
+from osteon.batch import AHEAD, answers
+from osteon.film import Film, read_film
+from osteon.sources import Source
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> osteon.Model:
+    return osteon.load_model(make_model(tmp_path_factory.mktemp("model") / "made.onnx"))
+
+
+def source(number: int) -> Source:
+    film = Film(np.random.default_rng(number).uniform(0, 1, (40, 50)).astype(np.float32), "made", "array")
+    return Source(f"{number}", f"{number}", f"{number}", f"{number}", held=film)
+
+
+def test_answers_come_in_order_and_only_few_films_are_under_way(model: osteon.Model) -> None:
+    asked: list[int] = []
+
+    class Watched(list[Source]):
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            for number in range(len(self)):
+                asked.append(number)
+                yield self[number]
+
+    streaming = answers(Watched([source(number) for number in range(3 * AHEAD)]), model)
+    first = next(streaming)
+    assert len(asked) <= AHEAD + 1
+    told = [first, *streaming]
+    assert [p.film for p in told] == [str(number) for number in range(3 * AHEAD)]
+    assert {p.evidence is None and p.seen is None for p in told} == {True}
+    assert [p.logit for p in told] == [model.predict_film(s.held).logit for s in map(source, range(3 * AHEAD))]  # type: ignore[arg-type]
+
+
+def test_maps_stay_where_they_are_asked_for(model: osteon.Model) -> None:
+    [told] = answers([source(0)], model, maps=True)
+    assert told.evidence is not None
+    assert told.seen is not None
+
+
+def test_an_unforeseen_fault_costs_one_film(model: osteon.Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(file: str, name: str) -> Film:
+        return read_film(file, name) if name != "b" else 1 / 0  # type: ignore[return-value]
+
+    monkeypatch.setattr("osteon.batch.read_film", broken)
+    (tmp_path / "a").touch()
+    names = {"a": str(tmp_path / "a"), "b": "b", "c": str(tmp_path / "none")}
+    errors = {p.film: p.error for p in answers([Source(file, name, name, name) for name, file in names.items()], model)}
+    assert errors["a"] == "the file is empty. Copy it again."
+    assert errors["b"].startswith("reading it failed in an unforeseen way (ZeroDivisionError)")
+    assert errors["c"] == "there is no such file."
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_threads_go_by_the_cores_that_the_process_may_use() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from osteon import batch; print(batch.THREADS)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "2\n"
