@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from osteon.lab.bench.machine import describe_machine
+from processor import describe_machine
 
 PEERS = Path(__file__).parent / "peers"
 KERAS_PYTHON = Path(__file__).parent.parent / ".venv-bench" / "bin" / "python"
@@ -43,7 +43,7 @@ class Contestant:
     def over(self, folder: Path) -> list[str]:
         """Return the command that answers every film of a folder."""
         if self.is_ours:
-            # Peers have no guard; ours would look at a made film that it refuses a second time, as a negative.
+            # Peers have no guard; ours would look at a synthetic film that it refuses a second time, as a negative.
             return [sys.executable, "-m", "osteon", "predict", str(folder), "--quiet", "--no-guard", "--csv", os.devnull, *self.command]
         return [self.python, str(PEERS / self.script), self.model, str(self.side), "--folder", str(folder)]
 

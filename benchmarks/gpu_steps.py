@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gpu_kernels import by_kind, largest, profiled, wait
-from osteon.lab.bench.timing import Spread, spread
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.networks.flops import step_flops
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.schedule import optimizer
+from timing import Spread, spread
+from work import step_flops
 
 PRECISIONS = ("float32", "bfloat16")
 MURA = 36_808

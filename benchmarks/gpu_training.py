@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -11,16 +12,14 @@ from pathlib import Path
 import msgspec
 import torch
 
+from films import indexed, link_tree, make_films
 from gpu_steps import MURA, WARM_UP, Way, made_step, rate
-from osteon.lab.bench.films import link_tree, make_films
-from osteon.lab.bench.limits import Limits
-from osteon.lab.bench.setting import Effort, Setting
-from osteon.lab.bench.training import indexed, measure_training
+from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.session import TrainingRequest, start_training
 
-NO_LIMITS = Limits(float32_gops=1, int8_gops=1, memory_gbs=1, storage_gbs=0)
-"""Where the processor's own do not matter."""
+DISTINCT = 28
+"""Different films behind the names in a training."""
 
 ASKED = ("init=random", "abnormal_repeat=1", "freeze=0")
 FEW = 8
@@ -55,7 +54,7 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Numerics(msgspec.Struct, frozen=True, kw_only=True):
-    """AUROC on held-out made films of trainings that differ in precision and seed alone, by precision; the same seeds in the same order."""
+    """AUROC on held-out synthetic films of trainings that differ in precision and seed alone, by precision; seeds in the same order."""
 
     films: int
     auroc: dict[str, list[float]]
@@ -66,8 +65,8 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True):
         means, differences = (statistics.mean(float32), statistics.mean(bfloat16)), [b - a for a, b in zip(float32, bfloat16, strict=True)]
         error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else float("nan")
         return (
-            f"AUROC on {self.films} made films: float32 {means[0]:.4f}, bfloat16 {means[1]:.4f}, difference {means[1] - means[0]:+.4f} "
-            f"(standard error {error:.4f}, {len(differences)} seeds)"
+            f"AUROC on {self.films} synthetic films: float32 {means[0]:.4f}, bfloat16 {means[1]:.4f}, "
+            f"difference {means[1] - means[0]:+.4f} (standard error {error:.4f}, {len(differences)} seeds)"
         )
 
 
@@ -97,7 +96,7 @@ def whole_loop(device: torch.device, network: str, shape: tuple[int, int], steps
 
 
 def numerics(device: torch.device, side: int, counts: dict[str, int], seeds: int, changes: tuple[str, ...] = ()) -> Numerics:
-    """Train Lite0 in both precisions on as many made films of "train" as `counts` says, and rank those of "valid"."""
+    """Train Lite0 in both precisions on as many synthetic films of "train" as `counts` says, and rank those of "valid"."""
     auroc: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -113,7 +112,17 @@ def numerics(device: torch.device, side: int, counts: dict[str, int], seeds: int
 
 
 def _timed(plan: Recipe, steps: int, device: torch.device) -> float:
+    """Return the films a second of `osteon train` itself, by the median of its steps."""
+    ends: list[float] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.stage == "train":
+            ends.append(time.perf_counter())
+
     with tempfile.TemporaryDirectory() as name:
-        setting = Setting(folder=Path(name), model="", limits=NO_LIMITS, effort=Effort(steps=steps))
-        [told] = measure_training(setting, plan, device.type)
-    return told.median
+        folder = Path(name)
+        counts = {"train": plan.batch * (steps + WARM_UP), "valid": plan.batch}
+        index = indexed(link_tree(make_films(folder / "films", DISTINCT), folder / "tree", counts), folder)
+        start_training(TrainingRequest(plan, index, "train", "valid"), folder / "run", device.type, [watch])
+    taken = [later - earlier for earlier, later in zip(ends[WARM_UP - 1 :], ends[WARM_UP:], strict=False)]
+    return plan.batch / statistics.median(taken)

@@ -2,8 +2,8 @@
 
     python benchmarks/index.py [--runs 7] [--json FILE]
 
-All index the same 40,005 made films, each in a process of its own, one after the other. Function against function: imports are left out
-on both sides, writing is not. Ours reads every film's header, checks the counts against the published ones, looks for leaks and writes
+All index the same 40,005 synthetic films, each in a process of its own, one after the other. Function against function: imports are left
+out on both sides, writing is not. Ours reads every film's header, checks the counts against the published ones, looks for leaks and writes
 films, studies and report; the article's lists names. The whole command is given too.
 """
 
@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from osteon.lab.bench.timing import finished
+from timing import finished
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from osteon.lab.bench.record import Figure
 from rows import Report, Row, Section
 from soak import Soak
 from targets import targets
@@ -55,7 +54,7 @@ def placed(page: str, text: str, marks: tuple[str, str]) -> str:
 
 def tables(report: Report) -> str:
     """Return the tables of a run as Markdown."""
-    return "\n".join([*_machine(report), *_targets(report), *_sections(report), *_own(report)])
+    return "\n".join([*_machine(report), *_targets(report), *_sections(report)])
 
 
 def long_runs(soak: Soak) -> str:
@@ -64,10 +63,9 @@ def long_runs(soak: Soak) -> str:
 
 
 def _machine(report: Report) -> Iterator[str]:
-    bench, peaks = report.bench, report.bench.limits
-    yield f"Measured on {report.date}: {bench.machine.in_words()}; {_versions(bench.machine.packages)}. "
-    yield f"Load at the start {bench.machine.load:.1f}. Its limits, measured in the same run: float32 {peaks.float32_gops:.0f} and INT8 "
-    yield f"{peaks.int8_gops:.0f} Gop/s, memory {peaks.memory_gbs:.1f} GB/s, storage {peaks.storage_gbs:.1f} GB/s."
+    machine, peaks = report.machine, report.limits
+    yield f"Measured on {report.date}: {machine.in_words()}; {_versions(machine.packages)}. Load at the start {machine.load:.1f}."
+    yield f"Its limits, measured in the same run: float32 {peaks.float32_gops:.0f} and INT8 {peaks.int8_gops:.0f} Gop/s."
     for network, operations in report.operations.items():
         least = ", ".join(f"{kind} {1e3 * peaks.seconds(operations, kind):.1f} ms" for kind in ("float32", "int8"))
         yield f"{network}: {operations / 1e9:.1f} GFLOP a film, at the limit {least}."
@@ -101,20 +99,6 @@ def _row(row: Row) -> str:
     quartiles = f"{number(row.low)} to {number(row.high)}" if row.n > 1 else "one run"
     memory = f"{row.peak_mb:.0f}" if row.peak_mb else ""
     return f"| {row.network} | {row.name} | {number(row.median)} {row.unit} | {quartiles} | {memory} |"
-
-
-def _own(report: Report) -> Iterator[str]:
-    yield from ("### `osteon bench` on this machine", "")
-    yield from ("| part | what | median | quartiles | limit | times the limit |", "|---|---|--:|--:|---|--:|")
-    yield from (_figure(figure) for figure in report.bench.figures)
-    yield ""
-
-
-def _figure(f: Figure) -> str:
-    limit = "" if f.limit is None else f"{number(f.limit)}: {f.limit_is}"
-    ratio = "" if f.ratio is None else f"{f.ratio:.1f}"
-    quartiles = f"{number(f.low)} to {number(f.high)}" if f.n > 1 else "one run"
-    return f"| {f.part} | {f.name} | {number(f.median)} {f.unit} | {quartiles} | {limit} | {ratio} |"
 
 
 def number(value: float) -> str:

@@ -7,14 +7,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-from osteon.lab.bench.record import Bench
-from osteon.lab.bench.timing import Spread
+from limits import Limits
+from processor import Machine
+from timing import Spread
 
 Section = Literal["network", "start", "folder", "loader", "training", "index"]
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One contestant's figure: median and quartiles of `n` values in `unit`; `peak_mb` is the most memory that its process held."""
+    """One contestant's time or rate: median and quartiles of `n` values in `unit`; `peak_mb` is the most memory that its process held."""
 
     section: Section
     network: str
@@ -28,15 +29,16 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """One run: the rows, the arithmetic of each network (operations a film), and osteon's own bench with machine and limits."""
+    """One run: the machine and how much arithmetic it can do, the rows, and the arithmetic of each network (operations a film)."""
 
     date: str
+    machine: Machine
+    limits: Limits
     rows: tuple[Row, ...]
     operations: dict[str, int]
-    bench: Bench
 
     def row(self, section: Section, network: str, name: str) -> Row | None:
-        """Return one figure, None where it was not measured."""
+        """Return one row, None where it was not measured."""
         found = (r for r in self.rows if r.section == section and r.network.startswith(network) and r.name == name)
         return next(found, None)
 

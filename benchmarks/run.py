@@ -3,7 +3,7 @@
     python benchmarks/run.py [--quick] [--only SECTION]... [-o bench-out/report.json]
 
 Every contestant is a process of its own. In each round each one has its turn, so that a slow moment of the machine strikes all alike.
-Weights are random, since time does not depend on them, and the films are made. `make bench` runs this and writes `docs/performance.md`.
+Weights are random, since time does not depend on them, and the films are synthetic. `make bench` writes `docs/performance.md` from it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -24,15 +22,12 @@ import numpy as np
 import torch
 
 import index
-from contestants import KERAS_PYTHON, PEERS, QUIET, Contestant, contestants, trainings
+from contestants import KERAS_PYTHON, PEERS, Contestant, contestants, trainings
+from films import link_many, make_films
+from limits import measure_limits
 from osteon.card import Card, Pooling
 from osteon.errors import ModelFileError
 from osteon.film import prepare, read_film
-from osteon.lab.bench.films import link_many, make_films
-from osteon.lab.bench.run import run_bench
-from osteon.lab.bench.setting import QUICK, Effort
-from osteon.lab.bench.timing import Finished, finished, spread
-from osteon.lab.bench.work import work_of
 from osteon.lab.model_file import with_card
 from osteon.lab.quantisation.ranges import round_network
 from osteon.lab.training.export import write_model
@@ -42,30 +37,16 @@ from osteon.model_names import packaged_models
 from osteon.network import open_network
 from osteon.opening import load_model
 from osteon.precision import folded
+from predicting import GLANCE, Pace, in_turn, network, start, whole_folder
+from processor import describe_machine
 from rows import Report, Row, Section, row
+from timing import spread
+from work import operations
 
 SECTIONS: tuple[Section, ...] = ("network", "start", "folder", "loader", "training", "index")
 STORE_SIDE = 320
 TRAINING_BATCH = 16  # of peers/torch_training.py
 RANGING = 14  # films that give the 8-bit ranges
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often: rounds of the network, films a round, rounds of start-up and folder, films of a folder, passes of the loader, steps of a
-    training, runs of the index."""
-
-    rounds: int = 12
-    films: int = 12
-    starts: int = 5
-    folders: int = 3
-    in_folder: int = 128
-    passes: int = 5
-    steps: int = 9
-    indexes: int = 3
-
-
-GLANCE = Pace(rounds=2, films=2, starts=1, folders=1, in_folder=8, passes=1, steps=1, indexes=1)
 
 
 def main() -> None:
@@ -79,19 +60,22 @@ def main() -> None:
         sys.exit("Keras's environment .venv-bench is not there; `make bench` makes it")
     pace, sections = GLANCE if given.quick else Pace(), given.only or list(SECTIONS)
     with tempfile.TemporaryDirectory() as name:
-        report = measured(Path(name), sections, pace, QUICK if given.quick else Effort())
+        report = measured(Path(name), sections, pace)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
     print(f"written: {given.out}")
 
 
-def measured(folder: Path, sections: list[Section], pace: Pace, effort: Effort) -> Report:
-    """Measure some sections, and osteon's own bench."""
+def measured(folder: Path, sections: list[Section], pace: Pace) -> Report:
+    """Measure the machine's limits and some sections."""
+    machine = describe_machine()
+    say("the machine's limits")
+    limits = measure_limits()
     densenet = densenet_model(folder / "densenet169.onnx")
     precisions = ["int8", "float32"] if add_int8(densenet, folder / "ranging") else ["float32"]
     packaged = Path(str(list(packaged_models().values())[-1]))
     entrants = contestants(densenet, precisions, load_model(None).card.frame.size)
-    operations = {entrants[0].network: work_of(densenet).operations, entrants[-1].network: work_of(packaged).operations}
+    work = {entrants[0].network: operations(densenet), entrants[-1].network: operations(packaged)}
     os.environ["OSTEON_CACHE"] = str(folder / "cache")  # of this process and its children: the user's own stays as it is
     rows: list[Row] = []
     for section in sections:
@@ -99,8 +83,8 @@ def measured(folder: Path, sections: list[Section], pace: Pace, effort: Effort) 
         place = folder / section
         place.mkdir()
         rows += measure(section, place, entrants, pace)
-    bench = run_bench(effort=effort, tell=say)
-    return Report(date=datetime.datetime.now(datetime.UTC).date().isoformat(), rows=tuple(rows), operations=operations, bench=bench)
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return Report(date=date, machine=machine, limits=limits, rows=tuple(rows), operations=work)
 
 
 def measure(section: Section, folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
@@ -131,7 +115,7 @@ def densenet_model(path: Path) -> Path:
 
 
 def add_int8(model: Path, films: Path) -> bool:
-    """Give a model file an 8-bit form, its ranges from made films; says why where that cannot be done, and returns whether it could."""
+    """Give a model file an 8-bit form, its ranges from some films; says why where that cannot be done, and returns whether it could."""
     card, network = open_network(model.read_bytes(), model.name)
     squares = np.stack([prepare(read_film(film), card.frame) for film in make_films(films, RANGING)])
     try:
@@ -142,71 +126,14 @@ def add_int8(model: Path, films: Path) -> bool:
     return True
 
 
-def network(entrants: list[Contestant], pace: Pace) -> list[Row]:
-    """One prepared film, the network alone."""
-    values = [spread(seconds).map(lambda s: 1e3 * s) for seconds in in_turn(entrants, 3, pace.rounds, pace.films)]
-    return [row(("network", e.network, e.name), "ms", v) for e, v in zip(entrants, values, strict=True)]
-
-
-def in_turn(entrants: list[Contestant], warm_up: int, rounds: int, times: int) -> list[list[float]]:
-    """Return the seconds of each one's answers: `times` of them a round, after a warm-up."""
-    servers = [entrant.serving() for entrant in entrants]
-    for server in servers:
-        server.answer(warm_up)
-    found: list[list[float]] = [[] for _ in entrants]
-    for _ in range(rounds):
-        for server, seconds in zip(servers, found, strict=True):
-            seconds.extend(server.answer(times))
-    for server in servers:
-        server.stop()
-    return found
-
-
-def start(folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
-    """From process start to the answer for one film; ours with its compiled model kept, and with an empty cache."""
-    make_films(folder / "one", 1)
-    emptied = folder / "emptied"
-    turns: list[tuple[Contestant, str, dict[str, str]]] = [(e, e.name, {}) for e in entrants]
-    turns += [(e, f"{e.name}, empty cache", {"OSTEON_CACHE": str(emptied)}) for e in entrants if e.is_ours]
-    runs: list[list[Finished]] = [[] for _ in turns]
-    for k in range(pace.starts + 1):
-        for (entrant, _, environment), done in zip(turns, runs, strict=True):
-            shutil.rmtree(emptied, ignore_errors=True)
-            run = finished(entrant.over(folder / "one"), QUIET | environment)
-            if k:  # the first fills caches
-                done.append(run)
-    return [
-        row(("start", e.network, name), "s", spread([r.seconds for r in done]), max(r.peak_mb for r in done))
-        for (e, name, _), done in zip(turns, runs, strict=True)
-    ]
-
-
-def whole_folder(folder: Path, entrants: list[Contestant], pace: Pace) -> list[Row]:
-    """A folder from the files to the answers: the films a second that come on top of the first film and the start."""
-    films = make_films(folder / "films", min(28, pace.in_folder))
-    link_many(films[:1], folder / "one", 1)
-    link_many(films, folder / "many", pace.in_folder)
-    rates: list[list[float]] = [[] for _ in entrants]
-    peaks = [0.0] * len(entrants)
-    for entrant in entrants:
-        for name in ("one", "many"):  # caches are filled
-            finished(entrant.over(folder / name), QUIET)
-    for _ in range(pace.folders):
-        for k, entrant in enumerate(entrants):
-            first, whole = (finished(entrant.over(folder / name), QUIET) for name in ("one", "many"))
-            rates[k].append((pace.in_folder - 1) / max(whole.seconds - first.seconds, 1e-9))
-            peaks[k] = max(peaks[k], whole.peak_mb)
-    return [row(("folder", e.network, e.name), "films/s", spread(r), peak) for e, r, peak in zip(entrants, rates, peaks, strict=True)]
-
-
 def loader(folder: Path, pace: Pace) -> list[Row]:
-    """The films a second that reach a training, without augmentation: PNG decoded each pass, and the store."""
+    """The films a second that reach a training, without augmentation: PNG decoded each epoch, and the store."""
     films = link_many(make_films(folder / "films", 28), folder / "many", 28 * 16)
-    names = {"store": "osteon's store", "png": "PNG decoded each pass"}
+    names = {"store": "osteon's store", "png": "PNG decoded each epoch"}
     rates: dict[str, list[float]] = {kind: [] for kind in names}
     for _ in range(2):
         for kind in names:
-            command = [sys.executable, str(PEERS / "png_loader.py"), kind, str(films[0].parent), str(STORE_SIDE), str(pace.passes)]
+            command = [sys.executable, str(PEERS / "png_loader.py"), kind, str(films[0].parent), str(STORE_SIDE), str(pace.epochs)]
             rates[kind] += json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return [row(("loader", f"films at {STORE_SIDE}", name), "films/s", spread(rates[kind])) for kind, name in names.items()]
 

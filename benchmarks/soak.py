@@ -19,12 +19,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from films import link_many, make_films
 from osteon.card import Card, Pooling
 from osteon.film import prepare, read_film
-from osteon.lab.bench.films import link_many, make_films
-from osteon.lab.bench.machine import describe_machine, resident_mb
-from osteon.lab.bench.timing import finished, spread
 from osteon.opening import load_model
+from processor import describe_machine, resident_mb
+from timing import finished, spread
 
 DISTINCT = 28
 EVERY = 100  # predictions between two looks at the memory

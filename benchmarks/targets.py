@@ -43,8 +43,8 @@ def targets(report: Report) -> Iterator[Target]:
         yield Target(f"{network}: process start to first answer, empty cache", cold, _median(empty), "s")
     folder, loop = _ours(report, "folder", PAPER), report.row("folder", PAPER, TORCH)
     yield Target("DenseNet-169, a folder, decode included: films/s against PyTorch and Pillow", 5, _ratio(folder, loop), least=True)
-    store, png = report.row("loader", "", "osteon's store"), report.row("loader", "", "PNG decoded each pass")
-    yield Target("films that reach a training: films/s against PNG decoded each pass", 20, _ratio(store, png), least=True)
+    store, png = report.row("loader", "", "osteon's store"), report.row("loader", "", "PNG decoded each epoch")
+    yield Target("films that reach a training: films/s against PNG decoded each epoch", 20, _ratio(store, png), least=True)
     step, script = report.row("training", "Lite0", "osteon, 3 blocks frozen"), report.row("training", "Lite0", TORCH)
     yield Target(
         "a training step, Lite0 at 320, 3 blocks frozen: films/s against PyTorch eager, none frozen", 2.5, _ratio(step, script), least=True
@@ -68,7 +68,7 @@ def _ours(report: Report, section: Section, network: str, suffix: str = "") -> R
 
 
 def _times_limit(report: Report, ours: Row | None) -> float | None:
-    return ours.median / 1e3 / report.bench.limits.seconds(report.operations[ours.network], "int8") if ours else None
+    return ours.median / 1e3 / report.limits.seconds(report.operations[ours.network], "int8") if ours else None
 
 
 def _ratio(one: Row | None, other: Row | None) -> float | None:

@@ -25,7 +25,7 @@ ROOMS = {
     "numpy": ("",),
     "filelock": ("cache.py", "lab/"),
     "platformdirs": ("cache.py", "model_names.py"),
-    "openvino": ("network.py", "precision.py", "model.py", "opening.py", "lab/quantisation/", "lab/bench/"),
+    "openvino": ("network.py", "precision.py", "model.py", "opening.py", "lab/quantisation/"),
     "nncf": ("lab/quantisation/ranges.py",),
     "PIL": ("raster.py", "film.py", "explanation.py", "prediction.py", "lab/"),
     "pydicom": ("dicom/",),

@@ -19,7 +19,7 @@ STAGES = {
     "Data": ("index", "split", "explore", "phantom"),
     "Training": ("train", "tune", "cross-validate", "ablate", "export"),
     "Model files": ("calibrate", "describe", "guard", "quantise"),
-    "Measuring": ("evaluate", "compare", "stress", "report", "verify", "bench"),
+    "Measuring": ("evaluate", "compare", "stress", "report", "verify"),
     "From beginning to end": ("demo", "reproduce", "release"),
 }
 """The sub-commands as help lists them: by what they are for, and in the order in which a person needs them."""
@@ -121,7 +121,6 @@ def _add_commands(asked: list[str]) -> None:
     else:
         from osteon.cli import (  # noqa: F401
             ablate,
-            bench,
             cache,
             cross_validate,
             data,

@@ -1,4 +1,4 @@
-"""How much arithmetic a model file asks for, counted from its graph."""
+"""How much arithmetic a film asks for: in a model file, counted from its graph, and in a training step, counted by torch as it runs one."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from osteon.errors import ModelFileError
+from osteon.lab.training.networks.detector import Detector
+from osteon.lab.training.recipe import Recipe
 from osteon.network import engine
 
 if TYPE_CHECKING:
     import openvino
 
 
-class Work(Struct, frozen=True, kw_only=True):
-    """What one film asks for.
-
-    `operations` are the multiplications and the additions of convolutions and matrix products; nothing else counts. `parameters` are the
-    numbers in their kernels.
-    """
-
-    operations: int
-    parameters: int
-
-
-def work_of(model: Path) -> Work:
-    """Count a model file's work for one film.
+def operations(model: Path) -> int:
+    """Return the multiplications and additions of convolutions and matrix products that a model file needs for one film.
 
     Raises:
         ModelFileError: no ONNX model can be read from it.
@@ -39,10 +31,7 @@ def work_of(model: Path) -> Work:
     except (OSError, RuntimeError) as fault:
         raise ModelFileError(f"{model}: no ONNX model can be read from it. Name a model that osteon exported.") from fault
     layers = [node for node in network.get_ops() if node.get_type_name() in _TERMS]
-    return Work(
-        operations=sum(2 * math.prod(node.output(0).get_shape()) * _TERMS[node.get_type_name()](node) for node in layers),
-        parameters=sum(math.prod(node.input(1).get_shape()) for node in layers),
-    )
+    return sum(2 * math.prod(node.output(0).get_shape()) * _TERMS[node.get_type_name()](node) for node in layers)
 
 
 def _convolution(node: openvino.Node) -> int:
@@ -59,3 +48,16 @@ def _product(node: openvino.Node) -> int:
 
 _TERMS = {"Convolution": _convolution, "GroupConvolution": _grouped_convolution, "MatMul": _product}
 """How many products one output value is the sum of (OpenVINO's operation set 13)."""
+
+
+def step_flops(recipe: Recipe) -> int:
+    """Return the operations of one film's share of a training step, forward and backward; frozen blocks have no backward pass.
+
+    The multiplications and the additions of convolutions and matrix products count, nothing else does.
+    """
+    detector = Detector(recipe).train()
+    films = torch.zeros(2, recipe.frame.size, recipe.frame.size, dtype=torch.uint8)  # batch normalisation wants two
+    with FlopCounterMode(display=False) as counted:
+        outputs = detector.outputs(films)
+        (outputs.logit.sum() + outputs.cells.sum()).backward()  # type: ignore[no-untyped-call]
+    return int(counted.get_total_flops()) // len(films)

@@ -79,7 +79,7 @@ def finished(command: Sequence[str], environment: Mapping[str, str] | None = Non
         MeasurementError: it cannot be started, or its exit status is not among the allowed ones.
     """
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), *command]
-    told = subprocess.run(launcher, capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False)  # noqa: S603
+    told = subprocess.run(launcher, capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False)
     if told.returncode:
         raise MeasurementError(f"this cannot be started: {' '.join(command)} ({told.stderr.strip().rpartition(': ')[2]}).")
     seconds, kilobytes, status = told.stdout.split()

@@ -1,20 +1,18 @@
-"""What a machine can do at best: arithmetic, memory, storage. Measured, since no data sheet knows a virtual machine.
+"""How much arithmetic a machine can do at best. Measured, since no data sheet knows a virtual machine.
 
-Arithmetic is the fastest of a few dense convolutions and matrix products, those that a network is made of, in the engine that runs it.
+It is the fastest of a few dense convolutions and matrix products, those that a network is made of, in the engine that runs it.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
-from osteon.lab.bench.timing import timed
 from osteon.network import compile_network, openvino_runtime
 from osteon.precision import Precision
+from timing import timed
 
 if TYPE_CHECKING:
     import openvino
@@ -23,34 +21,24 @@ SHAPES = ((256, 48, 3), (512, 64, 1), (128, 96, 3))
 """Dense convolutions: channels in and out, side of the map, side of the kernel."""
 
 MATRIX = 1536
-COPIED = 2**27  # bytes: larger than any cache
-BLOCK = 2**20
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Peaks: arithmetic in 10^9 operations a second (a multiplication with its addition is two), memory and storage in 10^9 bytes a second.
-
-    `memory_gbs` counts what a copy reads and what it writes. `storage_gbs` reads one large file that is not in memory; 0 where the
-    system does not let go of it.
-    """
+    """Peaks in 10^9 operations a second; a multiplication with its addition is two."""
 
     float32_gops: float
     int8_gops: float
-    memory_gbs: float
-    storage_gbs: float
 
     def seconds(self, operations: float, precision: Precision = "float32") -> float:
         """Return the least time that so many operations take."""
         return operations / (1e9 * (self.int8_gops if precision == "int8" else self.float32_gops))
 
 
-def measure_limits(folder: Path, rounds: int = 7) -> Limits:
-    """Measure this machine's peaks; `folder` stands on the storage in question."""
+def measure_limits(rounds: int = 7) -> Limits:
+    """Measure this machine's peaks."""
     return Limits(
         float32_gops=max(_matrix_gops(rounds), *(_convolution_gops(shape, rounds, int8=False) for shape in SHAPES)),
         int8_gops=max(_convolution_gops(shape, rounds, int8=True) for shape in SHAPES),
-        memory_gbs=_memory_gbs(rounds),
-        storage_gbs=_storage_gbs(folder, max(2, rounds // 2)),
     )
 
 
@@ -83,30 +71,3 @@ def _convolution(shape: tuple[int, int, int], *, int8: bool) -> openvino.Model:
         filters = ops.fake_quantize(filters, -high, high, -high, high, 255)
     pad = [kernel // 2] * 2
     return runtime.Model([ops.relu(ops.convolution(data, filters, [1, 1], pad, pad, [1, 1]))], [image])
-
-
-def _memory_gbs(rounds: int) -> float:
-    source, target = np.ones(COPIED, np.uint8), np.empty(COPIED, np.uint8)
-    return float(2 * COPIED / min(timed(lambda: np.copyto(target, source), rounds)) / 1e9)
-
-
-def _storage_gbs(folder: Path, rounds: int) -> float:
-    if not hasattr(os, "posix_fadvise"):
-        return 0.0
-    path = folder / "storage.bin"
-    try:
-        with path.open("wb") as file:
-            for _ in range(COPIED // BLOCK):
-                file.write(os.urandom(BLOCK))
-            file.flush()
-            os.fsync(file.fileno())
-        return COPIED / min(timed(lambda: _read_through(path), rounds, warm_up=0)) / 1e9
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _read_through(path: Path) -> None:
-    with path.open("rb", buffering=0) as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while file.read(BLOCK):
-            pass

@@ -1,4 +1,4 @@
-"""The machine that figures belong to, described without a name of it or of a person."""
+"""The machine that times belong to, described without a name of it or of a person."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "am
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """`cores` are those that this process may use, `memory_gb` is 10^9 bytes, `load` what others did when the figures were begun."""
+    """`cores` are those that this process may use, `memory_gb` is 10^9 bytes, `load` what others did when the measuring began."""
 
     processor: str
     cores: int

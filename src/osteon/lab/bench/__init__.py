@@ -1,1 +1,0 @@
-"""How fast this machine predicts, starts, decodes, indexes and trains, beside what it could do at best."""
