@@ -28,7 +28,7 @@ def test_the_guards_figures_say_which_are_false_refusals() -> None:
     films = Refusals(kind="films of valid", films=200, refused=2, foreign=False, low=0.003, high=0.04, note="55 groups")
     chests = Refusals(kind="chests", films=0, refused=0, foreign=True)
     rows = guard_rows(Scope(threshold=2, split="tune", rule="1 %", measured=(films, chests)))
-    assert rows[0] == ("films of valid", "200", "2", "0.010", "0.003 to 0.040", "these are false refusals; 55 groups")
+    assert rows[0] == ("films of valid", "200", "2", "0.010", "(0.003, 0.040)", "these are false refusals; 55 groups")
     assert rows[1] == ("chests", "0", "0", "0.000", "", "")
     assert {len(row) for row in rows} == {len(GUARD_HEADER)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from osteon.card import Calibration, Card, Decision, Frame, Int8, Level, OutOfScope, Pooling, Scope
+    from osteon.card import Calibration, Card, Decision, Frame, Int8, Level, Metric, OutOfScope, Pooling, Scope
 
 GUARD_HEADER = ("guard, measured on", "films", "out of scope", "share", "95 % interval", "remark")
 INT8_HEADER = (
@@ -19,6 +19,19 @@ INT8_HEADER = (
     "lost",
     "logit rms",
 )
+
+_NAMES = {
+    "auroc": "AUROC",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+    "pointing": "pointing accuracy",
+    "inside": "share of heat in boxes",
+    "iou": "overlap of heat and boxes (IoU)",
+}
+_MOVED = {"centre": ", heat map moved to the centre", "random": ", heat map moved anywhere"}
 
 
 def facts(card: Card) -> dict[str, str]:
@@ -68,9 +81,8 @@ def guard_rows(scope: Scope) -> list[tuple[str, ...]]:
     """Return what the guard was measured on, under `GUARD_HEADER`."""
     rows: list[tuple[str, ...]] = []
     for r in scope.measured:
-        ends = "" if r.low is None or r.high is None else f"{r.low:.3f} to {r.high:.3f}"
         remark = "; ".join(part for part in ("" if r.foreign else "these are false refusals", r.note) if part)
-        rows.append((r.kind, f"{r.films:,}", f"{r.refused:,}", f"{r.refused / max(r.films, 1):.3f}", ends, remark))
+        rows.append((r.kind, f"{r.films:,}", f"{r.refused:,}", f"{r.refused / max(r.films, 1):.3f}", interval(r.low, r.high), remark))
     return rows
 
 
@@ -111,6 +123,39 @@ def levels_in_words(d: Decision) -> str:
     ('yes from 0.34, uncertain from 0.04', 'yes from 0.5')
     """
     return f"yes from {d.doubt_to:.2g}" + (f", uncertain from {d.doubt_from:.2g}" if d.doubt_from < d.doubt_to else "")
+
+
+def metric_name(name: str) -> str:
+    """Return what a stored metric is called for people.
+
+    >>> metric_name("ppv at 0.1"), metric_name("pointing, centre"), metric_name("kappa")
+    ('PPV at prevalence 0.1', 'pointing accuracy, heat map moved to the centre', 'kappa')
+    """
+    plain, at, where = name.partition(" at ")
+    plain, _, moved = plain.partition(", ")
+    word = _NAMES.get(plain, plain) + (_MOVED.get(moved) or (f", {moved}" if moved else ""))
+    return f"{word}{' at prevalence ' if plain in ('ppv', 'npv') else at}{where}" if at else word
+
+
+def number(value: float | None) -> str:
+    """Return a metric's value, or a dash where it could not be measured."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def interval(low: float | None, high: float | None, form: str = ".3f") -> str:
+    """Return an interval in brackets, "" where there is none.
+
+    >>> interval(0.8931, 0.977), interval(-0.1, 0.25, "+.2f")
+    ('(0.893, 0.977)', '(-0.10, +0.25)')
+    """
+    return "" if low is None or high is None else f"({low:{form}}, {high:{form}})"
+
+
+def metric_value(metric: Metric | None) -> str:
+    """Return a metric's value with its interval, or the reason why it, or its interval, is not there."""
+    if metric is None or metric.value is None:
+        return (metric and metric.note) or "not measured"
+    return f"{number(metric.value)} {interval(metric.low, metric.high) or '(' + (metric.note or 'no interval') + ')'}"
 
 
 def _pooling(pooling: Pooling) -> str:

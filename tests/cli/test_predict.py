@@ -309,7 +309,7 @@ def test_a_decoders_own_fault_costs_one_film(run: Run, model: Path, tmp_path: Pa
         (("predict", "none.png"), 66, "none.png: there is no such file or folder."),
         (("predict", "."), 66, "no film"),
         (("predict", "x.png", "--model", "none.onnx"), 65, "none.onnx: there is no such model file."),
-        (("card", "--model", "x.png"), 65, "x.png: no ONNX model can be read from it."),
+        (("card", "x.png"), 65, "x.png: no ONNX model can be read from it."),
     ],
 )
 def test_bad_input_is_one_line_and_a_status(
@@ -339,18 +339,18 @@ class TestCard:
             ),
             limits="It finds fractures, not all that MURA calls abnormal [sic].",
         )
-        status, out, _ = run("card", "--model", make_model(tmp_path / "m.onnx", card))
+        status, out, _ = run("card", make_model(tmp_path / "m.onnx", card))
         assert status == 0
         words = " ".join(out.split())
         for text in (
             "made@1.0.0: finds fracture", "HAND, LEG", "slope 0.8, intercept 0.1, fitted on calibration", "maximum kappa, on calibration",
-            "FracAtlas train 2,602 431 0 CC BY 4.0 0123456789ab", "valid film all AUROC 0.930 0.900 to 0.950 651 102",
+            "FracAtlas train 2,602 431 0 CC BY 4.0 0123456789ab", "valid film all AUROC 0.930 (0.900, 0.950) 651 102",
             "valid film HIP AUROC - 9 0 one class only", "not all that MURA calls abnormal [sic].",
         ):  # fmt: skip
             assert text in words
 
     def test_json_is_the_files_own(self, run: Run, model: Path) -> None:
-        out = run("card", "--model", model, "--json")[1]
+        out = run("card", model, "--json")[1]
         assert osteon.load_model(model).card == osteon.card.Card.from_json(out)  # type: ignore[attr-defined]
 
 

@@ -20,13 +20,13 @@ def test_quantise_then_card_then_predict(osteon: Typed) -> None:
     made_index(osteon.folder, SPLITS)
     for name in INT8_LIMITS:
         osteon.patch.setitem(INT8_LIMITS, name, 1.0)
-    words = ("quantise", "m.onnx", "--index", "index.parquet", "--films", "30", "--report", "valid", "-o", "both.onnx")
+    words = ("quantise", "m.onnx", "--index", "index.parquet", "--report", "valid", "-o", "both.onnx")
     status, out, _ = osteon(*words)
     assert status == 0
     assert out.startswith("both.onnx: made@1.0.0, 0.0 MB\nthe default: ")
     assert "ranges from 30 films of train (nncf " in out
     assert [line.split()[:2] for line in out.splitlines()[-2:]] == [["tune", "30"], ["valid", "30"]]
-    status, shown, _ = osteon("card", "--model", "both.onnx")
+    status, shown, _ = osteon("card", "both.onnx")
     assert status == 0
     assert "INT8, measured on" in shown
     logits = {}
@@ -50,7 +50,7 @@ def test_8_bits_of_a_file_that_has_none_are_one_clear_line(osteon: Typed) -> Non
     ("words", "status", "line"),
     [
         (("--hold", "test"), 65, "there is no film in split 'test'; there are: "),
-        (("--hold", "valid"), 65, "split 'valid' has 6 readable films; for 8 bits it takes at least 30"),
+        (("--hold", "valid"), 65, "split 'valid' has 6 readable films; INT8 takes at least 30"),
         (("--hold", "train"), 64, "30 films of 'train' are in 'train' too"),
         (("--index", "none.parquet"), 65, "none.parquet: there is no such index"),
     ],

@@ -18,7 +18,7 @@ WINGS = ("lab/", "cli/")
 DOOR = "__main__.py"  # the command line's, so no part of the hall
 HALL = [m for m in MODULES if not m.folder.startswith(WINGS) and m.path != DOOR]
 
-FIGURES = ("lab/evaluation/plots.py", "lab/experiments/tuning/figure.py", "lab/exploration/", "lab/reporting/")
+FIGURES = ("lab/drawing.py", "lab/evaluation/plots.py", "lab/experiments/tuning/figure.py", "lab/exploration/", "lab/reporting/")
 # Where a package may be imported; a folder stands for all below it. A package that is not named here has no room yet.
 ROOMS = {
     "msgspec": ("atomic.py", "card.py", "precision.py", "lab/", "cli/"),

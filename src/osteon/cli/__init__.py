@@ -18,7 +18,7 @@ STAGES = {
     "Answers": ("predict", "card", "cache"),
     "Data": ("index", "split", "explore", "phantom"),
     "Training": ("train", "tune", "cross-validate", "ablate", "export"),
-    "Model files": ("calibrate", "describe", "guard", "quantise"),
+    "Model files": ("calibrate", "guard", "quantise"),
     "Measuring": ("evaluate", "compare", "stress", "report", "verify"),
     "From beginning to end": ("demo", "reproduce", "release"),
 }
@@ -122,6 +122,7 @@ def _add_commands(asked: list[str]) -> None:
         from osteon.cli import (  # noqa: F401
             ablate,
             cache,
+            card,
             cross_validate,
             data,
             demo,

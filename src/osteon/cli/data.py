@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,22 +15,6 @@ if TYPE_CHECKING:
 
 PARTS = "train=0.75,tune=0.10,valid=0.15"
 
-KINDS = {
-    "unreadable": "unreadable, or no radiograph: kept in the index, never used",
-    "truncated": "files that end early: read as far as they go",
-    "exact-duplicate": "sets of files with the same bytes: each set stays in one group",
-    "near-duplicate": "pairs that show the same exposure: each pair stays in one group",
-    "label-conflict": "contradictory labels: folder against table, or duplicates",
-    "missing": "tables that list what is not in the folder",
-    "unlisted": "films that the data set's table does not list",
-    "no-boxes": "fractured films without a marked fracture",
-    "boxes-misfit": "films whose boxes were drawn on a picture of another shape: left out",
-    "no-patient": "sources without patients: duplicates and neighbours stay together",
-    "ignored-column": "columns that the index makes itself",
-    "leak": "patients or duplicates in more than one split",
-}
-"""What the terminal says of each kind of finding."""
-
 
 @app.command()
 def index(
@@ -41,7 +25,7 @@ def index(
     no_count_check: Annotated[bool, typer.Option("--no-count-check", help="go on where MURA has other counts than published")] = False,
     article_csv: Annotated[Path | None, typer.Option(help="folder to write the article's four tables to as well")] = None,
 ) -> None:
-    """Index a data set: a row a film, a row a study, and a report of all that is wrong with them."""
+    """Scan a dataset and check every film."""
     from osteon.cli.progress import counting_bar
     from osteon.lab.data.build import build_index
     from osteon.lab.data.index import write_article_csv, write_index
@@ -66,16 +50,17 @@ def split(
     index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index`")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="index to write; by default the same one")] = None,
     parts: Annotated[str, typer.Option(help="name=share of each part, together 1")] = PARTS,
-    of: Annotated[str | None, typer.Option(help="deal out this split alone, and leave the others as they are")] = None,
+    of: Annotated[str | None, typer.Option(help="divide this split alone, and leave the others as they are")] = None,
     folds: Annotated[
         str,
-        typer.Option(metavar="N|FILE", help="write a column `fold` for cross-validation instead of parts; FILE: fixed ones, CSV path,fold"),
+        typer.Option(
+            metavar="N|FILE", help="write a column `fold` for cross-validation instead of parts; FILE: folds to take, CSV path,fold"
+        ),
     ] = "",
     first: Annotated[str, typer.Option(help="with --folds N: fold 0 is this split, the other films make the other folds")] = "",
-    fold_file: Annotated[Path | None, typer.Option("--write-folds", help="write the folds to a file (CSV) that fixes them")] = None,
     seed: Annotated[int, typer.Option(help="another seed, another split")] = 0,
 ) -> None:
-    """Deal films out to parts: patients and duplicates stay together, study types and labels are shared out alike."""
+    """Split films at random by patient: duplicates stay together, parts are alike in study types and labels."""
     from osteon.errors import UsageError
     from osteon.lab.data import splits
     from osteon.lab.data.index import Report, read_index, read_report, write_index
@@ -84,8 +69,8 @@ def split(
     _check_suffix(out)
     films = read_index(index)
     report = read_report(index) or Report(dataset=str(index), layout="index", decoded=bool((films["sha256"] != "").any()))
-    if not folds and (first or fold_file):
-        raise UsageError("--first and --write-folds are about folds: say how many with --folds.")
+    if not folds and first:
+        raise UsageError("--first is about folds: say how many with --folds.")
     if folds.isdigit():
         films = splits.folds(films, int(folds), seed, first)
         report.split = f"{folds} folds{f', fold 0 is split {first}' if first else ''}, seed {seed}"
@@ -101,9 +86,6 @@ def split(
         report.split = f"{parts}{f' of {of}' if of else ''}, seed {seed}"
     report.findings = [f for f in report.findings if f.kind != "leak"] + splits.refuse_leaks(films, allow=True)
     _show(write_index(films, out, report), out)
-    if fold_file is not None:
-        splits.write_folds(films, fold_file)
-        typer.echo(f"{fold_file}: the folds of {len(films):,} films")
 
 
 def _check_suffix(out: Path) -> None:
@@ -127,31 +109,25 @@ def _parts(text: str) -> dict[str, float]:
 
 
 def _show(report: Report, out: Path) -> None:
-    from rich.console import Console
+    from osteon.cli.terminal import show, show_table
+    from osteon.lab.data.index import KINDS
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(_table(report))
+    rows = list(_rows(report))
+    header = ("split", "study type", "studies", "films", "abnormal films", "normal", "no label")
+    show_table(header, rows, bold=[place for place, row in enumerate(rows) if row[1] == "all"])
     patients = f"{report.patients:,} patients, " if report.patients else ""
-    console.print(
-        f"{report.layout}: {report.films:,} films, {report.studies:,} studies, {patients}{report.groups:,} groups that stay together"
-    )
+    show(f"{report.layout}: {report.films:,} films, {report.studies:,} studies, {patients}{report.groups:,} groups")
     for kind, count in report.found.items():
-        console.print(f"{count:>6,}  {kind}: {KINDS[kind]}", style="yellow")
+        show(f"{count:>6,}  {kind}: {KINDS[kind]}", "yellow")
     for name, ignored in (("hidden files", report.hidden), ("other files", report.strays)):
         if ignored.count:
-            console.print(f"{ignored.count:>6,}  {name}, ignored: {', '.join(ignored.first[:2])}{' ...' if ignored.count > 2 else ''}")
+            show(f"{ignored.count:>6,}  {name}, ignored: {', '.join(ignored.first[:2])}{' ...' if ignored.count > 2 else ''}")
     more = "" if report.decoded else "; no film was decoded: truncated and duplicate ones are not known"
-    console.print(
-        f"{out}, with {out.with_suffix('').name}.studies{out.suffix} and the findings in {out.with_suffix('').name}.report.json{more}"
-    )
+    show(f"{out}, with {out.with_suffix('').name}.studies{out.suffix} and the problems in {out.with_suffix('').name}.report.json{more}")
 
 
-def _table(report: Report) -> object:
-    from rich.table import Table
-
-    table = Table("split", "study type", box=None, pad_edge=False, header_style="bold")
-    for column in ("studies", "films", "abnormal films", "normal", "no label"):
-        table.add_column(column, justify="right")
+def _rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield the counts of each split and study type, and of all types of a split."""
     cells: dict[tuple[str, str], dict[str, int]] = {}
     for row in report.table:
         for key in ((str(row["split"]), str(row["study_type"])), (str(row["split"]), "all")):
@@ -160,5 +136,4 @@ def _table(report: Report) -> object:
             cell["films"] += int(row["films"] or 0)
             cell[str(row["label"])] += int(row["films"] or 0)
     for (split_, kind), cell in sorted(cells.items(), key=lambda item: (item[0][0], item[0][1] == "all", item[0][1])):
-        table.add_row(split_ or "-", kind or "-", *(f"{n:,}" for n in cell.values()), style="bold" if kind == "all" else "")
-    return table
+        yield (split_ or "-", kind or "-", *(f"{n:,}" for n in cell.values()))

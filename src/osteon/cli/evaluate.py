@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from osteon.cli import app, typed
@@ -26,8 +27,6 @@ ByOption = Annotated[list[str] | None, typer.Option("--by", help="a further colu
 PrevalenceOption = Annotated[
     list[float] | None, typer.Option("--prevalence", min=0, max=1, help="state PPV and NPV at this prevalence too")
 ]
-ResamplesOption = Annotated[int, typer.Option(min=100, max=100_000, help="bootstrap resamples of the patients")]
-SeedOption = Annotated[int, typer.Option(help="another seed, other resamples")]
 
 
 @app.command()
@@ -42,21 +41,20 @@ def evaluate(
     by: ByOption = None,
     prevalence: PrevalenceOption = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="by default the card's")] = None,
-    card_into: Annotated[Path | None, typer.Option(help="write a copy of the model whose card carries these figures")] = None,
+    card_into: Annotated[Path | None, typer.Option(help="write a copy of the model whose card carries these metrics")] = None,
     against: Annotated[
         str | None,
         typer.Option(
             metavar="packaged|NAME@VERSION|FILE|FOLDER",
-            help="also say what was gained over another model on the same films; a model, or an evaluation of it",
+            help="also compare with another model on the same films; a model, or an evaluation of it",
         ),
     ] = None,
-    resamples: ResamplesOption = 2000,
-    seed: SeedOption = 0,
+    resamples: Annotated[int, typer.Option(min=100, max=100_000, help="bootstrap resamples of the patients")] = 2000,
 ) -> None:
-    """Measure a model on a split: every figure with its interval, for studies and films, per study type and subgroup."""
+    """Measure a model on a split: every metric with its interval, for studies and films, per study type and subgroup."""
     from osteon.cli.evaluation_tables import show_evaluation
     from osteon.lab.evaluation.evaluation import Plan
-    from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, write_figures
+    from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, write_metrics
     from osteon.lab.evaluation.scoring import write_predictions
     from osteon.lab.model_file import model_path
 
@@ -68,14 +66,14 @@ def evaluate(
     evaluations = []
     for name in splits:
         folder = out if len(splits) == 1 else out / name
-        plan = Plan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples, seed=seed)
+        plan = Plan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples)
         evaluations.append(evaluate(scored, plan_for(scored, plan, threshold), folder, typed()))
         show_evaluation(evaluations[-1], folder)
         if other is not None:
             _show_gain(other, scored, (plan_for(other, plan), plan_for(scored, plan, threshold)), folder)
     if card_into is not None:
-        written = write_figures(model_path(model), evaluations, card_into)
-        typer.echo(f"{card_into}: {written.reference} with {len(written.metrics)} figures in its card")
+        written = write_metrics(model_path(model), evaluations, card_into)
+        typer.echo(f"{card_into}: {written.reference} with {len(written.metrics)} metrics in its card")
     if any(evaluation.counts.refused_films for evaluation in evaluations):
         raise typer.Exit(1)
 
@@ -87,8 +85,6 @@ def compare(
     split: Annotated[str, typer.Option("--split", help="split to compare on; all: every film")] = "valid",
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the comparison")] = Path("comparison"),
     index: IndexOption = None,
-    resamples: ResamplesOption = 2000,
-    seed: SeedOption = 0,
 ) -> None:
     """Compare two models on the same films: paired differences with their intervals, McNemar's test, where they disagree."""
     from osteon.cli.evaluation_tables import show_comparison
@@ -98,7 +94,7 @@ def compare(
 
     films = None if index is None else read_index(index)
     first, second = predictions_of(a, films), predictions_of(b, films)
-    plan = Plan(split=split, resamples=resamples, seed=seed)
+    plan = Plan(split=split)
     comparison, apart = compare_into(first, second, (plan_for(first, plan), plan_for(second, plan)), out, typed())
     show_comparison(comparison, apart, out)
 
@@ -108,44 +104,52 @@ def calibrate(
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
     model: ModelOption = None,
     index: IndexOption = None,
-    split: Annotated[str, typer.Option("--split", help="split to calibrate on; never the one you report")] = "tune",
-    predictions: PredictionsOption = None,
-    crossed: Annotated[
-        Path | None,
-        typer.Option("--out-of-fold", help="folder of a cross-validation of the same recipe, to calibrate on instead of a split"),
+    split: Annotated[
+        list[str] | None,
+        typer.Option("--split", help="split to calibrate on, never the one you report; default: tune, of a cross-validation every film"),
     ] = None,
-    without: Annotated[list[str] | None, typer.Option("--without", help="with --out-of-fold: a split left out, as it is reported")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions", help="an evaluation's predictions, or a cross-validation of the same recipe (its folder): no model is run"
+        ),
+    ] = None,
     method: Annotated[Literal["logistic", "temperature", "isotonic"], typer.Option(help="how logits become probabilities")] = "logistic",
     rule: Annotated[str, typer.Option(help="max-kappa, sensitivity>=0.9, specificity>=0.9, or a threshold such as 0.5")] = "max-kappa",
-    doubt: Annotated[str, typer.Option(help="sensitivity below and specificity above the band of doubt, or none")] = "0.95,0.95",
+    doubt: Annotated[str, typer.Option(help="sensitivity below and specificity above the uncertain answers, or none")] = "0.95,0.95",
     pooling: Annotated[Literal["mean", "max", "noisy-or", "top-k"], typer.Option(help="how a study's films are pooled")] = "mean",
-    report: Annotated[Path | None, typer.Option(help="folder of the report; by default beside the model")] = None,
     other_data: Annotated[bool, typer.Option("--other-data", help="the split only shares its name with one in the card")] = False,
-    seed: SeedOption = 0,
 ) -> None:
-    """Make probabilities mean what they say, choose threshold and band of doubt by a stated rule, and write both into the card."""
+    """Calibrate probabilities and choose the answers' limits."""
     from osteon.cli.evaluation_tables import show_calibration
     from osteon.lab.calibration.calibrate import CalibrationPlan, check_split
     from osteon.lab.calibration.decision import read_band, read_rule
-    from osteon.lab.calibration.folder import calibrate_file, out_of_fold, out_of_fold_plan, report_folder
+    from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan, is_cross_validation, report_folder
     from osteon.lab.data.index import read_index
     from osteon.lab.model_file import model_path
     from osteon.opening import load_model
 
-    plan = CalibrationPlan(split=split, method=method, rule=read_rule(rule), doubt=read_band(doubt), pooling=pooling, seed=seed)
+    plan = CalibrationPlan(method=method, rule=read_rule(rule), doubt=read_band(doubt), pooling=pooling)
     file = model_path(model)
     card = load_model(file).card
-    if crossed is None:
+    if predictions is None or not is_cross_validation(predictions):
+        plan = msgspec.structs.replace(plan, split=_only(split))
         if not other_data:
-            check_split(card, split)
-        scored = _predictions(model, index, predictions, [split])
+            check_split(card, plan.split)
+        scored = _predictions(model, index, predictions, [plan.split])
     elif index is None:
-        raise UsageError("name the index with --index: it says which films take part, and which of them are reported.")
+        raise UsageError("name the index with --index: it says which films take part, and what their labels are.")
     else:
-        scored = out_of_fold(crossed, read_index(index), tuple(without or ()))
-        plan = out_of_fold_plan(plan, crossed, scored)
-    calibrated = calibrate_file(file, scored, plan, out, report, typed())
-    show_calibration(calibrated, out, report or report_folder(out))
+        scored = cross_validated(predictions, read_index(index), splits=tuple(split or ()))
+        plan = cross_validated_plan(plan, predictions, scored)
+    calibrated = calibrate_file(file, scored, plan, out, command=typed())
+    show_calibration(calibrated, out, report_folder(out))
+
+
+def _only(splits: list[str] | None) -> str:
+    if splits and len(splits) > 1:
+        raise UsageError(f"--split: {', '.join(splits)}: a model is calibrated on one split. Name several for a cross-validation only.")
+    return splits[0] if splits else "tune"
 
 
 def _predictions(model: str | None, index: Path | None, table: Path | None, splits: list[str]) -> Predictions:
@@ -169,8 +173,8 @@ def _other_model(against: str, index: Path | None, splits: list[str]) -> Predict
 
 
 def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan], folder: Path) -> None:
-    """Compare with the other model as `osteon compare` does, into the evaluation's folder, and say the gain in a line."""
-    from osteon.cli.evaluation_tables import show_comparison
+    """Compare with the other model as `osteon compare` does, into the evaluation's folder, and say the gain in a sentence."""
+    from osteon.cli.evaluation_tables import show_comparison, show_gain
     from osteon.lab.evaluation.evaluation import ALL
     from osteon.lab.evaluation.folder import compare_into
     from osteon.lab.evaluation.scoring import write_predictions
@@ -178,9 +182,6 @@ def _show_gain(other: Predictions, scored: Predictions, plans: tuple[Plan, Plan]
     write_predictions(other, folder / "against.parquet")
     comparison, apart = compare_into(other, scored, plans, folder, typed())
     show_comparison(comparison, apart, folder)
-    for d in comparison.differences:
-        if (d.group, d.name) == (ALL, "auroc") and d.value is not None:
-            interval = f" ({d.low:+.3f}, {d.high:+.3f})" if d.low is not None and d.high is not None else f", {d.note}"
-            clear = d.low is not None and d.high is not None and not d.low <= 0 <= d.high
-            word = "gained" if d.value >= 0 else "lost"
-            typer.echo(f"{d.level} AUROC {word} {d.value:+.3f}{interval}{'' if clear else ': no more than chance may do'}")
+    for difference in comparison.differences:
+        if (difference.group, difference.name) == (ALL, "auroc"):
+            show_gain(difference)

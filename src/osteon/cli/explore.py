@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,36 +16,33 @@ if TYPE_CHECKING:
 @app.command()
 def explore(
     index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index` or `osteon split`")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder for the page, the figures (PNG) and their numbers (JSON)")] = Path(
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder for the page, its figures (PNG) and its numbers (JSON)")] = Path(
         "exploration"
     ),
     sample: Annotated[int, typer.Option(min=1, help="films to open for their grey levels, drawn at random")] = 400,
     no_pixels: Annotated[bool, typer.Option("--no-pixels", help="open no film: no samples, grey levels, duplicates side by side")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="another seed, other films")] = 0,
 ) -> None:
-    """Show what a data set is like: counts, films, what goes with the label, and what is wrong with it, on one page."""
+    """Show on one page what a dataset is like: counts, films, possible shortcuts, and problems."""
     from osteon.cli.progress import counting_bar
     from osteon.lab.exploration.folder import explore
 
     command = typed()
     if no_pixels:
-        found = explore(index, out, command, sample=0, seed=seed)
+        found = explore(index, out, command, sample=0)
     else:
         with counting_bar("open films") as progress:
-            found = explore(index, out, command, sample=sample, seed=seed, progress=progress)
+            found = explore(index, out, command, sample=sample, progress=progress)
     _show(found, out)
     if found.pixels is not None and found.pixels.missing + found.pixels.refused:
         raise typer.Exit(1)
 
 
 def _show(found: Exploration, out: Path) -> None:
-    from rich.console import Console
-
+    from osteon.cli.terminal import show
     from osteon.lab.exploration.notes import notes
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     patients = f"{found.groups:,} groups (no patient is named)" if found.patients is None else f"{found.patients:,} patients"
-    console.print(f"{found.origin.dataset}: {found.films:,} films, {found.studies:,} studies, {patients}")
+    show(f"{found.origin.dataset}: {found.films:,} films, {found.studies:,} studies, {patients}")
     for note in notes(found):
-        console.print(f"  {note.text}", style="yellow" if note.warns else "", markup=False)
-    console.print(f"{out / 'exploration.html'}, with {len(found.figures)} figures and exploration.json", markup=False)
+        show(f"  {note.text}", "yellow" if note.warns else "")
+    show(f"{out / 'exploration.html'}, with {len(found.figures)} figures and exploration.json")

@@ -1,4 +1,4 @@
-"""Sub-commands: predict, card."""
+"""Sub-command: predict."""
 
 from __future__ import annotations
 
@@ -117,23 +117,6 @@ def predict(
         raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
     if any(s.refused for s in studies):
         raise typer.Exit(1)
-
-
-@app.command()
-def card(
-    model: ModelOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print it as it stands in the file.")] = False,
-) -> None:
-    """Show a model's card: what it finds, from which data, how well, and its limits."""
-    from osteon.opening import load_model
-
-    found = load_model(model).card
-    if json:
-        print(found.to_json())
-        return
-    from osteon.cli.show_card import show_card
-
-    show_card(found)
 
 
 def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *, side_by_side: bool, shown: bool) -> Model:

@@ -15,23 +15,21 @@ def quantise(
     index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with both precisions")],
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="a file, or name@version; default: the package's newest")] = None,
-    calibrate_on: Annotated[str, typer.Option(help="split whose films give the ranges of the 8-bit numbers")] = "train",
+    calibrate_on: Annotated[str, typer.Option(help="split whose films give the ranges of the INT8 numbers")] = "train",
     hold: Annotated[str, typer.Option(help="split on which the layers are chosen that stay in float32")] = "tune",
     report: Annotated[list[str] | None, typer.Option(help="a further split whose cost goes into the card")] = None,
-    films: Annotated[int, typer.Option(min=30, help="how many films give the ranges")] = 150,
-    seed: Annotated[int, typer.Option(help="another seed, other films")] = 0,
 ) -> None:
-    """Give a model file an 8-bit form beside its float32 one, and write into its card what that costs.
+    """Give a model file an INT8 form beside float32, and write into its card what that costs.
 
     Do it after `osteon calibrate`: decisions are counted at the card's
-    threshold. Where 8 bits cost at most 0.002 AUROC, 0.5 % of the decisions
-    and 1 % of the peaks of evidence in a box, `osteon predict` takes them.
+    threshold. Where INT8 costs at most 0.002 AUROC, 0.5 % of the decisions
+    and 1 % of the pointing accuracy, `osteon predict` takes it.
     """
+    from osteon.cli.card import show_int8
     from osteon.cli.progress import counting_bar
-    from osteon.cli.show_card import show_int8
     from osteon.lab.quantisation.quantise import Plan, quantise_file
 
-    plan = Plan(calibrate_on=calibrate_on, hold=hold, report=tuple(report or ()), films=films, seed=seed)
+    plan = Plan(calibrate_on=calibrate_on, hold=hold, report=tuple(report or ()))
     with counting_bar("rank layers") as progress:
         card = quantise_file(model, index, out, plan, progress)
     typer.echo(f"{out}: {card.reference}, {out.stat().st_size / 1e6:.1f} MB")

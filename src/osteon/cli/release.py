@@ -39,7 +39,7 @@ def release(
     name: Annotated[str, typer.Option(help="name in the card, as in name@version")],
     version: Annotated[str, typer.Option(help="version in the card")],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder of the release; the same command goes on with it")] = Path("released"),
-    facts: Annotated[Path | None, typer.Option(help="JSON for `osteon describe`")] = None,
+    facts: Annotated[Path | None, typer.Option(help="JSON for `osteon card --facts`")] = None,
     members: Annotated[int, typer.Option(min=1, help="how many of a training's best passes go into the file")] = 1,
     report: Annotated[str, typer.Option(help="split whose figures go into the card; nothing else is done with its films")] = "valid",
     by: Annotated[list[str] | None, typer.Option("--by", help="a further column of the index to make subgroups by")] = None,

@@ -17,22 +17,23 @@ def report(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder of the report; by default RUN/report")] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="FILE|NAME@VERSION", help="model file of this run, or one by name; by default its best pass is exported"),
+        typer.Option(metavar="FILE|NAME@VERSION", help="model file of this run, or one by name; by default its best epoch is exported"),
     ] = None,
     evaluation: Annotated[
-        Path | None, typer.Option(help="folder of an evaluation of that model; by default the split is evaluated")
-    ] = None,
+        str, typer.Option(metavar="SPLIT|FOLDER", help="a split, which is then evaluated, or the folder of an evaluation of that model")
+    ] = "valid",
     index: Annotated[Path | None, typer.Option(help="the run's index, if it has moved")] = None,
-    split: Annotated[str, typer.Option("--split", help="split to report, where no evaluation is named")] = "valid",
 ) -> None:
-    """Write what a run is and how good it is: data, curves, network, figures, failures, model card, checklist; HTML and Markdown."""
+    """Write on one page what a training is worth: verdict, curves, heat maps, data, metrics, failures, model card, checklist."""
+    from osteon.lab.evaluation.folder import EVALUATION
     from osteon.lab.model_file import model_path
     from osteon.lab.reporting.folder import HTML, MARKDOWN, report_run
     from osteon.lab.reporting.supply import STAGES, Request
 
     folder = out or run / "report"
     file = None if model is None else model_path(model)
-    request = Request(run, folder, file, evaluation, index, split, typed())
+    measured, split = (Path(evaluation), "") if (Path(evaluation) / EVALUATION).exists() else (None, evaluation)
+    request = Request(run, folder, file, measured, index, split, typed())
     with stopped(), stages_bar(STAGES) as watch:
         written = report_run(request, lambda stage, done, total: watch(stage, done, total, ""))
     for warning in written.warnings:

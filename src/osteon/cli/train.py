@@ -1,4 +1,4 @@
-"""Sub-commands that make a model: train, export, describe."""
+"""Sub-commands that make a model: train, export."""
 
 from __future__ import annotations
 
@@ -82,18 +82,6 @@ def export(
 
     done = export_run(Export(runs[0], out, name, version, members, tuple(runs[1:])))
     typer.echo(f"{out}: {done.card.reference}, {out.stat().st_size / 1e6:.1f} MB, largest difference to torch {done.difference:.1e} logit")
-
-
-@app.command()
-def describe(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="model file, or name@version")],
-    facts: Annotated[Path, typer.Argument(help="JSON with finding, licence, intended_use, limits, data (name, licence, source)")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
-) -> None:
-    """Write into a model's card what no measurement says: what it finds, for what use, its limits, licences and sources."""
-    from osteon.lab.model_file import describe_file, model_path
-
-    describe_file(model_path(model), facts, out)
 
 
 def _tell_boxes(request: TrainingRequest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from osteon.lab.verification.check import Check, Part
     from osteon.lab.verification.verify import Verification, Watch
 
-PARTS: tuple[Part, ...] = ("data", "figures", "8 bits", "guard")
+PARTS: tuple[Part, ...] = ("data", "metrics", "INT8", "guard")
 """What a card has numbers of."""
 
 COUNTS = frozenset(("n", "films", "studies", "abnormal", "changed", "boxed", "pointed", "lost", "again", "refused"))
@@ -27,7 +26,7 @@ COUNTS = frozenset(("n", "films", "studies", "abnormal", "changed", "boxed", "po
 @app.command()
 def verify(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="a file, or name@version; default: the package's newest")] = None,
-    index: Annotated[Path, typer.Option("--index", help="index.parquet with the films that the card's figures are of")] = Path(
+    index: Annotated[Path, typer.Option("--index", help="index.parquet with the films that the card's metrics are of")] = Path(
         "index.parquet"
     ),
     split: Annotated[
@@ -44,18 +43,14 @@ def verify(
         list[Path] | None,
         typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that the guard was measured on, by its name"),
     ] = None,
-    predictions: Annotated[
-        Path | None, typer.Option(help="folder of the evaluation in the card, to name films that are missing or further")
-    ] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="data|figures|8 bits|guard", help="verify this alone; the guard takes longest")
+        list[str] | None, typer.Option("--only", metavar="data|metrics|INT8|guard", help="verify this alone; the guard takes longest")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="show every number, not the main ones and what does not hold")] = False,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write every number")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write every number, not the main ones alone")] = None,
 ) -> None:
-    """Measure every figure of a model's card again from the data, and say whether it holds.
+    """Measure every number of a model's card again from the data, and say whether it holds.
 
-    The same split, plan, resamples and precision; a figure may differ by what
+    The same split, plan, resamples and precision; a metric may differ by what
     another processor's rounding does to it. The exit status is 1 where
     something does not hold.
     """
@@ -68,14 +63,13 @@ def verify(
         splits=_splits(split or ()),
         folds=folds,
         foreign=tuple(foreign or ()),
-        before=predictions,
         parts=_parts(only or PARTS),
     )
     with _bar() as watch:
         found = verify(request, watch)
     if json is not None:
         write_json(found, json)
-    _show(found, every)
+    _show(found)
     if not found.holds:
         raise typer.Exit(1)
 
@@ -108,43 +102,37 @@ def _bar() -> Iterator[Watch]:
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
 
-def _show(found: Verification, every: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _show(found: Verification) -> None:
+    from osteon.cli.terminal import show, show_notes, show_table
 
-    from osteon.cli.prediction_table import WIDE
-
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
-    console.print(Text(f"{found.model}, read in {'8 bits' if found.precision == 'int8' else 'float32'}", "bold"))
-    table = Table("", "", "card", "now", "difference", "", box=None, pad_edge=False)
-    for check in found.checks:
-        if every or not check.holds or _main(check):
-            numbers = (_number(check, value) for value in (check.card, check.now))
-            told = "" if check.difference is None else f"{'+' if check.difference >= 0 else ''}{_number(check, check.difference)}"
-            verdict = "holds" if check.holds else f"does not hold{_within(check)}"
-            table.add_row(check.where, check.name, *numbers, told, verdict, style="" if check.holds else "red")
-    console.print(table)
-    for word, notes in (("note", found.notes), ("not measured again", found.left_out)):
-        for note in notes:
-            console.print(Text(f"{word}: {note}", "yellow"))
+    show(f"{found.model}, read in {'INT8' if found.precision == 'int8' else 'float32'}", "bold")
+    shown = [check for check in found.checks if not check.holds or _main(check)]
+    rows = [(c.where, c.name, _number(c, c.card), _number(c, c.now), _difference(c), _verdict(c)) for c in shown]
+    show_table(("", "", "card", "now", "difference", ""), rows, bold=[place for place, check in enumerate(shown) if not check.holds])
+    show_notes((*found.notes, *(f"not measured again: {words}" for words in found.left_out)))
     broken = sum(not check.holds for check in found.checks)
-    verdict = f"{len(found.checks) - broken:,} of {len(found.checks):,} numbers hold"
-    how = f"a film's logit may differ by {found.rounding:.2g} between processors; a figure holds within what that does to it"
-    console.print(Text(f"{verdict}{'' if broken == 0 else f', {broken:,} do not'} ({how})", "bold" if broken == 0 else "bold red"))
+    verdict = f"{len(found.checks) - broken:,} of {len(found.checks):,} numbers hold{f', {broken:,} do not' if broken else ''}"
+    how = f"a film's logit may differ by {found.rounding:.2g} between processors; a metric holds within what that does to it"
+    show(f"{verdict} ({how})", "bold red" if broken else "bold")
 
 
 def _main(check: Check) -> bool:
     """Whether a person wants to see it though it holds."""
-    return check.part != "figures" or (check.where.endswith(", film, all") and ", low" not in check.name and ", high" not in check.name)
+    return check.part != "metrics" or (check.where.endswith(", film, all") and ", low" not in check.name and ", high" not in check.name)
 
 
-def _within(check: Check) -> str:
-    if check.low is None or check.high is None:
-        return ""
-    if check.low == check.high:
-        return f": {_number(check, check.low)} would"
-    return f": {_number(check, check.low)} to {_number(check, check.high)} would"
+def _verdict(check: Check) -> str:
+    if check.holds:
+        return "holds"
+    if check.part == "data":
+        return f"expected {_number(check, check.card)} and found {_number(check, check.now)}: this is another split than the model's"
+    if check.low is None or check.high is None or check.low == check.high:
+        return "does not hold"
+    return f"does not hold: the card's is outside {_number(check, check.low)} to {_number(check, check.high)}"
+
+
+def _difference(check: Check) -> str:
+    return "" if check.difference is None else f"{'+' if check.difference >= 0 else ''}{_number(check, check.difference)}"
 
 
 def _number(check: Check, value: float | None) -> str:

@@ -1,8 +1,9 @@
-"""What the lab's pages share: templates, and pictures inside the page, so that it needs no network."""
+"""What the lab's pages share: templates, tables as Markdown, and pictures inside the page, so that it needs no network."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +25,20 @@ def template_text(package: str, name: str) -> str:
 def picture_address(content: bytes, kind: str = "image/png") -> str:
     """Return a picture as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> list[str]:
+    r"""Return the lines of a table (GitHub's Markdown); the first column, and those in `words`, are read from the left.
+
+    >>> markdown_table(("", "n"), [("a|b", "3")])
+    ['|  | n |', '|---|--:|', '| a\\|b | 3 |']
+    """
+    rule = ["---" if column == 0 or column in words else "--:" for column in range(len(header))]
+    return [_row(header), f"|{'|'.join(rule)}|", *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -77,7 +77,7 @@ def test_separable_films_give_no_certainty(method: str) -> None:
 @pytest.mark.parametrize("method", ["logistic", "temperature", "isotonic"])
 def test_logits_against_the_labels_are_refused(method: str) -> None:
     logits, label = logits_and_labels()
-    with pytest.raises(MeasurementError, match="nothing to calibrate"):
+    with pytest.raises(MeasurementError, match="the model ranks normal films above abnormal ones"):
         fit(method, -logits, label, "")  # type: ignore[arg-type]
 
 
@@ -166,6 +166,6 @@ def test_the_training_and_the_reported_split_are_refused() -> None:
     card = made_card(data=(DataSource(name="made", split="train"),), metrics=(metric,))
     with pytest.raises(MeasurementError, match="trained on split 'train'"):
         check_split(card, "train")
-    with pytest.raises(MeasurementError, match="reports its figures on split 'valid'"):
+    with pytest.raises(MeasurementError, match="reports its metrics on split 'valid'"):
         check_split(card, "valid")
     check_split(card, "calib")

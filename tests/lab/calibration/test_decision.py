@@ -69,7 +69,7 @@ def test_the_band_of_doubt_has_its_rates() -> None:
     assert rates(sample, found.doubt_from)[0] >= 0.95
     assert rates(sample, found.doubt_to)[1] >= 0.9
     assert found.split == "calib"
-    assert found.rule == "maximum kappa; doubt from sensitivity 0.95 to specificity 0.9"
+    assert found.rule == "maximum kappa; uncertain from sensitivity 0.95 to specificity 0.9"
 
 
 def test_a_reader_without_doubt_has_no_band() -> None:
@@ -103,6 +103,6 @@ def test_what_is_no_rule_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0.95", "0.95;0.9", "95,95", "-0.1,0.5"])
 def test_what_is_no_band_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no band of doubt"):
+    with pytest.raises(UsageError, match="says nothing of --doubt"):
         read_band(text)
     assert decision.read_band("none") is None

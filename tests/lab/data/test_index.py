@@ -272,7 +272,7 @@ def test_article_tables_need_a_split(fracatlas: Path, tmp_path: Path) -> None:
 def test_index_command(mura: Path, tmp_path: Path) -> None:
     status, said = osteon("index", mura, "-o", tmp_path / "i.parquet", "--article-csv", tmp_path / "article")
     assert status == 0, said
-    assert "MURA: 7 films, 5 studies, 3 patients, 3 groups that stay together" in said
+    assert "MURA: 7 films, 5 studies, 3 patients, 3 groups\n" in said
     assert "6  hidden files, ignored" in said and "1  other files, ignored: train/XR_HAND/notes.txt" in said
     assert read_index(tmp_path / "i.parquet").height == 7 and len(list((tmp_path / "article").iterdir())) == 4
 

@@ -20,8 +20,8 @@ def row(films: pl.DataFrame, path: str) -> dict[str, object]:
     return films.row(by_predicate=pl.col("path") == path, named=True)
 
 
-def reasons(findings: list[object], kind: str) -> list[tuple[tuple[str, ...], str]]:
-    return [(f.names, f.reason) for f in findings if f.kind == kind]  # type: ignore[attr-defined]
+def reasons(problems: list[object], kind: str) -> list[tuple[tuple[str, ...], str]]:
+    return [(f.names, f.reason) for f in problems if f.kind == kind]  # type: ignore[attr-defined]
 
 
 # walk
@@ -68,7 +68,7 @@ def test_mura_rows(mura: Path) -> None:
         "study": "train/XR_HAND/patient00001/study1", "label": 1, "group": "patient00001",
     }  # fmt: skip
     assert dataset.films["study"].n_unique() == 5
-    assert dataset.findings == []
+    assert dataset.problems == []
     assert len(dataset.hidden) == 6 and dataset.strays == ["train/XR_HAND/notes.txt"]
 
 
@@ -116,7 +116,7 @@ def test_mura_tables_are_compared_with_the_tree(mura: Path) -> None:
         "copy/train/XR_HAND/patient00001/study1_positive/,0\ncopy/train/XR_HAND/patient99999/study1_negative/,0\n"
     )
     (mura / "valid_image_paths.csv").write_text("copy/valid/XR_HAND/patient11185/study1_positive/image9.png\n")
-    found = read_dataset(mura).findings
+    found = read_dataset(mura).problems
     [(names, reason)] = reasons(found, "label-conflict")
     assert names == ("train/XR_HAND/patient00001/study1",) and "the folder counts" in reason
     assert [names for names, _ in reasons(found, "missing")] == [
@@ -135,7 +135,7 @@ def test_boxes_beside_a_mura_tree(mura: Path) -> None:
     assert found["boxes"] == [[1, 2, 3.5, 4], [5, 6, 7, 8]] and found["finding"] == "fracture"
     others = dataset.films.filter(pl.col("path") != film)
     assert set(others["finding"]) == {"none"} and others["boxes"].list.len().max() == 0
-    assert reasons(dataset.findings, "missing")[0][0] == ("gone.png",) and dataset.strays == ["train/XR_HAND/notes.txt"]
+    assert reasons(dataset.problems, "missing")[0][0] == ("gone.png",) and dataset.strays == ["train/XR_HAND/notes.txt"]
 
 
 @pytest.mark.parametrize("text", ["", "path,kind,x,y,width\n", "path,kind,x,y,width,height\na,fracture,one,2,3,4\n"])
@@ -147,7 +147,7 @@ def test_broken_boxes_beside_a_mura_tree(mura: Path, text: str) -> None:
 
 def test_mura_study_with_both_labels_is_a_finding(mura: Path) -> None:
     made_trees.write(mura / "train" / "XR_HAND" / "patient00001" / "study1_negative" / "image1.png", b"")
-    assert reasons(read_dataset(mura).findings, "label-conflict")[0][0] == ("train/XR_HAND/patient00001/study1",)
+    assert reasons(read_dataset(mura).problems, "label-conflict")[0][0] == ("train/XR_HAND/patient00001/study1",)
 
 
 @pytest.mark.parametrize("text", ["no comma\n", "copy/train/XR_HAND/patient00001/study1_positive/,2\n", "elsewhere,1\n", ""])
@@ -215,7 +215,7 @@ def test_fracatlas_rows(fracatlas: Path) -> None:
 def test_fracatlas_folder_wins_over_the_table(fracatlas: Path) -> None:
     dataset = read_dataset(fracatlas)
     assert row(dataset.films, "images/Fractured/IMG0000003.png")["label"] == 1
-    [(names, reason)] = reasons(dataset.findings, "label-conflict")
+    [(names, reason)] = reasons(dataset.problems, "label-conflict")
     assert names == ("images/Fractured/IMG0000003.png",)
     assert reason == "its folder says fractured, dataset.csv not fractured with fracture_count 1; the folder counts"
 
@@ -224,9 +224,9 @@ def test_fracatlas_says_what_is_missing_and_unlisted(fracatlas: Path) -> None:
     made_trees.write(fracatlas / "images" / "Fractured" / "IMG0000500.png", b"")
     made_trees.write(fracatlas / "images" / "spare.png", b"")
     dataset = read_dataset(fracatlas)
-    assert reasons(dataset.findings, "missing") == [(("IMG0000099.png",), "rows of dataset.csv whose films are not in the folder")]
-    assert [names for names, _ in reasons(dataset.findings, "unlisted")] == [("images/Fractured/IMG0000500.png",)]
-    assert ("images/Fractured/IMG0000041.png",) in [names for names, _ in reasons(dataset.findings, "no-boxes")]
+    assert reasons(dataset.problems, "missing") == [(("IMG0000099.png",), "rows of dataset.csv whose films are not in the folder")]
+    assert [names for names, _ in reasons(dataset.problems, "unlisted")] == [("images/Fractured/IMG0000500.png",)]
+    assert ("images/Fractured/IMG0000041.png",) in [names for names, _ in reasons(dataset.problems, "no-boxes")]
     assert dataset.strays == ["images/spare.png"]
     alone = row(dataset.films, "images/Fractured/IMG0000500.png")
     assert (alone["study_type"], alone["view"], alone["label"], alone["boxes"]) == ("", "", 1, None)
@@ -277,7 +277,7 @@ def test_manifest_rows(tmp_path: Path) -> None:
     assert one == {"path": "a/1.png", "split": "", "study_type": "", "view": "", "patient": "", "study": "", "group": "", "label": 0,
                    "boxes": None, "age": None, "site": ""}  # fmt: skip
     assert (two["study_type"], two["label"], two["group"], two["boxes"], two["age"]) == ("WRIST", 1, "p1", [[1, 2, 3, 4]], 41)
-    [(_, reason)] = reasons(dataset.findings, "no-patient")
+    [(_, reason)] = reasons(dataset.problems, "no-patient")
     assert reason.startswith("1 films name no patient")
 
 
@@ -305,14 +305,14 @@ def test_manifest_columns_of_the_index_are_ignored_and_said(tmp_path: Path) -> N
     table = made_trees.manifest(tmp_path, [{"path": "1.png", "width": 5}])
     dataset = read_dataset(table)
     assert "width" not in dataset.films.columns
-    assert [names for names, _ in reasons(dataset.findings, "ignored-column")] == [("width",)]
+    assert [names for names, _ in reasons(dataset.problems, "ignored-column")] == [("width",)]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("film,label\n1.png,1\n", "the column path is missing; its columns are film, label"),
-        ("path,label\n1.png,maybe\n", "line 2: the label 'maybe' is none"),
+        ("path,label\n1.png,maybe\n", "line 2: 'maybe' is no label that osteon knows"),
         ("path\n1.png\n1.png\n", "1.png stands in more than one row"),
         ("path\n1.png\nnowhere.png\n\n", r"rows lead to no file: line 3 \('nowhere.png'\)"),
         ("path,boxes\n1.png,here\n", "line 2: no boxes: 'here'"),

@@ -89,4 +89,4 @@ def test_edges_are_inside() -> None:
     assert in_boxes(2, 3, [(2, 3, 1, 1)])
     assert in_boxes(3, 4, [(2, 3, 1, 1)])
     assert not in_boxes(3.1, 4, [(2, 3, 1, 1)])
-    assert localisation.figure_name("inside_centre") == "inside, centre"
+    assert localisation.metric_key("inside_centre") == "inside, centre"

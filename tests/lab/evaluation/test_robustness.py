@@ -1,4 +1,4 @@
-"""A model on disturbed films, with a model whose every answer is known: bright parts speak for abnormal."""
+"""A model on corrupted films, with a model whose every answer is known: bright parts speak for abnormal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def silent(_: int, __: int) -> None:
     """Tell nobody."""
 
 
-def test_each_disturbance_has_its_figures_beside_the_plain_films(request_: Request) -> None:
+def test_each_corruption_has_its_figures_beside_the_plain_films(request_: Request) -> None:
     seen: list[tuple[int, int]] = []
     result = robustness.stress(request_, lambda done, total: seen.append((done, total)))
     assert [row.name for row in result.rows] == [PLAIN, *NAMES]
@@ -65,21 +65,21 @@ def test_as_a_person_types_it(osteon: Typed) -> None:
     make_model(osteon.folder / "m.onnx", made_card(64), "brightness")
     made_index(osteon.folder, {"train": 6, "valid": 24})
     (osteon.folder / "films/valid").joinpath("valid-patient0/image0.png").write_bytes(b"no film")
-    words = ("stress", "--model", "m.onnx", "--index", "index.parquet", "--only", "half the contrast", "--resamples", "200")
+    words = ("stress", "--model", "m.onnx", "--index", "index.parquet", "--only", "half the contrast")
     status, out, _ = osteon(*words)
     assert status == 1
     assert "refused, takes no part: " in out and "image0.png" in out
     assert "made@1.0.0 on 'valid', 23 films" in out and "half the contrast" in out
-    told = json.loads(Path("stress/robustness.json").read_text())
-    assert told["command"] == "osteon stress --model m.onnx --index index.parquet --only 'half the contrast' --resamples 200"
-    table = Path("stress/robustness.md").read_text().splitlines()
+    told = json.loads(Path("stress/stress.json").read_text())
+    assert told["command"] == "osteon stress --model m.onnx --index index.parquet --only 'half the contrast'"
+    table = Path("stress/stress.md").read_text().splitlines()
     assert [film["path"] for film in told["refused"]] == ["valid/valid-patient0/image0.png"] and told["unlabelled"] == 0
     assert table[2].startswith("| as they are | 1.000 |") and table[3].startswith("| half the contrast |") and len(table) == 4
     assert pl.read_parquet("stress/valid/as-they-are.parquet")["error"].str.len_chars().gt(0).sum() == 1
 
 
 @pytest.mark.parametrize(("words", "status", "told"), [
-    (("--only", "rain"), 64, "there is no disturbance 'rain'. Take some of: mirrored,"),
+    (("--only", "rain"), 64, "there is no corruption 'rain'. Take some of: mirrored,"),
     (("--split", "test"), 65, "there is no film in split 'test'"),
 ])  # fmt: skip
 def test_bad_input_is_one_line(osteon: Typed, words: tuple[str, ...], status: int, told: str) -> None:

@@ -16,7 +16,7 @@ from made_exploration import SECRETS, mixture, mura_table, table, written
 from made_index import made_films, made_index
 from osteon.errors import BadManifest, EmptyDataset, UsageError
 from osteon.lab.data.index import Report, write_index
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration.folder import explore, read_exploration
 from osteon.lab.exploration.records import Exploration, Opened
 
@@ -69,9 +69,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exploration]:
     )
     path = films["path"].to_list()
     findings = [
-        Finding("near-duplicate", (path[1], path[2]), ""),
-        Finding("exact-duplicate", (path[0], path[1], path[3]), ""),
-        Finding("label-conflict", (films["study"][0],), "SMITH"),
+        Problem("near-duplicate", (path[1], path[2]), ""),
+        Problem("exact-duplicate", (path[0], path[1], path[3]), ""),
+        Problem("label-conflict", (films["study"][0],), "SMITH"),
     ]
     write_index(films, folder / "index.parquet", Report(dataset="made", layout="manifest", decoded=True, findings=findings))
     return folder, explore(folder / "index.parquet", folder / "out", COMMAND, sample=10)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from made_exploration import mixture, table
 from made_index import made_films
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration import samples
 
 
@@ -34,9 +34,9 @@ def test_a_grid_takes_each_study_type_in_turn() -> None:
 
 def test_rows_of_a_finding_by_path_and_by_study() -> None:
     films = table([{"path": "a", "study": "s"}, {"path": "b", "study": "s"}, {"path": "c", "study": "t"}])
-    assert samples.rows_of(films, Finding("near-duplicate", ("c", "a"), ""))["path"].to_list() == ["c", "a"]
-    assert samples.rows_of(films, Finding("label-conflict", ("s",), ""))["path"].to_list() == ["a", "b"]
-    assert samples.rows_of(films, Finding("missing", ("elsewhere",), "")).is_empty()
+    assert samples.rows_of(films, Problem("near-duplicate", ("c", "a"), ""))["path"].to_list() == ["c", "a"]
+    assert samples.rows_of(films, Problem("label-conflict", ("s",), ""))["path"].to_list() == ["a", "b"]
+    assert samples.rows_of(films, Problem("missing", ("elsewhere",), "")).is_empty()
 
 
 def test_a_look_at_a_film(tmp_path: Path) -> None:

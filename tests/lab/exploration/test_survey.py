@@ -11,7 +11,7 @@ from made_exploration import mixture, mura_table, table
 from made_trees import small_fracatlas
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import Report
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration import counts
 from osteon.lab.exploration.count_figures import size_columns
 from osteon.lab.exploration.folder import charts
@@ -19,7 +19,7 @@ from osteon.lab.exploration.notes import notes
 from osteon.lab.exploration.page import tables
 from osteon.lab.exploration.records import Exploration, Opened, Origin, Tally
 from osteon.lab.exploration.samples import with_greys
-from osteon.lab.exploration.survey import findings_of, survey, troubles
+from osteon.lab.exploration.survey import problems_of, survey, troubles
 
 ORIGIN = Origin(command="osteon explore index.parquet", fingerprint="f" * 64, osteon="0", dataset="made")
 
@@ -39,8 +39,8 @@ MIXTURES = {
 }
 
 
-def surveyed(films: pl.DataFrame, findings: list[Finding] | None = None, origin: Origin = ORIGIN) -> Exploration:
-    return survey(counts.named(films), findings or [], origin, films.clear(), None)
+def surveyed(films: pl.DataFrame, problems: list[Problem] | None = None, origin: Origin = ORIGIN) -> Exploration:
+    return survey(counts.named(films), problems or [], origin, films.clear(), None)
 
 
 def texts(e: Exploration) -> list[str]:
@@ -61,19 +61,19 @@ def test_any_mixture_has_words(name: str) -> None:
 
 
 def test_what_is_said_of_labels() -> None:
-    assert "No film has a label: what goes with it cannot be measured." in texts(surveyed(table(MIXTURES["no label"])))
-    assert "All labelled films have the same label: what goes with it cannot be measured." in texts(surveyed(table(MIXTURES["one class"])))
+    assert "No film has a label: shortcuts cannot be measured." in texts(surveyed(table(MIXTURES["no label"])))
+    assert "All labelled films have the same label: shortcuts cannot be measured." in texts(surveyed(table(MIXTURES["one class"])))
     few = [{"label": int(k < 3), "width": 100 + k} for k in range(20)]
-    assert "Too few groups of one label: what goes with it cannot be measured." in texts(surveyed(table(few)))
+    assert "Too few groups of one label: shortcuts cannot be measured." in texts(surveyed(table(few)))
 
 
 def test_a_shortcut_is_warned_of() -> None:
     films = mixture(300).with_columns(hardware=pl.col("label") == 1)
     first = notes(surveyed(films))[0]
     assert first.warns
-    assert "hardware (AUROC 1.000" in first.text
+    assert "hardware alone predicts the label (AUROC 1.000" in first.text
     quiet = texts(surveyed(mixture(300)))
-    assert any(text.endswith("compared within study types: none of 4.") for text in quiet)
+    assert any(text.startswith("No attribute of 4 alone predicts the label") for text in quiet)
 
 
 def test_patients_who_are_not_named_are_said() -> None:
@@ -85,7 +85,7 @@ def test_patients_who_are_not_named_are_said() -> None:
 def test_troubles_by_label_and_leaks_of_the_splits() -> None:
     rows = [{"status": "truncated", "label": 0}, {"status": "truncated", "label": 1}, {"status": "unreadable"}]
     leaky = [{"split": split, "group": "g"} for split in ("train", "valid", "")]
-    found = troubles(counts.named(table([*rows, *leaky])), [Finding("missing", ("x",), ""), Finding("leak", ("of another time",), "")])
+    found = troubles(counts.named(table([*rows, *leaky])), [Problem("missing", ("x",), ""), Problem("leak", ("of another time",), "")])
     assert [(t.kind, t.count, t.normal, t.abnormal) for t in found] == [
         ("unreadable", 1, 0, 0), ("truncated", 2, 1, 1), ("leak", 1, None, None), ("missing", 1, None, None),
     ]  # fmt: skip
@@ -93,10 +93,10 @@ def test_troubles_by_label_and_leaks_of_the_splits() -> None:
 
 def test_without_a_report_the_hashes_tell_duplicates() -> None:
     films = table([{"sha256": mark, "label": k % 2} for k, mark in enumerate(["x", "x", "y", "z", "z", "", ""])])
-    assert [(f.kind, len(f.names)) for f in findings_of(films, None)] == [
+    assert [(f.kind, len(f.names)) for f in problems_of(films, None)] == [
         ("exact-duplicate", 2), ("label-conflict", 2), ("exact-duplicate", 2), ("label-conflict", 2),
     ]  # fmt: skip
-    assert findings_of(films, Report(dataset="", layout="", decoded=True)) == []
+    assert problems_of(films, Report(dataset="", layout="", decoded=True)) == []
 
 
 def test_what_is_said_of_the_report() -> None:
@@ -113,8 +113,8 @@ def test_what_is_said_of_films_that_cannot_be_opened() -> None:
     films = counts.named(table([{}]))
     found = texts(survey(films, [], ORIGIN, with_greys(films.clear(), {}), Opened(asked=9, opened=6, missing=2, refused=1)))
     assert found[:2] == [
-        "2 of the 9 films to be opened are not where the index says. Index the data set again, where it stands now.",
-        "1 of the 9 films to be opened cannot be read. Index the data set again, where it stands now.",
+        "2 of the 9 films to be opened are not where the index says. Index the dataset again, where it stands now.",
+        "1 of the 9 films to be opened cannot be read. Index the dataset again, where it stands now.",
     ]
 
 
@@ -123,7 +123,7 @@ def test_fracatlas(tmp_path: Path) -> None:
     e = surveyed(films, report.findings)
     assert (e.patients, e.hardware_known, e.compared) == (None, True, [])
     assert {t.kind: t.count for t in e.troubles}["exact-duplicate"] == 1
-    assert "Contradictory labels, of folder and table or of duplicates: 2." in texts(e)
+    assert "2 contradictory labels: folder against table, or duplicates." in texts(e)
 
 
 def test_mura_beside_its_published_counts() -> None:

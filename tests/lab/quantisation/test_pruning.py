@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from made_network import make_network
 from osteon.errors import ModelFileError
 from osteon.lab.quantisation import pruning
-from osteon.lab.quantisation.pruning import least, narrow
+from osteon.lab.quantisation.pruning import least, prune
 from osteon.lab.quantisation.ranges import round_network
 from osteon.lab.quantisation.weight_rounding import round_weights
 from osteon.model import Model
@@ -46,7 +46,7 @@ def both(doubled: Path) -> tuple[Ranges, Ranges]:
     every = round_weights(network, round_network(network, films()), films())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pruning, "TOGETHER", 8)
-        return every, narrow(network, every, films(), 5e-4)
+        return every, prune(network, every, films(), 5e-4)
 
 
 def answers(file: Path, ranges: Ranges | None) -> list[NDArray[np.float32]]:
@@ -73,7 +73,7 @@ def test_a_channel_that_stands_twice_is_left_out_once(doubled: Path, both: tuple
 def test_what_reads_all_channels_keeps_them(tmp_path: Path) -> None:
     network = folded(open_network(make_network(tmp_path / "m.onnx").read_bytes(), "made")[1])
     every = round_weights(network, round_network(network, films()), films())
-    assert narrow(network, every, films(), 5e-4) == every
+    assert prune(network, every, films(), 5e-4) == every
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_averages_of_channels_are_made_up_for(averaged: Path, monkeypatch: p
     monkeypatch.setattr(pruning, "TOGETHER", 4)
     network = folded(open_network(averaged.read_bytes(), "made")[1])
     every = round_weights(network, round_network(network, films()), films())
-    narrower = narrow(network, every, films(), 5e-4)
+    narrower = prune(network, every, films(), 5e-4)
     assert (widths(every)["dense"], widths(narrower)["dense"]) == (8, 4)
     exact = whole(None)
     assert np.abs(whole(narrower) - exact).max() < 2 * np.abs(whole(every) - exact).max()

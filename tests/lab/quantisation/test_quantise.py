@@ -156,7 +156,7 @@ def test_the_fewest_layers_that_cost_too_much_stay_in_float32(quantised: tuple[P
     assert chosen({"a": 0.5, "b": 0.001}, store, card) == ["b"]
     assert chosen({"a": 0.0018, "b": 0.0018}, store, card, a=9) == ["a"]
     assert chosen({"a": 0.0018, "b": 0.0018}, store, card, b=9) == ["b"]
-    with pytest.raises(MeasurementError, match="no layer can compute in 8 bits within the limits on split 'tune'"):
+    with pytest.raises(MeasurementError, match="no layer can compute in INT8 within the limits on split 'tune'"):
         chosen({"a": 0.5, "b": 0.3}, store, card)
 
 
@@ -171,8 +171,8 @@ def test_as_many_channels_are_left_out_as_the_limits_allow(
     held = Held(
         "tune", replace(store, films=store.films.with_columns(label=pl.lit(None, pl.Int8))), quantised[1], table.answers(None, store)
     )
-    monkeypatch.setattr(module, "narrow", lambda network, ranges, films, lost, progress: one[f"lost {lost}"])
-    found = module.narrowed(table, one["all"], np.asarray(store.pixels), held, 0.0)  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "prune", lambda network, ranges, films, lost, progress: one[f"lost {lost}"])
+    found = module.pruned(table, one["all"], np.asarray(store.pixels), held, 0.0)  # type: ignore[arg-type]
     assert found == one["all" if taken is None else f"lost {module.LOST[taken]}"]
 
 
@@ -208,7 +208,7 @@ def test_films_near_the_threshold_keep_their_float32_answers(quantised: tuple[Pa
         (Plan(hold="train"), UsageError, "40 films of 'train' are in 'train' too"),
         (Plan(report=("all",)), UsageError, "40 films of 'all' are in 'train' too"),
         (Plan(hold="test"), MeasurementError, r"no film in split 'test'; there are: .*valid \(36 films\)"),
-        (Plan(hold="few"), MeasurementError, "split 'few' has 6 readable films; for 8 bits it takes at least 30"),
+        (Plan(hold="few"), MeasurementError, "split 'few' has 6 readable films; INT8 takes at least 30"),
         (Plan(calibrate_on="few"), MeasurementError, "split 'few' has 6"),
     ],
 )

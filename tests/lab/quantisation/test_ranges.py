@@ -142,7 +142,7 @@ def test_a_guard_computes_in_float32_and_reads_what_is_rounded_for_a_layer(tmp_p
 def test_a_network_of_one_layer_is_refused(tmp_path: Path) -> None:
     _, network = open_network(make_model(tmp_path / "m.onnx").read_bytes(), "made")
     bare = folded(network)
-    with pytest.raises(ModelFileError, match="no layer that can compute in 8 bits"):
+    with pytest.raises(ModelFileError, match="no layer that can compute in INT8"):
         ranges_module.read_ranges(bare, bare)
 
 

@@ -236,7 +236,7 @@ def test_calibrated_out_of_fold_the_card_says_so(whole: Release, ready: Ready, t
     assert "132 films" in done.notes["calibrated"][0]
     assert "is no cross-validation's folder" in done.notes["films"][0]
     page = here.page.read_text(encoding="utf-8")
-    assert "--out-of-fold" in page and "No earlier model was named" in page
+    assert "--predictions" in page and "No earlier model was named" in page
     (osteon.folder / "steps").mkdir()
     shutil.copy(here.step("exported"), osteon.folder / "steps")
     calibrate = next(command for command in commands(here) if command.startswith("osteon calibrate"))

@@ -62,7 +62,7 @@ def test_what_was_found_is_shown_evenly_from_the_surest_on(tmp_path: Path, monke
     assert [picture.title for picture in pictures(section)] == ["1: found", "4: found", "7: found", "9: found", "12: found"]
     [words] = [block.words for block in section.blocks if isinstance(block, Text)]
     assert words.startswith("5 of the 12 abnormal films that were called abnormal, evenly from the surest")
-    assert "of the 12 with a marked finding the strongest evidence lies inside; of those shown in" in words
+    assert "of the 12 with a marked finding the hottest point of the heat map lies inside it; of those shown in" in words
 
 
 def test_nothing_found_is_said(tmp_path: Path) -> None:

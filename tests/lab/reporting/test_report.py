@@ -143,7 +143,7 @@ def test_what_is_missing_is_said(written: Written) -> None:
     assert "osteon calibrate --model" in gaps(written.section("calibration"))
     assert "There are no subgroups" in gaps(written.section("subgroups"))
     assert "No report stands beside the index" in gaps(written.section("data"))
-    assert "carries no figures" in gaps(written.section("model-card"))
+    assert "carries no metrics" in gaps(written.section("model-card"))
     assert "Whether this training has ended cannot be told" in written.report.warnings[0].words
     assert written.html.count("Not here.") >= 5
 
@@ -170,17 +170,17 @@ def test_an_evaluation_of_another_index_is_told(tmp_path: Path) -> None:
     told = made_run(tmp_path).material(tmp_path / "out")
     origin = msgspec.structs.replace(told.measured.evaluation.origin, fingerprint="f00d")
     elsewhere = replace(told.measured, evaluation=msgspec.structs.replace(told.measured.evaluation, origin=origin))
-    assert "measured on another index" in " ".join(words for words, _ in warnings(replace(told, measured=elsewhere)))
+    assert "of another index than the training" in " ".join(words for words, _ in warnings(replace(told, measured=elsewhere)))
 
 
-@pytest.mark.parametrize(("split", "said"), [("train", "how well it remembers"), ("tune", "too good")])
+@pytest.mark.parametrize(("split", "said"), [("train", "how well it remembers"), ("tune", "optimistic")])
 def test_a_split_that_the_training_has_seen_is_told(tmp_path: Path, split: str, said: str) -> None:
     assert said in " ".join(words for words, _ in warnings(made_run(tmp_path).material(tmp_path / "out", split)))
 
 
 def test_a_training_that_has_not_ended_is_told(tmp_path: Path) -> None:
     told = made_run(tmp_path).material(tmp_path / "out")
-    assert "has not ended: 3 passes so far" in " ".join(words for words, _ in warnings(replace(told, ended=False)))
+    assert "has not ended: 3 epochs so far" in " ".join(words for words, _ in warnings(replace(told, ended=False)))
     assert not list(warnings(replace(told, ended=True)))
 
 
@@ -199,11 +199,11 @@ def test_a_training_that_selected_on_nothing_is_told_as_such(tmp_path: Path) -> 
     material = unselected(tmp_path, "train, tune").material(tmp_path / "out")
     blocks = training_section(material, tmp_path / "out").blocks
     words = " ".join(block.words for block in blocks if isinstance(block, Text))
-    assert "The last pass, 3, is kept: no films were set aside to choose on." in words
+    assert "The last epoch, 3, is kept: no films were set aside to choose on." in words
     cells = [cell for block in blocks if isinstance(block, Table) for row in block.rows for cell in row]
-    assert "the last of 3 passes; no films were set aside to choose on" in cells
+    assert "the last of 3 epochs; no films were set aside to choose on" in cells
     [picture] = [block for block in blocks if isinstance(block, Picture)]
-    assert picture.alt == "Loss, learning rate over 3 passes"
+    assert picture.alt == "Loss, learning rate over 3 epochs"
     assert "--train 'train, tune' --select none" in material.origins.training.command
     assert "--split SPLIT -o calibrated.onnx" in gaps(calibration_section(material, tmp_path / "out"))
 

@@ -62,7 +62,7 @@ def test_no_run(tmp_path: Path) -> None:
 
 
 def test_no_pass_ended_and_no_model(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has not finished a pass\. Go on with: osteon train --resume"):
+    with pytest.raises(UsageError, match=r"has not finished an epoch\. Go on with: osteon train --resume"):
         supply(made_run(tmp_path, passes=0), tmp_path / "out", model=None)
 
 

@@ -21,16 +21,16 @@ from osteon.errors import MeasurementError, UsageError
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.splits import write_folds
 from osteon.lab.evaluation.evaluation import Plan
-from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, write_figures
+from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, write_metrics
 from osteon.lab.evaluation.scoring import Predictions, score_index, write_predictions
 from osteon.lab.guard.fit import GuardPlan, guard_file
 from osteon.lab.guard.pictures import made_pictures
 from osteon.lab.model_file import described, with_card
 from osteon.lab.quantisation.quantise import Plan as Int8Plan
 from osteon.lab.quantisation.quantise import quantise_file
-from osteon.lab.verification import figures as figures_module
+from osteon.lab.verification import metrics as metrics_module
 from osteon.lab.verification.check import Check, between, check
-from osteon.lab.verification.figures import figure_checks, plan_of, rounding
+from osteon.lab.verification.metrics import metric_checks, plan_of, rounding
 from osteon.lab.verification.verify import Request, Verification, verify
 from osteon.model_names import packaged_models
 from osteon.opening import load_model
@@ -49,11 +49,11 @@ class Ready:
 
     def verify(self, **changes: object) -> Verification:
         """Verify it, from its data but for the changes."""
-        asked = {"model": str(self.model), "index": self.index, "splits": {}, "parts": ("data", "figures")}
+        asked = {"model": str(self.model), "index": self.index, "splits": {}, "parts": ("data", "metrics")}
         return verify(Request(**{**asked, **changes}))  # type: ignore[arg-type]
 
     def with_metric(self, out: Path, change: Callable[[Metric], Metric]) -> str:
-        """Write a copy whose card has other figures."""
+        """Write a copy whose card has other metrics."""
         card = load_model(self.model).card
         with_card(self.model, msgspec.structs.replace(card, metrics=tuple(map(change, card.metrics))), out)
         return str(out)
@@ -87,7 +87,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     scored = score_index(str(both), index, ["valid"])
     write_predictions(scored, folder / "evaluation" / PREDICTIONS)
     plan = plan_for(scored, Plan(by=("format",), prevalences=(0.1,), resamples=200, seed=3))
-    write_figures(both, [evaluate(scored, plan, folder / "evaluation")], out)
+    write_metrics(both, [evaluate(scored, plan, folder / "evaluation")], out)
     yield Ready(out, index, folder / "evaluation", folder / "noisy")
 
 
@@ -96,11 +96,11 @@ def broken(found: Verification) -> list[tuple[str, str]]:
 
 
 def test_everything_holds_on_the_same_data(ready: Ready) -> None:
-    found = ready.verify(parts=("data", "figures", "8 bits", "guard"), foreign=(ready.foreign,))
+    found = ready.verify(parts=("data", "metrics", "INT8", "guard"), foreign=(ready.foreign,))
     assert broken(found) == []
     assert found.holds
     assert found.notes == ()
-    assert {check.part for check in found.checks} == {"data", "figures", "8 bits", "guard"}
+    assert {check.part for check in found.checks} == {"data", "metrics", "INT8", "guard"}
     assert all(check.difference == pytest.approx(0, abs=1e-6) for check in found.checks if check.difference is not None)
     card = load_model(ready.model).card
     assert card.scope is not None
@@ -114,12 +114,12 @@ def test_the_plan_is_the_card_s_and_where_it_says_nothing_what_its_figures_show(
     card = load_model(ready.model).card
     plan = plan_of(card, "valid")
     assert (plan.by, plan.prevalences, plan.resamples, plan.seed) == (("format",), (0.1,), 200, 3)
-    shown = msgspec.structs.replace(card, measured=(), metrics=(*card.metrics, figure("scanner=A")))
+    shown = msgspec.structs.replace(card, measured=(), metrics=(*card.metrics, metric("scanner=A")))
     plan = plan_of(shown, "valid")
     assert (plan.by, plan.prevalences, plan.resamples, plan.seed) == (("scanner",), (0.1,), 2000, 0)
 
 
-def figure(group: str) -> Metric:
+def metric(group: str) -> Metric:
     return Metric(split="valid", level="film", group=group, name="auroc", value=0.5)
 
 
@@ -140,7 +140,7 @@ def test_other_films_are_told_and_measured_all_the_same(ready: Ready, tmp_path: 
     found = ready.verify(index=tmp_path / "index.parquet", before=ready.evaluation)
     assert ("valid, film, all", "n") in broken(found)
     first, second = found.notes
-    assert first.startswith("split 'valid': the index is another than the one that the figures were measured on: fingerprint ")
+    assert first.startswith("split 'valid': the index is another than the one that the metrics were measured on: fingerprint ")
     assert second == f"1 films are missing: {gone}"
     assert any(check.name == "auroc" and check.now is not None for check in found.checks)
 
@@ -164,11 +164,11 @@ def test_another_label_and_a_further_film_are_named(ready: Ready, tmp_path: Path
 def test_a_split_that_the_index_calls_otherwise_is_named(ready: Ready, tmp_path: Path) -> None:
     films = read_index(ready.index)
     films.with_columns(split=pl.col("split").replace("valid", "test")).write_parquet(tmp_path / "index.parquet")
-    with pytest.raises(MeasurementError, match=r"figures of split 'valid', and the index has no split 'valid', only .*--split valid=NAME"):
+    with pytest.raises(MeasurementError, match=r"metrics of split 'valid', and the index has no split 'valid', only .*--split valid=NAME"):
         ready.verify(index=tmp_path / "index.parquet")
-    found = ready.verify(index=tmp_path / "index.parquet", splits={"valid": "test"}, parts=("figures",))
+    found = ready.verify(index=tmp_path / "index.parquet", splits={"valid": "test"}, parts=("metrics",))
     assert broken(found) == []
-    with pytest.raises(UsageError, match="no figures of split 'tune', only of valid"):
+    with pytest.raises(UsageError, match="no metrics of split 'tune', only of valid"):
         ready.verify(splits={"tune": "tune"})
 
 
@@ -187,7 +187,7 @@ def test_fixed_folds_say_which_films(ready: Ready, tmp_path: Path) -> None:
 
 def test_a_card_without_figures_cannot_be_verified(tmp_path: Path, ready: Ready) -> None:
     make_network(tmp_path / "bare.onnx")
-    with pytest.raises(MeasurementError, match="carries no figures"):
+    with pytest.raises(MeasurementError, match="carries no metrics"):
         ready.verify(model=str(tmp_path / "bare.onnx"))
 
 
@@ -219,7 +219,7 @@ class TestRounding:
             logits = scored.films["logit"].to_numpy() + draw.uniform(-spread, spread, len(scored.films))
             told = pl.Series([card.probability(logit) for logit in logits])
             moved = scored.films.with_columns(logit=pl.Series(logits), probability=told)
-            found = figure_checks(card, "valid", Predictions(moved, scored.origin), plan, "float32")
+            found = metric_checks(card, "valid", Predictions(moved, scored.origin), plan, "float32")
             return [check for check in found if not check.holds and check.name in ("auroc", "brier", "kappa", "average precision")]
 
         assert lost(1e-3) == []
@@ -227,8 +227,8 @@ class TestRounding:
 
     def test_a_figure_that_the_data_no_longer_give_does_not_hold(self, material: tuple[Card, Predictions, Plan]) -> None:
         card, scored, plan = material
-        more = msgspec.structs.replace(card, metrics=(*card.metrics, figure("scanner=A")))
-        [check] = [c for c in figure_checks(more, "valid", scored, plan, "float32") if not c.holds]
+        more = msgspec.structs.replace(card, metrics=(*card.metrics, metric("scanner=A")))
+        [check] = [c for c in metric_checks(more, "valid", scored, plan, "float32") if not c.holds]
         assert (check.where, check.now) == ("valid, film, scanner=A", None)
 
 
@@ -248,7 +248,7 @@ class TestRounding:
 def test_a_number_may_be_what_rounding_makes_of_it(
     numbers: tuple[float | None, float | None], reach: list[float | None], spread: float, holds: bool
 ) -> None:
-    assert between("figures", "valid", "auroc", numbers, reach, spread).holds is holds
+    assert between("metrics", "valid", "auroc", numbers, reach, spread).holds is holds
 
 
 def test_a_difference_is_now_less_the_card() -> None:
@@ -258,32 +258,33 @@ def test_a_difference_is_now_less_the_card() -> None:
 
 class TestCommand:
     def test_what_holds_ends_with_0(self, ready: Ready, osteon: Typed) -> None:
-        osteon.patch.setattr(figures_module, "DRAWS", 1)
-        words = ("verify", ready.model, "--index", ready.index, "--only", "figures", "--json", "v.json")
+        osteon.patch.setattr(metrics_module, "DRAWS", 1)
+        words = ("verify", ready.model, "--index", ready.index, "--only", "metrics", "--json", "v.json")
         status, out, _ = osteon(*words)
         assert status == 0
-        assert "made@1.0.0, read in float32" in out or "made@1.0.0, read in 8 bits" in out
+        assert "made@1.0.0, read in float32" in out or "made@1.0.0, read in INT8" in out
         assert "numbers hold (a film's logit may differ by" in out
         told = json.loads((osteon.folder / "v.json").read_text())
         assert len(told["checks"]) > 100 and all(check["holds"] for check in told["checks"])
-        assert len(osteon(*words, "--all")[1].splitlines()) > len(out.splitlines())
+        assert len(told["checks"]) > len(out.splitlines())
 
     def test_what_does_not_hold_is_shown_and_ends_with_1(self, ready: Ready, osteon: Typed) -> None:
         films = read_index(ready.index)
         films.filter(pl.col("path") != films.filter(split="valid")["path"][0]).write_parquet("index.parquet")
-        status, out, _ = osteon("verify", ready.model, "--predictions", ready.evaluation, "--only", "figures")
+        status, out, _ = osteon("verify", ready.model, "--only", "metrics")
         assert status == 1
-        assert "does not hold: 65 would" in out
-        assert "1 films are missing: valid/" in out
+        assert "n 66 65 -1 does not hold" in " ".join(out.split())
+        found = ready.verify(index=Path("index.parquet"), before=ready.evaluation, parts=("metrics",))
+        assert any(note.startswith("1 films are missing: valid/") for note in found.notes)
         assert ", " in out.splitlines()[-1] and "do not" in out.splitlines()[-1]
 
     @pytest.mark.parametrize(
         ("words", "status", "line"),
         [
             (("--split", "=x"), 64, "--split =x"),
-            (("--only", "all"), 64, "a card has data, figures, 8 bits, guard"),
+            (("--only", "all"), 64, "a card has data, metrics, INT8, guard"),
             (("--index", "absent.parquet"), 65, "there is no such index"),
-            (("--split", "train"), 64, "no figures of split 'train', only of valid"),
+            (("--split", "train"), 64, "no metrics of split 'train', only of valid"),
         ],
     )
     def test_what_does_not_do_is_one_clear_line(self, ready: Ready, osteon: Typed, words: tuple[str, ...], status: int, line: str) -> None:

@@ -1,8 +1,8 @@
-"""Logits -> probabilities that mean what they say, and the decision on them, fitted on one split and written into the card.
+"""Logits -> calibrated probabilities, and the decision on them, fitted on one split and written into the card.
 
 Calibration is fitted on films, since the card turns a film's logit into its probability; thresholds are chosen on studies, pooled from the
 calibrated films. What calibration brings is measured by cross-fitting: each patient's films are calibrated by what the other patients
-teach. The operating point is measured on the split that chose it, and says so: the honest figure is that of another split.
+teach. The operating point is measured on the split that chose it, and says so: the honest numbers are those of another split.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def check_split(card: Card, split: str) -> None:
         )
     if split in {metric.split for metric in card.metrics}:
         raise MeasurementError(
-            f"the card reports its figures on split {split!r}: calibrated on it, they would be too good. Name another split."
+            f"the card reports its metrics on split {split!r}: calibrated on it, they would be too good. Name another split."
         )
 
 
@@ -104,7 +104,7 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
     """Fit calibration and decision on one split.
 
     Returns:
-        What was fitted, with the new card; its figures are dropped, since they were measured with the old calibration. And the split's
+        What was fitted, with the new card; its metrics are dropped, since they were measured with the old calibration. And the split's
         films with cross-fitted probabilities, for the reliability figure.
 
     Raises:
@@ -127,8 +127,8 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
     reliability += [_reliability(method, probability, label) for method, probability in crossed.items()]
     # What was measured at the old threshold says nothing of the new one.
     unmeasured = card.int8 and msgspec.structs.replace(card.int8, costs=())
-    figures = {"int8": unmeasured, "metrics": (), "measured": ()}
-    new = msgspec.structs.replace(card, calibration=fitted, decision=decision, study_pooling=plan.pooling, **figures)
+    dropped = {"int8": unmeasured, "metrics": (), "measured": ()}
+    new = msgspec.structs.replace(card, calibration=fitted, decision=decision, study_pooling=plan.pooling, **dropped)
     result = Calibrated(
         plan=plan,
         card=new,
@@ -150,19 +150,26 @@ def fit(method: Method, logits: Floats, label: Bools, split: str) -> Calibration
     best ascending step function, kept as far from 0 and 1 as these targets.
 
     Raises:
-        MeasurementError: higher logits do not go with abnormal films.
+        MeasurementError: the model ranks normal films above abnormal ones.
     """
     top, bottom = (label.sum() + 1) / (label.sum() + 2), 1 / ((~label).sum() + 2)
     if method == "isotonic":
         steps = IsotonicRegression(y_min=bottom, y_max=top, out_of_bounds="clip").fit(logits, label)
         if len(steps.X_thresholds_) < 2 or steps.y_thresholds_[0] == steps.y_thresholds_[-1]:
-            raise MeasurementError("higher logits do not go with abnormal films here: there is nothing to calibrate.")
+            raise _unranked(logits, label, split)
         knots = tuple(steps.X_thresholds_.tolist()), tuple(steps.y_thresholds_.tolist())
         return Calibration(kind="isotonic", logits=knots[0], probabilities=knots[1], split=split)
     slope, intercept = _logistic(logits, np.where(label, top, bottom), free_intercept=method == "logistic")
     if slope <= 0:
-        raise MeasurementError("higher logits do not go with abnormal films here: there is nothing to calibrate.")
+        raise _unranked(logits, label, split)
     return Calibration(slope=slope, intercept=intercept, split=split)
+
+
+def _unranked(logits: Floats, label: Bools, split: str) -> MeasurementError:
+    area = float(metrics.ranking(label, logits.astype(np.float64), np.ones((1, len(label))))[0][0])
+    where = f" on {split!r}" if split else ""
+    how = "ranks normal films above abnormal ones" if area < 0.5 else "does not rank abnormal films above normal ones"
+    return MeasurementError(f"the model {how}{where} (AUROC {area:.2f}). Train it further before calibrating.")
 
 
 def apply(calibration: Calibration, logits: Floats) -> Floats:
@@ -226,7 +233,7 @@ def _compare_poolings(films: pl.DataFrame, reading: Plan) -> Iterator[PoolingRes
 
 def _operating_point(studies: Table, decision: Decision, plan: CalibrationPlan) -> Iterator[Metric]:
     sample = studies.sample
-    marks = {"threshold": decision.threshold, "doubt from": decision.doubt_from, "doubt to": decision.doubt_to}
+    marks = {"threshold": decision.threshold, "uncertain from": decision.doubt_from, "uncertain to": decision.doubt_to}
     for name, threshold in marks.items():
         row = partial(
             Metric, split=plan.split, level="study", group=f"{name} {threshold:.3f}", n=len(sample), positives=int(sample.label.sum())
@@ -237,8 +244,8 @@ def _operating_point(studies: Table, decision: Decision, plan: CalibrationPlan) 
 
 def _notes(films: pl.DataFrame, plan: CalibrationPlan, decision: Decision) -> Iterator[str]:
     films_of = plan.told or f"split {plan.split!r}"
-    yield f"threshold and doubt band were measured on {films_of}, which chose them: measure them on another split"
+    yield f"threshold and limits of the answers were measured on {films_of}, which chose them: measure them on another split"
     if films["study"].n_unique() == len(films):
         yield "each study is one film: all poolings are the same"
     if plan.doubt is not None and decision.doubt_from == decision.doubt_to:
-        yield "the two targets of the doubt band leave no doubt between them: the band is empty"
+        yield "the two targets leave nothing uncertain: each answer is yes or no"

@@ -68,7 +68,7 @@ def read_band(text: str) -> tuple[float, float] | None:
         return None
     match = re.fullmatch(r"(0?\.\d+),(0?\.\d+)", text.replace(" ", ""))
     if match is None:
-        raise UsageError(f"{text!r} is no band of doubt. Give sensitivity and specificity, such as 0.95,0.95, or none.")
+        raise UsageError(f"{text!r} says nothing of --doubt. Give sensitivity and specificity, such as 0.95,0.95, or none.")
     return float(match[1]), float(match[2])
 
 
@@ -91,7 +91,7 @@ def decide(studies: Sample, rule: Rule, doubt: tuple[float, float] | None, split
     if doubt is None:
         return Decision(threshold=threshold, doubt_from=threshold, doubt_to=threshold, rule=rule.words, split=split)
     low, high = choose(studies, Rule("sensitivity", doubt[0])), choose(studies, Rule("specificity", doubt[1]))
-    words = f"{rule.words}; doubt from sensitivity {doubt[0]:g} to specificity {doubt[1]:g}"
+    words = f"{rule.words}; uncertain from sensitivity {doubt[0]:g} to specificity {doubt[1]:g}"
     return Decision(threshold=threshold, doubt_from=min(low, threshold), doubt_to=max(high, threshold), rule=words, split=split)
 
 

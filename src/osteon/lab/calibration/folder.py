@@ -14,6 +14,7 @@ from osteon.errors import MeasurementError
 from osteon.lab.calibration.calibrate import Calibrated, CalibrationPlan, calibrate
 from osteon.lab.evaluation.evaluation import ALL, Plan, level_tables
 from osteon.lab.evaluation.folder import predictions_of
+from osteon.lab.evaluation.folds import fold_names
 from osteon.lab.evaluation.plots import draw_reliability
 from osteon.lab.evaluation.scoring import Predictions, of_split
 from osteon.lab.model_file import with_card
@@ -22,28 +23,39 @@ from osteon.opening import load_model
 CALIBRATION = "calibration.json"
 
 
-def out_of_fold(folder: Path, index: pl.DataFrame, without: Sequence[str] = ()) -> Predictions:
+def is_cross_validation(path: Path) -> bool:
+    """Return whether a folder, or a table, has the predictions of a cross-validation."""
+    try:
+        return bool(fold_names(predictions_of(path).films))
+    except MeasurementError:  # none, or another program's: who reads it says what is wrong
+        return False
+
+
+def cross_validated(folder: Path, index: pl.DataFrame, without: Sequence[str] = (), splits: Sequence[str] = ()) -> Predictions:
     """Read a cross-validation's predictions: each film scored by a training that had not learned from it.
 
     Args:
         folder: Of the cross-validation, or its table of predictions.
         index: Whose labels, groups and splits count.
         without: Splits whose films are left out: those that will be reported.
+        splits: Splits whose films alone take part; all where none is named.
 
     Raises:
         MeasurementError: there are no predictions, or none of the films that are left.
     """
     predictions = predictions_of(folder, index)
-    films = predictions.films.filter(~pl.col("split").is_in(list(without)) & pl.col("logit").is_not_null())
+    chosen = pl.col("split").is_in(list(splits)) if splits else ~pl.col("split").is_in(list(without))
+    films = predictions.films.filter(chosen & pl.col("logit").is_not_null())
     if films.is_empty():
-        raise MeasurementError(f"{folder}: none of its predictions is of a film outside of {', '.join(without)}. Name another folder.")
+        where = f"of split {', '.join(splits)}" if splits else f"outside of {', '.join(without)}"
+        raise MeasurementError(f"{folder}: none of its predictions is of a film {where}. Name another folder, or other splits.")
     return replace(predictions, films=films)
 
 
-def out_of_fold_plan(plan: CalibrationPlan, folder: Path, scored: Predictions) -> CalibrationPlan:
-    """Return a plan for predictions of `out_of_fold`; the card will say that other trainings made them, and of which recipe."""
+def cross_validated_plan(plan: CalibrationPlan, folder: Path, scored: Predictions) -> CalibrationPlan:
+    """Return a plan for predictions of `cross_validated`; the card will say that other trainings made them, and of which recipe."""
     recipe = f" of recipe {scored.card.recipe} ({scored.card.network})" if scored.card else ""
-    crossed = f"films out of fold in cross-validation {folder.resolve().name!r}"
+    crossed = f"the films of cross-validation {folder.resolve().name!r}"
     told = f"{crossed}, each scored by another training{recipe} that had not learned from it"
     return msgspec.structs.replace(plan, split=ALL, told=told)
 
@@ -51,11 +63,11 @@ def out_of_fold_plan(plan: CalibrationPlan, folder: Path, scored: Predictions) -
 def calibrate_file(
     file: Path, scored: Predictions, plan: CalibrationPlan, out: Path, report: Path | None = None, command: str = ""
 ) -> Calibrated:
-    """Write a copy of a model file, calibrated, without the figures that were measured before, and the calibration's folder.
+    """Write a copy of a model file, calibrated, without the metrics that were measured before, and the calibration's folder.
 
     Args:
         file: The model.
-        scored: Its predictions on the plan's split, or those of `out_of_fold`.
+        scored: Its predictions on the plan's split, or those of `cross_validated`.
         plan: How.
         out: The copy.
         report: The calibration's folder; beside the copy where it is None.

@@ -11,7 +11,7 @@ import polars as pl
 from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates
 from osteon.lab.data.index import COLUMNS, Ignored, Report
 from osteon.lab.data.inspection import Progress, inspect_films, read_headers
-from osteon.lab.data.layouts import Dataset, Finding, read_dataset
+from osteon.lab.data.layouts import Dataset, Problem, read_dataset
 from osteon.lab.data.layouts.mura import check_counts
 
 SHAPE_TOLERANCE = 0.01
@@ -21,7 +21,7 @@ SHAPE_TOLERANCE = 0.01
 def build_index(
     path: str | Path, *, decode: bool = True, count_check: bool = True, progress: Progress | None = None
 ) -> tuple[pl.DataFrame, Report]:
-    """Index a data set.
+    """Index a dataset.
 
     Args:
         path: A folder in MURA's or FracAtlas's layout, or a manifest.
@@ -45,11 +45,11 @@ def build_index(
     films = _completed(dataset, seen)
     films, misfits = _fit_boxes(films)
     films = films.with_columns(group=_merged(films["group"], _scattered(films)))
-    findings = [*dataset.findings, *_unwell(films, seen), *misfits]
+    problems = [*dataset.problems, *_unwell(films, seen), *misfits]
     if decode:
         films, duplicates = _keep_duplicates_together(films, seen["thumbnail"])
-        findings += duplicates
-    report = Report(dataset=str(path), layout=dataset.layout, decoded=decode, findings=findings)
+        problems += duplicates
+    report = Report(dataset=str(path), layout=dataset.layout, decoded=decode, findings=problems)
     report.hidden, report.strays = Ignored.of(dataset.hidden), Ignored.of(dataset.strays)
     return films.select(*COLUMNS, *(c for c in films.columns if c not in COLUMNS)), report
 
@@ -64,14 +64,14 @@ def _completed(dataset: Dataset, seen: pl.DataFrame) -> pl.DataFrame:
     return films.with_columns(group=pl.when(pl.col("group") == "").then("study").otherwise("group")).drop(said.values())
 
 
-def _fit_boxes(films: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
+def _fit_boxes(films: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
     """Scale boxes from the picture that they were drawn on to the film; leave out those of another shape."""
     if "boxes_width" not in films.columns:
         return films, []
     across, down = pl.col("width") / pl.col("boxes_width"), pl.col("height") / pl.col("boxes_height")
     films = films.with_columns(across=across, down=down, misfit=(across / down - 1).abs() > SHAPE_TOLERANCE)
     found = [
-        Finding(
+        Problem(
             "boxes-misfit",
             (row["path"],),
             f"boxes drawn on {row['boxes_width']} x {row['boxes_height']}, film {row['width']} x {row['height']}",
@@ -90,26 +90,26 @@ def _fit_boxes(films: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
     return films.drop("across", "down", "misfit", "boxes_width", "boxes_height"), found
 
 
-def _unwell(films: pl.DataFrame, seen: pl.DataFrame) -> list[Finding]:
+def _unwell(films: pl.DataFrame, seen: pl.DataFrame) -> list[Problem]:
     told = films.select("path", "status").with_columns(seen["reason"]).filter(pl.col("status") != "ok").sort("status", "path")
-    return [Finding(status, (path,), reason) for path, status, reason in told.iter_rows()]
+    return [Problem(status, (path,), reason) for path, status, reason in told.iter_rows()]
 
 
-def _keep_duplicates_together(films: pl.DataFrame, thumbnails: pl.Series) -> tuple[pl.DataFrame, list[Finding]]:
-    """Merge the groups of duplicates, and list them; where their labels differ, that is a finding of its own."""
+def _keep_duplicates_together(films: pl.DataFrame, thumbnails: pl.Series) -> tuple[pl.DataFrame, list[Problem]]:
+    """Merge the groups of duplicates, and list them; where their labels differ, that is a problem of its own."""
     films = films.with_row_index("at")
     copies = films.filter(pl.col("status") != "unreadable").group_by("sha256").agg("at").filter(pl.col("at").list.len() > 1)["at"]
     exact = sorted(list(map(int, at)) for at in copies.to_list())
     near = _near(films, thumbnails, exact)
     sets = exact + [[pair.first, pair.second] for pair in near]
     paths, labels = films["path"].to_list(), films["label"].to_list()
-    found = [Finding("exact-duplicate", tuple(paths[k] for k in at), "the same bytes") for at in exact]
+    found = [Problem("exact-duplicate", tuple(paths[k] for k in at), "the same bytes") for at in exact]
     found += [
-        Finding("near-duplicate", (paths[p.first], paths[p.second]), f"the same exposure: their detail correlates by {p.correlation:.3f}")
+        Problem("near-duplicate", (paths[p.first], paths[p.second]), f"the same exposure: their detail correlates by {p.correlation:.3f}")
         for p in near
     ]
     found += [
-        Finding(
+        Problem(
             "label-conflict",
             tuple(paths[k] for k in at),
             f"duplicates with the labels {', '.join(str(labels[k]) for k in at)}; each keeps its own",

@@ -16,7 +16,7 @@ import polars as pl
 
 from osteon.atomic import whole
 from osteon.errors import BadManifest, UsageError
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 from osteon.lab.data.layouts.tree import BOXES
 from osteon.version import __version__
 
@@ -39,6 +39,22 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 """The columns of every index; `docs/architecture.md` says what they mean. Further ones are the source's own."""
 
+KINDS = {
+    "unreadable": "files that cannot be read as a radiograph: never used",
+    "truncated": "truncated files, read in part",
+    "exact-duplicate": "sets of files with the same bytes: each set stays in one group",
+    "near-duplicate": "pairs of films of the same exposure: each pair stays in one group",
+    "label-conflict": "contradictory labels: folder against table, or duplicates",
+    "missing": "lists of the dataset with films that are not in the folder",
+    "unlisted": "films that the dataset's list lacks",
+    "no-boxes": "abnormal films without a marked finding",
+    "boxes-misfit": "films whose boxes were drawn on a picture of another shape: left out",
+    "no-patient": "sources that name no patient: neighbours and duplicates form the groups",
+    "ignored-column": "columns that the index makes itself",
+    "leak": "patients or duplicates in more than one split: results are then too good",
+}
+"""What each kind of problem is, after a count."""
+
 SHOWN = 20
 """How many ignored files a report names."""
 
@@ -60,8 +76,8 @@ class Ignored:
 class Report:
     """What `index.report.json` says.
 
-    `found` counts the findings by kind; `table` has the films and studies of each split, study type and label; `split` says how the
-    films were dealt out, "" where they stand as the data set has them.
+    `findings` are the problems (the file keeps that name), `found` counts them by kind; `table` has the films and studies of each split,
+    study type and label; `split` says how the films were split, "" where they stand as the dataset has them.
     """
 
     dataset: str
@@ -78,7 +94,7 @@ class Report:
     hidden: Ignored = Ignored()
     strays: Ignored = Ignored()
     table: list[dict[str, str | int | None]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Problem] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +208,7 @@ def write_article_csv(films: pl.DataFrame, folder: str | Path) -> list[Path]:
     return written
 
 
-def _counts(films: pl.DataFrame, findings: list[Finding]) -> dict[str, Any]:
+def _counts(films: pl.DataFrame, problems: list[Problem]) -> dict[str, Any]:
     cells = films.group_by("split", "study_type", "label").agg(films=pl.len(), studies=pl.n_unique("study"))
     return {
         "fingerprint": fingerprint(films),
@@ -200,7 +216,7 @@ def _counts(films: pl.DataFrame, findings: list[Finding]) -> dict[str, Any]:
         "studies": films["study"].n_unique(),
         "patients": films.filter(pl.col("patient") != "")["patient"].n_unique(),
         "groups": films["group"].n_unique(),
-        "found": dict(Counter(finding.kind for finding in findings)),
+        "found": dict(Counter(problem.kind for problem in problems)),
         "table": cells.sort("split", "study_type", "label").to_dicts(),
     }
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from osteon.atomic import whole
 from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def split(films: pl.DataFrame, parts: dict[str, float], seed: int = 0, of: str |
         films: An index.
         parts: Name to share; shares are above 0 and sum to 1.
         seed: Same films, parts and seed give the same split, whatever the order of the rows.
-        of: Only films of this split are dealt out again; the others stay. None deals out all.
+        of: Only films of this split are split again; the others stay. None splits all.
 
     Raises:
         UsageError: the shares do not sum to 1, or no film stands in split `of`.
@@ -39,20 +39,20 @@ def split(films: pl.DataFrame, parts: dict[str, float], seed: int = 0, of: str |
     pool = films.filter(chosen)
     if pool.is_empty():
         raise UsageError(f"no film stands in split {of!r}; the index has {films['split'].unique().sort().to_list()}.")
-    groups, part = deal(pool, np.array(list(parts.values())), seed)
+    groups, part = assign(pool, np.array(list(parts.values())), seed)
     names = dict(zip(groups, np.array(list(parts))[part].tolist(), strict=True))
-    dealt = pl.col("group").replace_strict(names, default=None, return_dtype=pl.String)
-    return films.with_columns(split=pl.when(chosen).then(dealt).otherwise("split"))
+    assigned = pl.col("group").replace_strict(names, default=None, return_dtype=pl.String)
+    return films.with_columns(split=pl.when(chosen).then(assigned).otherwise("split"))
 
 
 def folds(films: pl.DataFrame, count: int, seed: int = 0, first: str = "") -> pl.DataFrame:
-    """Return the films with a column `fold` (Int32, 0 to count - 1), dealt out as `split` does.
+    """Return the films with a column `fold` (Int32, 0 to count - 1), split as `split` does.
 
     Args:
         films: An index.
         count: How many folds.
         seed: Another seed, other folds.
-        first: The films of this split are fold 0, and the others are dealt out to folds 1 to count - 1. "" deals out all.
+        first: The films of this split are fold 0, and the others are split into folds 1 to count - 1. "" splits all.
 
     Raises:
         UsageError: fewer than two folds, fewer groups than folds, or no film stands in split `first`.
@@ -62,12 +62,12 @@ def folds(films: pl.DataFrame, count: int, seed: int = 0, first: str = "") -> pl
     pool = films.filter(~chosen)
     if first and len(pool) == len(films):
         raise UsageError(f"no film stands in split {first!r}; the index has {films['split'].unique().sort().to_list()}.")
-    dealt, there = (count - 1 if first else count), pool["group"].n_unique()
-    if count < 2 or dealt > there:
+    assigned, there = (count - 1 if first else count), pool["group"].n_unique()
+    if count < 2 or assigned > there:
         outside = f" outside of split {first!r}" if first else ""
         raise UsageError(f"{count} folds of {there} groups{outside}: give at least 2 folds, and no more than groups.")
-    groups, part = deal(pool, np.full(dealt, 1 / dealt), seed)
-    of_group = dict(zip(groups, (part + count - dealt).tolist(), strict=True))
+    groups, part = assign(pool, np.full(assigned, 1 / assigned), seed)
+    of_group = dict(zip(groups, (part + count - assigned).tolist(), strict=True))
     fold = pl.col("group").replace_strict(of_group, default=None, return_dtype=pl.Int32)
     films = films.with_columns(fold=pl.when(chosen).then(0).otherwise(fold).cast(pl.Int32))
     refuse_crossing(films)
@@ -84,7 +84,7 @@ def fixed_folds(films: pl.DataFrame, file: Path) -> tuple[pl.DataFrame, int]:
     try:
         fixed = pl.read_csv(file, columns=["path", "fold"], schema_overrides={"path": pl.String, "fold": pl.Int32})
     except FileNotFoundError as fault:
-        raise BadManifest(f"{file}: there is no such file. Make one with: osteon split INDEX --folds 5 --write-folds {file}") from fault
+        raise BadManifest(f"{file}: there is no such file. Make one with: osteon split INDEX --folds 5 -o {file}") from fault
     except (pl.exceptions.PolarsError, OSError) as fault:
         raise BadManifest(f"{file}: no folds can be read from it ({str(fault).splitlines()[0]}). It takes columns path,fold.") from fault
     twice = fixed.filter(pl.col("path").is_duplicated())["path"].unique().sort().to_list()
@@ -120,13 +120,13 @@ def refuse_crossing(films: pl.DataFrame) -> None:
     films = films.with_columns(split=pl.format("fold {}", "fold"))
     if len(found := leaks(films)):
         raise LeakySplit(
-            f"a patient or a duplicate stands in more than one fold: {_named(found, films)}. Deal the films out again with osteon split "
+            f"a patient or a duplicate stands in more than one fold: {_named(found, films)}. Split the films again with osteon split "
             "--folds 5."
         )
 
 
-def deal(films: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> tuple[list[str], NDArray[np.int64]]:
-    """Deal groups out to parts, the largest first, each to the part where it brings the counts nearest to their share.
+def assign(films: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Assign groups to parts, the largest first, each to the part where it brings the counts nearest to their share.
 
     The distance is chi-square over strata (study type x label) and the total, in films.
 
@@ -188,18 +188,18 @@ def leaks(films: pl.DataFrame) -> pl.DataFrame:
     return placed.group_by("group").agg(splits=pl.col("split").unique().sort(), films=pl.col("path").sort()).sort("group")
 
 
-def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Finding]:
-    """Refuse films where a patient or a duplicate stands in two splits; allowed, they are findings for the report.
+def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Problem]:
+    """Refuse films where a patient or a duplicate stands in two splits; allowed, they are problems for the report.
 
     Raises:
         LeakySplit: naming a film of each split of some of them.
     """
     found = leaks(films)
     if found.is_empty() or allow:
-        return [Finding("leak", tuple(films), f"one group stands in {' and '.join(splits)}") for _, splits, films in found.iter_rows()]
+        return [Problem("leak", tuple(films), f"one group stands in {' and '.join(splits)}") for _, splits, films in found.iter_rows()]
     raise LeakySplit(
         f"a patient or a duplicate stands in more than one split: {_named(found, films)}."
-        " Deal the films out again with osteon split, or go on with --allow-leaks."
+        " Split the films again with osteon split, or go on with --allow-leaks."
     )
 
 

@@ -1,7 +1,7 @@
 """95 % intervals by resampling patients.
 
 Films of one patient are not independent, so whole patients (the index's `group`) are drawn with replacement: a resample is a row of
-multinomial weights (B, C), and every figure is computed for all resamples at once. From the resamples comes the standard error; what is
+multinomial weights (B, C), and every metric is computed for all resamples at once. From the resamples comes the standard error; what is
 built on it was chosen by coverage. `benchmarks/coverage.py` draws 1,000 made test sets of 200 clustered studies; the share of intervals,
 in per cent, that hold the true value where 45 % / 15 % of the studies are abnormal:
 
@@ -13,10 +13,10 @@ in per cent, that hold the true value where 45 % / 15 % of the studies are abnor
 | on the effective size         | 95.4 / 93.8 | 95.0 / 95.2 | 94.3 / 95.8 | 95.2 / 94.7 | 95.2 / 94.2 |
 
 The last is `interval`: that of a share of n things, with n such that the share's standard error is the bootstrap's (Korn and Graubard,
-Survey Methodology 24, 1998), and with Student's t on the patients that inform the figure. Its form is Wilson's score interval, and for
+Survey Methodology 24, 1998), and with Student's t on the patients that inform the metric. Its form is Wilson's score interval, and for
 AUROC and average precision the interval that is symmetric in log-odds. It stays inside the bounds, has a width where all resamples agree,
 as with no error among 12 films. It, and the calibration error's own (`gap_interval`, 94.9 to 96.5), hold the truth in 93 to 97 % of the
-sets for every figure and population tried.
+sets for every metric and population tried.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LEAST_CLUSTERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The bounds of a figure, and whether its interval is symmetric in log-odds (`logit`) or a score interval."""
+    """The bounds of a metric, and whether its interval is symmetric in log-odds (`logit`) or a score interval."""
 
     low: float = 0.0
     high: float = 1.0
@@ -52,7 +52,7 @@ class Scale:
 
 SHARE = Scale()
 SCALES = {"kappa": Scale(low=-1.0), "auroc": Scale(logit=True), "average precision": Scale(logit=True)}
-"""How figures of `metrics.measure` other than plain shares are scaled."""
+"""How metrics of `metrics.measure` other than plain shares are scaled."""
 
 _ROWS = 250  # resamples at once: (250, 3197) float64 stays within a processor's cache
 _TAIL = 0.025
@@ -81,31 +81,31 @@ def film_weights(sample: Sample, weights: NDArray[np.float32]) -> Iterator[Float
 
 
 def replicate(sample: Sample, statistic: Callable[[Floats], dict[str, Floats]], weights: NDArray[np.float32]) -> dict[str, Floats]:
-    """Compute figures for every resample.
+    """Compute metrics for every resample.
 
     Args:
         sample: n rows.
-        statistic: from weights (b, n) to figures by name, each (b, ...).
+        statistic: from weights (b, n) to metrics by name, each (b, ...).
         weights: (B, C).
 
     Returns:
-        Each figure (B, ...); NaN where a resample does not define it.
+        Each metric (B, ...); NaN where a resample does not define it.
     """
     parts = [statistic(rows) for rows in film_weights(sample, weights)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def interval(value: float, replicates: Floats, clusters: int, scale: Scale = SHARE) -> tuple[float, float] | None:
-    """Return a figure's 95 % interval.
+    """Return a metric's 95 % interval.
 
     Args:
-        value: the figure itself.
+        value: the metric itself.
         replicates: (B,) the same of the resamples; NaN where undefined.
-        clusters: how many patients inform the figure: those with an abnormal film for a sensitivity.
-        scale: between which bounds the figure lies, and which interval suits it.
+        clusters: how many patients inform the metric: those with an abnormal film for a sensitivity.
+        scale: between which bounds the metric lies, and which interval suits it.
 
     Returns:
-        Low and high, or None where there are too few patients, or half of the resamples leave the figure undefined.
+        Low and high, or None where there are too few patients, or half of the resamples leave the metric undefined.
     """
     defined = replicates[~np.isnan(replicates)]
     if clusters < LEAST_CLUSTERS or len(defined) < _UNDEFINED_SHARE * len(replicates):
@@ -123,13 +123,13 @@ def interval(value: float, replicates: Floats, clusters: int, scale: Scale = SHA
 def difference_interval(value: float, replicates: Floats, clusters: int) -> tuple[float, float] | None:
     """Return the 95 % interval of a paired difference: value +- t standard errors.
 
-    Differences are nearly symmetric: of 400 made pairs of readers this held the truth in 92 to 98 % for every figure but the calibration
+    Differences are nearly symmetric: of 400 made pairs of readers this held the truth in 92 to 98 % for every metric but the calibration
     error, percentiles in 88 to 96, BCa in 85 to 95 (200 clustered studies, the common, the rare and the strong of the table above).
 
     Args:
         value: the difference itself.
         replicates: (B,) the differences within each resample; NaN where undefined.
-        clusters: how many patients inform the figure.
+        clusters: how many patients inform the metric.
     """
     defined = replicates[~np.isnan(replicates)]
     if clusters < LEAST_CLUSTERS or len(defined) < _UNDEFINED_SHARE * len(replicates):

@@ -1,6 +1,6 @@
 """Two tables of predictions of the same films: how far apart are they, and where do they disagree?
 
-Both are measured on the studies, or films, that both answered. The difference of a figure is taken within each resample, so what makes
+Both are measured on the studies, or films, that both answered. The difference of a metric is taken within each resample, so what makes
 both better or worse in the same patients cancels out.
 """
 
@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 
+from osteon.card_text import interval
 from osteon.errors import MeasurementError
 from osteon.lab.evaluation import bootstrap, metrics, subgroups
 from osteon.lab.evaluation.evaluation import ALL, Level, Plan
@@ -29,7 +30,7 @@ EXACT_BELOW = 25
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of A and of B, B - A, and the 95 % interval of that; None where it cannot be measured, `note` then says why."""
+    """One metric of A and of B, B - A, and the 95 % interval of that; None where it cannot be measured, `note` then says why."""
 
     level: Level
     group: str
@@ -41,6 +42,18 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
     n: int = 0
     note: str = ""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out zero: chance alone would give that in one of twenty."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+    @property
+    def words(self) -> str:
+        """The difference with its interval, or why either is not there."""
+        digits = 4 if self.group == FOLDS else 3  # one recipe's next change may be worth a few thousandths
+        value = "" if self.value is None else f"{self.value:+.{digits}f} "
+        return (value + (interval(self.low, self.high, f"+.{digits}f") or self.note)).strip()
 
 
 class McNemar(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
-"""A film as it might have come instead: another exposure, console, file or way of lying. What a model says should hardly change.
+"""Corruptions: a film as it might have come instead, of another exposure, console, file or pose. A robust model hardly changes its answer.
 
-Strengths are in the film's own pixels; a film larger than a model's frame is scaled down, and much of grain and blur with it.
+Strengths are in the film's own pixels; a film larger than a model's frame is scaled down, and much of noise and blur with it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 Grey = NDArray[np.floating]
-"""(H, W) in [0, 1], bone bright; above and below where a disturbance has just been done."""
+"""(H, W) in [0, 1], bone bright; above and below where a corruption has just been done."""
 
-Disturbance = Callable[[Grey, np.random.Generator], Grey]
+Corruption = Callable[[Grey, np.random.Generator], Grey]
 
 
-def _grain(deviation: float) -> Disturbance:
+def _grain(deviation: float) -> Corruption:
     return lambda grey, draw: grey + draw.normal(0, deviation, grey.shape)
 
 
-def _blurred(sigma: float) -> Disturbance:
+def _blurred(sigma: float) -> Corruption:
     return lambda grey, _: gaussian_filter(grey, sigma)
 
 
-def _raised(sigma: float, strength: float) -> Disturbance:
+def _raised(sigma: float, strength: float) -> Corruption:
     """Add some of a film's difference to its blur: unsharp masking, and with a wide blur what CLAHE does."""
     return lambda grey, _: grey + strength * (grey - gaussian_filter(grey, sigma))
 
 
-def _jpeg(quality: int) -> Disturbance:
+def _jpeg(quality: int) -> Corruption:
     return lambda grey, _: as_jpeg(np.rint(grey * 255).astype(np.uint8), quality) / np.float32(255)
 
 
@@ -43,13 +43,13 @@ def _coarse(grey: Grey, _: np.random.Generator) -> Grey:
     return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
 
 
-DISTURBANCES: dict[str, Disturbance] = {
+CORRUPTIONS: dict[str, Corruption] = {
     "mirrored": lambda grey, _: grey[:, ::-1],
-    "upside down": lambda grey, _: grey[::-1, ::-1],
-    "on its side": lambda grey, _: np.rot90(grey),
-    "grain of 2 greys": _grain(2 / 255),
-    "grain of 4 greys": _grain(4 / 255),
-    "grain of 8 greys": _grain(8 / 255),
+    "turned by 180 degrees": lambda grey, _: grey[::-1, ::-1],
+    "turned by 90 degrees": lambda grey, _: np.rot90(grey),
+    "noise of 2 greys": _grain(2 / 255),
+    "noise of 4 greys": _grain(4 / 255),
+    "noise of 8 greys": _grain(8 / 255),
     "blur of 1 pixel": _blurred(1),
     "blur of 2 pixels": _blurred(2),
     "half the resolution": _coarse,
@@ -62,7 +62,7 @@ DISTURBANCES: dict[str, Disturbance] = {
     "gamma 0.6": lambda grey, _: grey ** np.float32(0.6),
     "gamma 1.6": lambda grey, _: grey ** np.float32(1.6),
 }
-"""By name; grain (of 256 greys) and blur are standard deviations."""
+"""By name; noise (of 256 greys) and blur are standard deviations."""
 
 
 def as_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
@@ -72,13 +72,13 @@ def as_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(Image.open(file))
 
 
-def disturbed(grey: NDArray[np.float32], name: str, seed: int) -> NDArray[np.float32]:
-    """Return a film's pixels disturbed; the same seed gives the same film.
+def corrupted(grey: NDArray[np.float32], name: str, seed: int) -> NDArray[np.float32]:
+    """Return a film's pixels corrupted; the same seed gives the same film.
 
     Args:
         grey: (H, W) in [0, 1].
-        name: A key of `DISTURBANCES`.
+        name: A key of `CORRUPTIONS`.
         seed: Of what is random in it.
     """
-    made = DISTURBANCES[name](grey, np.random.default_rng(seed))
+    made = CORRUPTIONS[name](grey, np.random.default_rng(seed))
     return np.ascontiguousarray(np.clip(made, 0, 1), dtype=np.float32)

@@ -1,6 +1,6 @@
-"""Predictions -> every figure with its interval, for films and studies, pooled, per study type and per subgroup.
+"""Predictions -> every metric with its interval, for films and studies, pooled, per study type and per subgroup.
 
-Nothing is left out in silence: refused and unlabelled films are counted, and a figure that cannot be measured has the reason in its place.
+Nothing is left out in silence: refused and unlabelled films are counted, and a metric that cannot be measured has the reason in its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from osteon.card import Metric
 from osteon.errors import MeasurementError
 from osteon.lab.evaluation import bootstrap, subgroups
-from osteon.lab.evaluation.localisation import COLUMNS, figure_name
+from osteon.lab.evaluation.localisation import COLUMNS, metric_key
 from osteon.lab.evaluation.measurement import Row, as_published, macro_metrics, mean_metric, measure_part, part_metrics
 from osteon.lab.evaluation.metrics import Bools, Sample
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
@@ -63,7 +63,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """All figures of one split, and what made them; `notes` are what a reader must know before trusting them."""
+    """All metrics of one split, and what made them; `notes` are what a reader must know before trusting them."""
 
     plan: Plan
     origin: Origin
@@ -75,7 +75,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
     def find(self, level: Level, group: str, name: str) -> Metric | None:
-        """Return one figure, None where it was not measured."""
+        """Return one metric, None where it was not measured."""
         return next((m for m in self.metrics if (m.level, m.group, m.name) == (level, group, name)), None)
 
 
@@ -153,7 +153,7 @@ def _row(table: Table, plan: Plan, group: str, rows: Bools | None = None) -> Row
 
 
 def _localisation(table: Table, columns: tuple[str, ...], plan: Plan) -> Iterator[Metric]:
-    """Yield how the evidence of abnormal films with boxes meets them, and how its moved copies do."""
+    """Yield how the heat maps of abnormal films with boxes meet them, and how moved copies do."""
     boxed = table.rows["pointing"].is_not_null().to_numpy() & table.sample.label
     if not boxed.any():
         return
@@ -162,8 +162,8 @@ def _localisation(table: Table, columns: tuple[str, ...], plan: Plan) -> Iterato
         parts += [(name, rows & boxed) for name, rows in subgroups.subgroups(table.rows, "study_type")]
     for group, rows in parts:
         for column in COLUMNS if rows.any() else ():
-            figures = table.rows[column].to_numpy()[rows]
-            yield mean_metric(_row(table, plan, group, rows), figure_name(column), figures, table.sample.cluster[rows], table.weights)
+            values = table.rows[column].to_numpy()[rows]
+            yield mean_metric(_row(table, plan, group, rows), metric_key(column), values, table.sample.cluster[rows], table.weights)
 
 
 def _counts(films: pl.DataFrame, tables: list[Table], stray: int) -> Counts:
@@ -187,16 +187,16 @@ def _notes(predictions: Predictions, films: pl.DataFrame, plan: Plan) -> Iterato
     if len(predictions.stray):
         yield f"{len(predictions.stray)} predictions are of films or studies that the index does not know; they were left out"
     if "status" in films.columns and (cut := int((films["status"] == "truncated").sum())):
-        yield f"{cut} films are truncated and were read as far as they go"
+        yield f"{cut} truncated films were read in part"
     card = predictions.card
     if card is None:
         return
     if (plan.split, predictions.origin.fingerprint) in {(source.split, source.fingerprint) for source in card.data}:
-        yield f"the model was trained on this split {plan.split!r}: the figures say how well it remembers"
+        yield f"the model was trained on this split {plan.split!r}: these results say how well it remembers them"
     elif plan.split in {source.split for source in card.data}:
-        yield f"the model was trained on a split named {plan.split!r}: if it is the same data, the figures say how well it remembers"
+        yield f"the model was trained on a split named {plan.split!r}: if it is the same data, these results say how well it remembers them"
     if card.scope and "novelty" in films.columns and (outside := int((films["novelty"] > card.scope.threshold).sum())):
-        yield f"{outside} of {len(films)} films are out of the model's scope by its guard; they were measured all the same"
+        yield f"{outside} of {len(films)} films are out of scope for the model; they were measured all the same"
     for what, split in (("calibrated", card.calibration.split), ("given its threshold", card.decision.split)):
         if split and split == plan.split:
-            yield f"the model was {what} on a split named {split!r}: on the same data, that figure is too good"
+            yield f"the model was {what} on a split named {split!r}: on the same data, these results are optimistic"

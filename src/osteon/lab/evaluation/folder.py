@@ -94,8 +94,8 @@ def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: 
     return comparison, apart
 
 
-def write_figures(file: Path, evaluations: Sequence[Evaluation], out: Path) -> Card:
-    """Write a copy of a model file whose card carries the figures of evaluations, and how they were measured; returns the card.
+def write_metrics(file: Path, evaluations: Sequence[Evaluation], out: Path) -> Card:
+    """Write a copy of a model file whose card carries the metrics of evaluations, and how they were measured; returns the card.
 
     Raises:
         UsageError: the evaluations are of another file.
@@ -103,7 +103,7 @@ def write_figures(file: Path, evaluations: Sequence[Evaluation], out: Path) -> C
     """
     if (measured := evaluations[0].origin.model_sha256) and measured != file_sha256(file):
         raise UsageError(f"{file} is not the model file that made these predictions. Name that one with --model.")
-    figures = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
+    metrics = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
     how = tuple(
         Measured(
             split=e.plan.split,
@@ -115,7 +115,7 @@ def write_figures(file: Path, evaluations: Sequence[Evaluation], out: Path) -> C
         )
         for e in evaluations
     )
-    card = msgspec.structs.replace(load_model(file).card, metrics=figures, measured=how)
+    card = msgspec.structs.replace(load_model(file).card, metrics=metrics, measured=how)
     with_card(file, card, out)
     return card
 

@@ -1,4 +1,4 @@
-"""Figures of a cross-validation: measured in each fold, then averaged over folds.
+"""Metrics of a cross-validation: measured in each fold, then averaged over folds.
 
 The scores of two folds come from two models and need not lie on one scale, so a film is ranked only against those of its own fold. For the
 intervals whole groups are drawn again within each fold, and each resample gives its own mean over folds. That is the spread over films; how
@@ -68,15 +68,15 @@ def fold_parts(folds: Folds, films: pl.DataFrame, threshold: float) -> list[Part
 
 
 def informed(part: Part) -> dict[str, int]:
-    """Return by figure how many patients inform it in one fold; two folds share none."""
+    """Return by metric how many patients inform it in one fold; two folds share none."""
     patients = informed_by(part)
     return patients | {POINTING: patients["sensitivity"]}  # boxes are of abnormal films
 
 
 def fold_metrics(folds: Folds, columns: Sequence[str], plan: Plan) -> Iterator[Metric]:
-    """Yield the mean over folds of every figure, of all films and by subgroup.
+    """Yield the mean over folds of every metric, of all films and by subgroup.
 
-    A subgroup may lack films of one label in some folds: a note says of how many folds a figure is the mean.
+    A subgroup may lack films of one label in some folds: a note says of how many folds a metric is the mean.
     """
     yield from _mean(folds, folds.films, ALL, plan)
     for column in columns:

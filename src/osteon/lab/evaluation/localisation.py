@@ -1,6 +1,6 @@
 """Does the evidence lie where the finding is?
 
-Three figures for a film with finding boxes, each beside the same map moved: to the middle of the film, and to everywhere (the mean over all
+Three metrics for a film with finding boxes, each beside the same map moved: to the middle of the film, and to everywhere (the mean over all
 cyclic shifts). What a map gains over its moved copies is what it knows of the place.
 
 - pointing: the point of strongest evidence (`explanation.peak`) lies in a box, edges included (pointing game of Zhang et al., IJCV 126,
@@ -24,9 +24,9 @@ from osteon.explanation import cells_on_film, peak
 from osteon.film import Placement
 from osteon.lab.evaluation.metrics import Bools, Floats
 
-FIGURES = ("pointing", "inside", "iou")
+METRICS = ("pointing", "inside", "iou")
 BASELINES = ("centre", "random")
-COLUMNS = tuple(f"{figure}{suffix}" for figure in FIGURES for suffix in ("", *(f"_{baseline}" for baseline in BASELINES)))
+COLUMNS = tuple(f"{metric}{suffix}" for metric in METRICS for suffix in ("", *(f"_{baseline}" for baseline in BASELINES)))
 """Columns that `locate` gives a film."""
 
 _FINE = 8  # points along a cell's side at which box or no box is asked
@@ -34,7 +34,7 @@ Boxes = Sequence[Sequence[float]]
 
 
 def locate(evidence: NDArray[np.float32], placement: Placement, size: int, boxes: Boxes) -> dict[str, float]:
-    """Return the figures of one film by `COLUMNS`, each in [0, 1].
+    """Return the metrics of one film by `COLUMNS`, each in [0, 1].
 
     Args:
         evidence: (h, w) over the whole frame, in logit units.
@@ -58,10 +58,10 @@ def locate(evidence: NDArray[np.float32], placement: Placement, size: int, boxes
     }
 
 
-def figure_name(column: str) -> str:
+def metric_key(column: str) -> str:
     """Return how a column of `COLUMNS` is called in a report.
 
-    >>> figure_name("iou"), figure_name("iou_random")
+    >>> metric_key("iou"), metric_key("iou_random")
     ('iou', 'iou, random')
     """
     return column.replace("_", ", ")

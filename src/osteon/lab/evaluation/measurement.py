@@ -1,4 +1,4 @@
-"""A sample and its resamples -> rows of figures, each with its interval, or with the reason why there is none."""
+"""A sample and its resamples -> rows of metrics, each with its interval, or with the reason why there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAPER_INTERVAL = "kappa, interval as the MURA paper computed it"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A sample with its figures by name: `values` (NaN where undefined), `resampled` each (B,), and the calibration gaps of both."""
+    """A sample with its metrics by name: `values` (NaN where undefined), `resampled` each (B,), and the calibration gaps of both."""
 
     sample: Sample
     threshold: float
@@ -33,7 +33,7 @@ class Part:
 
 
 def measure_part(sample: Sample, threshold: float, weights: NDArray[np.float32], prevalences: Sequence[float] = ()) -> Part:
-    """Compute every figure of `metrics.measure` for a sample and for its resamples.
+    """Compute every metric of `metrics.measure` for a sample and for its resamples.
 
     Args:
         sample: n films or studies.
@@ -42,19 +42,19 @@ def measure_part(sample: Sample, threshold: float, weights: NDArray[np.float32],
         prevalences: at which PPV and NPV are stated too.
     """
 
-    def figures(rows: Floats) -> dict[str, Floats]:
+    def compute(rows: Floats) -> dict[str, Floats]:
         gaps = metrics.calibration_gaps(sample.label, sample.probability, rows)
         return {**metrics.measure(sample, threshold, rows, prevalences), "gaps": gaps}
 
-    once = figures(np.ones((1, len(sample))))
-    resampled = bootstrap.replicate(sample, figures, weights)
+    once = compute(np.ones((1, len(sample))))
+    resampled = bootstrap.replicate(sample, compute, weights)
     gaps, resampled_gaps = once.pop("gaps")[0], resampled.pop("gaps")
     values = {name: np.nan if undefined(name, sample, threshold) else float(value[0]) for name, value in once.items()}
     return Part(sample, threshold, values, resampled, gaps, resampled_gaps)
 
 
 def intervals(part: Part) -> dict[str, Ends]:
-    """Return the 95 % interval of every figure by name; None where there is none."""
+    """Return the 95 % interval of every metric by name; None where there is none."""
     informing = informed_by(part)
     ends: dict[str, Ends] = dict.fromkeys(part.values)
     for name, value in part.values.items():
@@ -67,14 +67,14 @@ def intervals(part: Part) -> dict[str, Ends]:
 
 
 def part_metrics(part: Part, row: Row) -> Iterator[Metric]:
-    """Yield a row for every figure of a part."""
+    """Yield a row for every metric of a part."""
     ends = intervals(part)
     for name, value in part.values.items():
         yield metric(row, name, value, ends[name], undefined(name, part.sample, part.threshold) or no_interval(part.sample))
 
 
 def metric(row: Row, name: str, value: float, ends: Ends, reason: str) -> Metric:
-    """Return one figure; `reason` says why it, or its interval, is not there."""
+    """Return one metric; `reason` says why it, or its interval, is not there."""
     if np.isnan(value):
         return row(name=name, value=None, note=reason)
     if ends is None:
@@ -83,14 +83,14 @@ def metric(row: Row, name: str, value: float, ends: Ends, reason: str) -> Metric
 
 
 def undefined(name: str, sample: Sample, threshold: float) -> str:
-    """Return why a figure cannot be measured, "" where it can."""
+    """Return why a metric cannot be measured, "" where it can."""
     if not len(sample):
         return "nothing to measure"
-    figure, positives, called = _figure(name), int(sample.label.sum()), int((sample.probability >= threshold).sum())
-    needs_both = figure in {"kappa", "auroc", "average precision"} or name != figure
-    if (needs_both and positives in {0, len(sample)}) or (figure == "f1" and positives + called == 0):
+    plain, positives, called = name.partition(" at ")[0], int(sample.label.sum()), int((sample.probability >= threshold).sum())
+    needs_both = plain in {"kappa", "auroc", "average precision"} or name != plain
+    if (needs_both and positives in {0, len(sample)}) or (plain == "f1" and positives + called == 0):
         return f"one class only: all {len(sample)} {'abnormal' if positives else 'normal'}"
-    if figure in {"auroc", "average precision"} and np.ptp(sample.probability) == 0:
+    if plain in {"auroc", "average precision"} and np.ptp(sample.probability) == 0:
         return "constant scores rank nothing"
     empty = {
         "sensitivity": (positives == 0, "none is abnormal"),
@@ -98,12 +98,12 @@ def undefined(name: str, sample: Sample, threshold: float) -> str:
         "ppv": (called == 0, "none was called abnormal"),
         "npv": (called == len(sample), "none was called normal"),
     }
-    lacking, reason = empty.get(figure, (False, ""))
+    lacking, reason = empty.get(plain, (False, ""))
     return reason if lacking else ""
 
 
 def no_interval(sample: Sample) -> str:
-    """Return why a figure that can be measured has no interval."""
+    """Return why a metric that can be measured has no interval."""
     patients = len(np.unique(sample.cluster))
     if patients < bootstrap.LEAST_CLUSTERS:
         return f"no interval: {patients} patient{'s' if patients != 1 else ''}"
@@ -123,14 +123,14 @@ def as_published(part: Part, row: Row) -> Metric:
 def macro_metrics(
     parts: Sequence[Part], row: Row, what: str = "study types", least: int = 2, informed: dict[str, int] | None = None
 ) -> Iterator[Metric]:
-    """Yield the plain mean over parts of each figure that enough of them define.
+    """Yield the plain mean over parts of each metric that enough of them define.
 
     Args:
         parts: Of one set of resamples.
         row: As `Row`.
         what: What the parts are.
-        least: How many must define a figure.
-        informed: By figure, how many patients inform it; all of them where it is None, as parts may share patients.
+        least: How many must define a metric.
+        informed: By metric, how many patients inform it; all of them where it is None, as parts may share patients.
     """
     everybody = len(np.unique(np.concatenate([part.sample.cluster for part in parts])))
     for name in parts[0].values:
@@ -145,12 +145,12 @@ def macro_metrics(
         yield row(name=name, value=value, low=low, high=high, note="; ".join(part for part in (lacking, note) if part))
 
 
-def mean_metric(row: Row, name: str, figures: Floats, cluster: NDArray[np.int64], weights: NDArray[np.float32]) -> Metric:
-    """Return the mean of n figures in [0, 1] with its interval."""
-    sample = Sample(np.ones(len(figures), dtype=bool), figures, cluster)
-    means = bootstrap.replicate(sample, lambda rows: {"mean": metrics.ratio(rows @ figures, rows.sum(axis=1))}, weights)["mean"]
-    ends = bootstrap.interval(float(figures.mean()), means, len(np.unique(cluster)))
-    return metric(row, name, float(figures.mean()), ends, no_interval(sample))
+def mean_metric(row: Row, name: str, values: Floats, cluster: NDArray[np.int64], weights: NDArray[np.float32]) -> Metric:
+    """Return the mean of n values in [0, 1] with its interval."""
+    sample = Sample(np.ones(len(values), dtype=bool), values, cluster)
+    means = bootstrap.replicate(sample, lambda rows: {"mean": metrics.ratio(rows @ values, rows.sum(axis=1))}, weights)["mean"]
+    ends = bootstrap.interval(float(values.mean()), means, len(np.unique(cluster)))
+    return metric(row, name, float(values.mean()), ends, no_interval(sample))
 
 
 def _macro_interval(name: str, value: float, parts: list[Part], patients: int) -> Ends:
@@ -162,13 +162,8 @@ def _macro_interval(name: str, value: float, parts: list[Part], patients: int) -
     )
 
 
-def _figure(name: str) -> str:
-    """Return the figure of a name such as "ppv at 0.1"."""
-    return name.partition(" at ")[0]
-
-
 def informed_by(part: Part) -> dict[str, int]:
-    """Return by figure how many patients inform it; most need abnormal and normal rows, and have the fewer of the two."""
+    """Return by metric how many patients inform it; most need abnormal and normal rows, and have the fewer of the two."""
     sample, called = part.sample, part.sample.probability >= part.threshold
     count = {
         name: len(np.unique(sample.cluster[rows]))

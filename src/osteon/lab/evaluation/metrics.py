@@ -1,7 +1,7 @@
 """What an answer is worth: pure functions of labels, probabilities and weights.
 
 Every function takes weights (B, n), a row a resample, and gives (B,): the plain value is the case of one row of ones, a bootstrap the
-case of integer weights. Nothing is looped over resamples. Where a figure is undefined (nothing to divide by) it is NaN here;
+case of integer weights. Nothing is looped over resamples. Where a metric is undefined (nothing to divide by) it is NaN here;
 `osteon.lab.evaluation.evaluation` turns that into an empty cell with the reason.
 """
 
@@ -168,7 +168,7 @@ def bin_of(probability: Floats, bins: int = BINS) -> NDArray[np.int64]:
 
 
 def measure(sample: Sample, threshold: float, weights: Floats, prevalences: Sequence[float] = ()) -> dict[str, Floats]:
-    """Return every figure of a sample by name, each (B,), in the order of the report; NaN where undefined.
+    """Return every metric of a sample by name, each (B,), in the order of the report; NaN where undefined.
 
     Args:
         sample: n films or studies.
@@ -179,7 +179,7 @@ def measure(sample: Sample, threshold: float, weights: Floats, prevalences: Sequ
     label, probability = sample.label, sample.probability
     c = confusion(label, probability >= threshold, weights)
     auroc, average_precision = ranking(label, probability, weights)
-    figures = {
+    metrics = {
         "kappa": kappa(c),
         "auroc": auroc,
         "average precision": average_precision,
@@ -193,9 +193,9 @@ def measure(sample: Sample, threshold: float, weights: Floats, prevalences: Sequ
         "ece": calibration_error(label, probability, weights),
     }
     for prevalence in prevalences:
-        figures[f"ppv at {prevalence:g}"] = ppv_at(c, prevalence)
-        figures[f"npv at {prevalence:g}"] = npv_at(c, prevalence)
-    return figures
+        metrics[f"ppv at {prevalence:g}"] = ppv_at(c, prevalence)
+        metrics[f"npv at {prevalence:g}"] = npv_at(c, prevalence)
+    return metrics
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:

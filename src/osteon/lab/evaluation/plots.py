@@ -1,51 +1,30 @@
 """The curves of an evaluation, and galleries of films, for a paper's column of 86 mm.
 
-Colours are Okabe and Ito's, told apart by the colour-blind, and each line also has a dash or a mark of its own. No figure names a patient
-or a file. Nothing is set globally: the style holds while a figure is drawn.
+Each line has a dash or a mark of its own. No figure names a patient or a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.lines import Line2D
 
 from osteon.card import Metric
 from osteon.errors import FilmError
 from osteon.film import read_film
+from osteon.lab.drawing import BLUE, COLUMN, GREEN, GREY, ORANGE, PURPLE, RED, drawn, panels
 from osteon.lab.evaluation import bootstrap, metrics, published
 from osteon.lab.evaluation.evaluation import ALL, Evaluation, Table
 from osteon.lab.evaluation.metrics import Floats, Sample
 from osteon.regions import MURA_STUDY_TYPES
 
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6b6b6b"
-
-_STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.2,
-    "legend.frameon": False,
-    "savefig.dpi": 300,
-    "font.family": "DejaVu Sans",
-}
-_WIDE, _HIGH = 3.4, 3.2  # inches
+_SIZE = (COLUMN, 3.2)
 _TYPE = "study_type="  # how the name of a subgroup begins
 _CURVES = 400  # resamples that a band is drawn from
 _GRID = np.linspace(0, 1, 201)
@@ -69,7 +48,7 @@ def draw_evaluation(evaluation: Evaluation, tables: Sequence[Table], folder: Pat
 
 def draw_roc(evaluation: Evaluation, tables: Sequence[Table], path: Path) -> Path:
     """Draw sensitivity against false-positive rate, with the studies' pointwise 95 % band and the operating point."""
-    with _page(path) as axes:
+    with panels(path, _SIZE) as [axes]:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
         for table, look in zip(tables, _LOOKS, strict=False):
             false, true, _ = _curve(table.sample, np.ones((1, len(table.sample))))
@@ -88,7 +67,7 @@ def draw_roc(evaluation: Evaluation, tables: Sequence[Table], path: Path) -> Pat
 
 def draw_precision_recall(evaluation: Evaluation, tables: Sequence[Table], path: Path) -> Path:
     """Draw PPV against sensitivity, as steps, with the prevalence as the line that chance gives."""
-    with _page(path) as axes:
+    with panels(path, _SIZE) as [axes]:
         for table, look in zip(tables, _LOOKS, strict=False):
             _, recall, precision = _curve(table.sample, np.ones((1, len(table.sample))))
             label = _labelled(evaluation, table, "average precision", "AP")
@@ -107,15 +86,15 @@ def draw_reliability(samples: dict[str, Sample], path: Path) -> Path:
         samples: By name, at most three: one, or before and after calibration.
         path: PNG.
     """
-    with _pages(path, (_WIDE, _HIGH + 1.1), [4, 1]) as (axes, below):
+    with panels(path, (COLUMN, 4.3), (4, 1)) as (axes, below):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":", label="perfectly calibrated")
         for i, ((name, sample), look) in enumerate(zip(samples.items(), _LOOKS, strict=False)):
             bins = _reliability_bins(sample)
             ece = float(metrics.calibration_error(sample.label, sample.probability, np.ones((1, len(sample))))[0])
             spread = np.abs(np.stack([bins.low, bins.high]) - bins.share)
-            marks = {"marker": "os^"[i], "markersize": 3.5, "capsize": 1.5, "elinewidth": 0.7}
+            marks: dict[str, Any] = {"marker": "os^"[i], "markersize": 3.5, "capsize": 1.5, "elinewidth": 0.7}
             axes.errorbar(bins.mean, bins.share, spread, label=f"{name}: ECE {ece:.3f}", **marks, **look)
-            below.hist(sample.probability, bins=np.linspace(0, 1, metrics.BINS * 2 + 1), histtype="step", **look)
+            below.hist(sample.probability, bins=np.linspace(0, 1, metrics.BINS * 2 + 1).tolist(), histtype="step", **look)
         _square(axes, "", "share abnormal")
         axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0))
         below.set(xlabel="probability", ylabel="count", xlim=(-0.02, 1.02))
@@ -128,7 +107,7 @@ def draw_kappa(evaluation: Evaluation, path: Path) -> Path:
     rows = [m for m in found if m.group == ALL or m.group.startswith(_TYPE)][::-1]
     names = [m.group.removeprefix(_TYPE) for m in rows]
     beside = set(names) - {ALL} <= set(MURA_STUDY_TYPES) and len(names) > 1
-    with _page(path, (_WIDE, 0.9 + 0.3 * len(rows) + (0.35 if beside else 0))) as axes:
+    with panels(path, (COLUMN, 0.9 + 0.3 * len(rows) + (0.35 if beside else 0))) as [axes]:
         axes.plot([], [], "o-", color=BLUE, markersize=4, label="this model, 95 % interval")
         for y, metric in enumerate(rows):
             _kappa_bar(axes, y, metric)
@@ -157,16 +136,13 @@ class Picture:
 def draw_gallery(pictures: Sequence[Picture], path: Path, columns: int = 6) -> Path:
     """Draw films side by side, each with its caption; one that cannot be read leaves its reason's first words in its place."""
     height = -(-len(pictures) // columns)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(1.2 * columns, 1.55 * height), layout="constrained")
-        FigureCanvasAgg(figure)
+    with drawn(path, (1.2 * columns, 1.55 * height), layout="constrained") as figure:
         grid = figure.subplots(height, columns, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, picture in zip(grid.flat, pictures, strict=False):
             axes.set_title(picture.caption, fontsize=6)
             _show(axes, picture)
-        _save(figure, path)
     return path
 
 
@@ -251,31 +227,10 @@ def _is_mura(rows: pl.DataFrame) -> bool:
     return "study_type" in rows.columns and set(rows["study_type"].to_list()) <= set(MURA_STUDY_TYPES)
 
 
-def _mark(axes: Axes, x: float, y: float, colour: str, marker: str, label: str) -> mpl.lines.Line2D:
+def _mark(axes: Axes, x: float, y: float, colour: str, marker: str, label: str) -> Line2D:
     [line] = axes.plot([x], [y], marker, color=colour, markersize=4.5, markeredgecolor="white", markeredgewidth=0.6, label=label)
     return line
 
 
 def _square(axes: Axes, x: str, y: str) -> None:
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-
-
-@contextmanager
-def _page(path: Path, size: tuple[float, float] = (_WIDE, _HIGH)) -> Iterator[Axes]:
-    with _pages(path, size, [1]) as [axes]:
-        yield axes
-
-
-@contextmanager
-def _pages(path: Path, size: tuple[float, float], heights: list[int]) -> Iterator[NDArray[np.object_]]:
-    """Give axes one above the other, and write the figure when they are filled."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-        _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # Without the program's version in the file the same figures give the same bytes.
-    figure.savefig(path, metadata={"Software": None})

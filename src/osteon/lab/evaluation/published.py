@@ -1,4 +1,4 @@
-"""What the MURA paper printed (Rajpurkar et al., arXiv 1712.06957v4, table 2 and section 4), to stand beside our own figures.
+"""What the MURA paper printed (Rajpurkar et al., arXiv 1712.06957v4, table 2 and section 4), to stand beside our own metrics.
 
 Its readers and model read the 207 hidden test studies; no one else can, so ours stand beside and not under the same conditions.
 """
@@ -41,7 +41,7 @@ LATER = (
     LaterFigure("the same two models, mean over a study's films", ".662"),
     LaterFigure("calibrated ensemble, best paper (Sci Rep 2021, doi 10.1038/s41598-021-88578-w)", ".74", ".93"),
 )
-"""Figures printed since, on the split that everyone has; none came with an interval."""
+"""Metrics printed since, on the split that everyone has; none came with an interval."""
 
 
 def paper_interval(kappa: float, observed: float, chance: float, n: int) -> tuple[float, float]:

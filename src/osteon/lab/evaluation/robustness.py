@@ -1,7 +1,7 @@
-"""Model x index -> how much of its figures is left when films come from another machine, or lie another way.
+"""Model x index -> robustness: how its metrics change when films come from another machine, or in another pose.
 
-Each disturbance of `disturbances.py` is done to every film of a split before it is prepared, and the answers are compared with those for
-the films as they are, film by film. Predictions are kept in the folder: a run that was stopped goes on with the next disturbance.
+Each corruption of `corruptions.py` is done to every film of a split before it is prepared, and the answers are compared with those for
+the films as they are, film by film. Predictions are kept in the folder: a run that was stopped goes on with the next corruption.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import msgspec
 import polars as pl
 
 from osteon.atomic import whole, write_json
+from osteon.card_text import interval, number
 from osteon.errors import FilmError, MeasurementError, UsageError
 from osteon.film import place, prepare, read_film
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.evaluation.comparison import compare
-from osteon.lab.evaluation.corruptions import DISTURBANCES, disturbed
+from osteon.lab.evaluation.corruptions import CORRUPTIONS, corrupted
 from osteon.lab.evaluation.evaluation import ALL, Plan, Refusal
 from osteon.lab.evaluation.folder import plan_for
 from osteon.lab.evaluation.scoring import Origin, Predictions, Progress, of_split, read_predictions, write_predictions
 from osteon.lab.model_file import file_sha256, model_path
+from osteon.lab.pages import markdown_table
 from osteon.lab.stages import alone
 from osteon.model import OUTPUTS, Model
 from osteon.opening import load_model
@@ -33,13 +35,13 @@ from osteon.version import __version__
 
 STRESS, TABLE = "stress.json", "stress.md"
 PLAIN = "as they are"
-FIGURES = ("auroc", "sensitivity", "specificity")
-HEAD = ("films", "AUROC", "difference", "sensitivity", "specificity", "decisions changed", "out of scope")
+METRICS = ("auroc", "sensitivity", "specificity")
+HEAD = ("films", "AUROC", "difference (95 % interval)", "sensitivity", "specificity", "decisions changed", "out of scope")
 """What `cells` are."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of the disturbed films, and its paired difference to the films as they are with a 95 % interval.
+    """One metric of the corrupted films, and its paired difference to the films as they are with a 95 % interval.
 
     None where it cannot be measured; `note` then says why.
     """
@@ -52,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What a disturbance did: to each of `FIGURES`, to how many decisions, and how many films the guard then calls out of scope."""
+    """What a corruption did: to each of `METRICS`, to how many decisions, and how many films the guard then calls out of scope."""
 
     name: str
     films: int
@@ -80,7 +82,7 @@ class Stress(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which model, films and disturbances (all where none is named), the folder, and how intervals are made."""
+    """Which model, films and corruptions (all where none is named), the folder, and how intervals are made."""
 
     model: str | None
     index: Path
@@ -93,21 +95,21 @@ class Request:
 
 
 def stress(request: Request, progress: Progress) -> Stress:
-    """Measure a model on disturbed films; writes `stress.json`, `stress.md` and a table of predictions a disturbance into the folder.
+    """Measure a model on corrupted films; writes `stress.json`, `stress.md` and a table of predictions a corruption into the folder.
 
     Args:
         request: What is asked.
-        progress: Called with (done, total) films, over all disturbances.
+        progress: Called with (done, total) films, over all corruptions.
 
     Raises:
-        UsageError: no such disturbance, or the folder cannot be written.
+        UsageError: no such corruption, or the folder cannot be written.
         MeasurementError: no such split, or it has no labels.
         ModelFileError: the model cannot be opened.
     """
-    if unknown := [name for name in request.names if name not in DISTURBANCES]:
-        raise UsageError(f"there is no disturbance {unknown[0]!r}. Take some of: {', '.join(DISTURBANCES)}.")
+    if unknown := [name for name in request.names if name not in CORRUPTIONS]:
+        raise UsageError(f"there is no corruption {unknown[0]!r}. Take some of: {', '.join(CORRUPTIONS)}.")
     with alone(request.out):
-        tables = dict(_tables(request, (PLAIN, *(request.names or DISTURBANCES)), progress))
+        tables = dict(_tables(request, (PLAIN, *(request.names or CORRUPTIONS)), progress))
         plan, origin = Plan(split=request.split, resamples=request.resamples, seed=request.seed), tables[PLAIN].origin
         result = Stress(
             model=origin.model,
@@ -127,16 +129,16 @@ def stress(request: Request, progress: Progress) -> Stress:
 
 
 def _tables(request: Request, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Predictions]]:
-    """Yield the predictions of each disturbance, those that an earlier run has left as they are."""
+    """Yield the predictions of each corruption, those that an earlier run has left as they are."""
     file, index = model_path(request.model), read_index(request.index)
     model = load_model(file, side_by_side=True)
     origin = Origin(model.card.reference, file_sha256(file), model.card, fingerprint(index), request.command, __version__)
     films = of_split(Predictions(index, Origin()), request.split).films
     if films["label"].null_count() == len(films):
         raise MeasurementError(f"no film of split {request.split!r} has a label. Index films with labels.")
-    for number, name in enumerate(names):
+    for turn, name in enumerate(names):
         at = request.out / request.split / f"{name.replace(' ', '-')}.parquet"
-        before, total = number * len(films), len(names) * len(films)
+        before, total = turn * len(films), len(names) * len(films)
         if not _made_by(origin, at):
             scored = _scored(model, films, name, partial(_tell, progress, before, total))
             write_predictions(Predictions(scored, origin), at)
@@ -154,7 +156,7 @@ def _made_by(origin: Origin, table: Path) -> bool:
 
 
 def _scored(model: Model, films: pl.DataFrame, name: str, tell: Callable[[int], None]) -> pl.DataFrame:
-    """Return the films with what the model says of them disturbed; what is random in it depends on a film's row alone."""
+    """Return the films with what the model says of them corrupted; what is random in it depends on a film's row alone."""
     paths = [str(Path(root, path)) for root, path in films.select("root", "path").iter_rows()]
     answers = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -171,7 +173,7 @@ def _answer(model: Model, name: str, path: str, seed: int) -> tuple[float | None
     except FilmError as refusal:
         return None, None, None, str(refusal)
     if name != PLAIN:
-        film = replace(film, pixels=disturbed(film.pixels, name, seed))
+        film = replace(film, pixels=corrupted(film.pixels, name, seed))
     frame = model.card.frame
     square = prepare(film, frame, place(film, frame))
     logit, *novelty = model.read(square[None], (OUTPUTS[0], OUTPUTS[2]) if model.card.scope else OUTPUTS[:1])
@@ -187,36 +189,30 @@ def _row(name: str, plain: Predictions, other: Predictions, plan: Plan) -> Row:
     both = films.join(before.select("path", "root", pl.col("probability").alias("before")), on=["path", "root"])
     called = pl.col("probability", "before") >= card.decision.threshold
     changed = both.select(called).select(pl.col("probability") != pl.col("before")).to_series().sum()
-    figures = dict(_changes(plain, other, plans))
+    metrics = dict(_changes(plain, other, plans))
     out = None if card.scope is None else int((films["novelty"] > card.scope.threshold).sum())
-    return Row(name=name, films=len(films), figures=figures, changed=int(changed), out_of_scope=out)
+    return Row(name=name, films=len(films), figures=metrics, changed=int(changed), out_of_scope=out)
 
 
 def _changes(plain: Predictions, other: Predictions, plans: tuple[Plan, Plan]) -> Iterator[tuple[str, Change]]:
     for d in compare(plain, other, plans).differences:
-        if (d.level, d.group) == ("film", ALL) and d.name in FIGURES:
+        if (d.level, d.group) == ("film", ALL) and d.name in METRICS:
             yield d.name, Change(value=d.b, difference=d.value, low=d.low, high=d.high, note=d.note)
 
 
 def markdown(result: Stress) -> str:
-    """Return the table for a page: a row a disturbance."""
-    lines = [f"| {' | '.join(HEAD)} |", f"|---|{'--:|' * (len(HEAD) - 1)}"]
-    return "\n".join(lines + [f"| {' | '.join(cells(row))} |" for row in result.rows]) + "\n"
+    """Return the table for a page: a row a corruption."""
+    return "\n".join(markdown_table(HEAD, map(cells, result.rows))) + "\n"
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return a row as people read it; of the films as they are, nothing has changed."""
-    area, *others = (row.figures[name].value for name in FIGURES)
+    area, *others = (row.figures[name].value for name in METRICS)
     apart, changed = ("", "") if row.name == PLAIN else (_difference(row.figures["auroc"]), str(row.changed))
-    return row.name, _shown(area), apart, *map(_shown, others), changed, "" if row.out_of_scope is None else str(row.out_of_scope)
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return row.name, number(area), apart, *map(number, others), changed, "" if row.out_of_scope is None else str(row.out_of_scope)
 
 
 def _difference(change: Change) -> str:
     if change.difference is None:
         return change.note
-    ends = f" ({change.low:+.3f}, {change.high:+.3f})" if change.low is not None and change.high is not None else ""
-    return f"{change.difference:+.3f}{ends}"
+    return f"{change.difference:+.3f} {interval(change.low, change.high, '+.3f')}".strip()

@@ -1,1 +1,1 @@
-"""What a data set is like: counts, films, what goes with the label, and what is wrong with it."""
+"""What a dataset is like: counts, films, possible shortcuts, and problems."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from osteon.card_text import interval
 from osteon.lab.exploration.count_figures import shown_types, title
 from osteon.lab.exploration.counts import UNKNOWN
 from osteon.lab.exploration.film_figures import MOST_ATTRIBUTES
@@ -29,7 +30,7 @@ def patients(e: Exploration) -> Figure:
     who = f"{e.who}s"
     lacking = " A patient with films of two study types counts in each."
     if e.patients is None:
-        lacking = " No patient is named here: a group is what must stay together (neighbouring numbers, duplicates) and stands for one."
+        lacking = " No patient is named here: a group (neighbouring files, duplicates) stands for one."
     elif e.films_without_patient:
         lacking = f" Films that name no patient are left out: {e.films_without_patient:,}."
     return Figure(
@@ -100,7 +101,7 @@ def sizes(e: Exploration) -> Figure:
         caption="A mark is a size, its area the share of the label's films; on the dotted line films are square. The most frequent size is"
         f" {first.width} x {first.height} pixels ({first.films:,} of {e.films:,} films)."
         " Films are scaled to a network's input: the detail of larger ones is lost there, smaller ones have none to give. Clouds that"
-        " differ between normal and abnormal are a shortcut.",
+        " differ between normal and abnormal are a possible shortcut.",
         alt=f"Width against height of the films by label. {_spread(e, 'width')} {_spread(e, 'height')}",
     )
 
@@ -112,7 +113,7 @@ def aspects(e: Exploration) -> Figure:
         section=FILMS,
         title="Aspect ratios",
         caption="Width over height of the films of each label. Films are padded or stretched to a network's square input, so a shape that"
-        " goes with the label shows there as black bars or as distortion. The lines should lie on each other.",
+        " predicts the label shows there as black bars or as distortion. The lines should lie on each other.",
         alt=f"Distribution of width over height by label. {_spread(e, 'aspect')}",
     )
 
@@ -134,7 +135,7 @@ def greys(e: Exploration) -> Figure:
 
 
 def shortcuts(e: Exploration) -> Figure:
-    """Describe what goes with the label."""
+    """Describe possible shortcuts."""
     measured = [a for a in e.attributes if a.auroc is not None]
     showing = [a for a in measured if a.shows]
     strongest = f" The strongest: {attribute_words(showing[0])}." if showing else ""
@@ -143,38 +144,38 @@ def shortcuts(e: Exploration) -> Figure:
     return Figure(
         file="shortcuts.png",
         section=SHORTCUTS,
-        title="What tells abnormal from normal without a look at bone",
+        title="Possible shortcuts: what predicts the label without a look at bone",
         caption="How well one attribute alone ranks abnormal above normal films, with its 95 % interval; 0.5 says nothing. Dots compare all"
         " films, squares only films of one study type: what is left there helps a model that knows the body part already."
         f"{strongest} Of {len(measured)} intervals {len(showing)} leave out 0.5 within study types; chance alone would give one in twenty."
-        " What goes with the label here may not do so elsewhere: measure with and without it (osteon evaluate --by)." + sampled + cut,
+        " What predicts the label here may not do so elsewhere: measure with and without it (osteon evaluate --by)." + sampled + cut,
         alt="AUROC of each attribute alone, over all films and within study types. "
         + _listed(f"{a.name} {a.auroc:.2f}" + ("" if a.within is None else f" and {a.within:.2f}") for a in measured[:MOST_ATTRIBUTES]),
     )
 
 
 def hardware(e: Exploration) -> Figure:
-    """Describe the share of films with hardware."""
+    """Describe the share of films with metal implants."""
     said = "; ".join(f"{s.count:,} of {s.films:,} {s.label} films ({s.share:.1%})" for s in e.hardware if s.study_type == ALL)
     return Figure(
         file="hardware.png",
         section=SHORTCUTS,
-        title="Films with hardware",
+        title="Films with metal implants",
         caption=f"Plates, screws, nails, wires: in {said}. A model can score by finding metal, which is easier than finding what is wrong"
-        " with a bone; its figure on films without hardware is the one to trust.",
-        alt=f"Share of films with hardware per study type and label. Over all study types: {said}.",
+        " with a bone; its results on films without metal are the ones to trust.",
+        alt=f"Share of films with metal implants per study type and label. Over all study types: {said}.",
     )
 
 
 def attribute_words(a: Attribute) -> str:
-    """Return one attribute as a phrase, by its AUROC within study types.
+    """Return in a phrase how well one attribute alone predicts the label, by its AUROC within study types.
 
     >>> attribute_words(Attribute(name="width", films=9, abnormal=3, within=0.25, within_low=0.1, within_high=0.4))
-    'width (AUROC 0.250, 0.100 to 0.400: less in abnormal films)'
+    'width alone predicts the label (AUROC 0.250 (0.100, 0.400): less in abnormal films)'
     """
     value = 0.5 if a.within is None else a.within
-    ends = "" if a.within_low is None or a.within_high is None else f", {a.within_low:.3f} to {a.within_high:.3f}"
-    return f"{a.name} (AUROC {value:.3f}{ends}: {'more' if value > 0.5 else 'less'} in abnormal films)"
+    words = f"AUROC {value:.3f} {interval(a.within_low, a.within_high)}".strip()
+    return f"{a.name} alone predicts the label ({words}: {'more' if value > 0.5 else 'less'} in abnormal films)"
 
 
 def _cells(e: Exploration, splits: Sequence[str], types: Sequence[str]) -> list[Cell]:

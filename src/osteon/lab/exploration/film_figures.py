@@ -1,4 +1,4 @@
-"""Figures of what was measured of films: sizes, shapes, grey levels, and what goes with the label."""
+"""Figures of what was measured of films: sizes, shapes, grey levels, and possible shortcuts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from osteon.lab.drawing import GREY
 from osteon.lab.exploration.count_figures import shown_types, title
 from osteon.lab.exploration.counts import measured
 from osteon.lab.exploration.records import ABNORMAL, ALL, NORMAL, UNLABELLED, WORDS, Exploration
-from osteon.lab.exploration.sheet import GREY, LABEL_COLOURS, MARKERS, SPLIT_COLOURS, Mark, add_legend, draw_mark, name_rows, place, sheet
+from osteon.lab.exploration.sheet import LABEL_COLOURS, MARKERS, SPLIT_COLOURS, Mark, add_legend, draw_mark, name_rows, place, sheet
 
 MOST_ATTRIBUTES = 20
 """How many attributes a figure shows."""
@@ -107,7 +108,7 @@ def draw_shortcuts(e: Exploration, path: Path) -> None:
 
 
 def draw_hardware(e: Exploration, path: Path) -> None:
-    """Draw the share of films with hardware by study type and label, with its interval."""
+    """Draw the share of films with metal implants by study type and label, with its interval."""
     types = [ALL, *[t for t in shown_types(e) if any(s.study_type == t for s in e.hardware)]]
     labels = [word for word in (NORMAL, ABNORMAL, UNLABELLED) if any(s.label == word for s in e.hardware)]
     marks = {word: Mark(LABEL_COLOURS[word], MARKERS[k]) for k, word in enumerate(labels)}
@@ -119,7 +120,7 @@ def draw_hardware(e: Exploration, path: Path) -> None:
         for word, mark in marks.items():
             axes.plot([], [], linestyle="", label=word, **mark.look)
         name_rows(axes, [title(t) for t in types])
-        axes.set(xlabel="films with hardware, %")
+        axes.set(xlabel="films with metal implants, %")
         axes.set_xlim(left=-1)
         axes.grid(axis="x", linewidth=0.3)
         add_legend(axes, len(labels))

@@ -17,7 +17,7 @@ from osteon.lab.exploration.page import SECTIONS, write_page
 from osteon.lab.exploration.records import Exploration, Figure, Origin
 from osteon.lab.exploration.samples import Look, Progress
 from osteon.lab.exploration.sheet import draw_tiles
-from osteon.lab.exploration.survey import findings_of, survey
+from osteon.lab.exploration.survey import problems_of, survey
 from osteon.version import __version__
 
 JSON = "exploration.json"
@@ -47,13 +47,13 @@ def explore(index: Path, out: Path, command: str, sample: int = SAMPLE, seed: in
     if films.is_empty():
         raise EmptyDataset(f"{index}: it has no film. Index a data set with: osteon index DATASET -o {index}")
     origin = _origin(films, report, command, seed, index.stem)
-    findings = findings_of(films, report)
+    problems = problems_of(films, report)
     films = counts.named(films)
     chosen = samples.choose(films, sample, seed)
-    shown = galleries(films, findings, seed) if sample else []
+    shown = galleries(films, problems, seed) if sample else []
     looks = samples.look_at(pl.concat([chosen, *(gallery.films for gallery in shown)]), progress)
     opened = samples.opened(list(looks.values())) if sample else None
-    e = survey(films, findings, origin, samples.with_greys(chosen, looks), opened)
+    e = survey(films, problems, origin, samples.with_greys(chosen, looks), opened)
     try:
         return _write(e, [*_pictures(e, shown, looks), *charts(e, films)], out)
     except OSError as fault:

@@ -1,4 +1,4 @@
-"""Films side by side: samples of each label, duplicates, contradictory labels, files that end early.
+"""Films side by side: samples of each label, duplicates, contradictory labels, truncated files.
 
 A film is called by its study type, label and split alone: neither its file nor a patient is named.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration.count_figures import title
 from osteon.lab.exploration.records import FAULTS, FILMS, WORDS, Figure
 from osteon.lab.exploration.samples import Look, choose_grid, files_of, rows_of
@@ -24,7 +24,10 @@ CONFLICT, TRUNCATED = "label-conflict", "truncated"
 
 _COLUMNS, _PAIR_COLUMNS = 5, 4
 _SAMPLES = {
-    0: ("normal", "Look for findings that were missed, for casts and metal, and for all else in which they differ from the abnormal ones."),
+    0: (
+        "normal",
+        "Look for findings that were missed, for casts and metal implants, and for all else in which they differ from the abnormal ones.",
+    ),
     1: ("abnormal", "Look for what is abnormal in each: where only metal or a cast is seen, a model learns that."),
     None: ("unlabelled", "Look whether they are of the kind that the labelled ones are."),
 }
@@ -42,9 +45,9 @@ class Gallery:
     paired: bool = False
 
 
-def galleries(films: pl.DataFrame, findings: list[Finding], seed: int) -> list[Gallery]:
+def galleries(films: pl.DataFrame, problems: list[Problem], seed: int) -> list[Gallery]:
     """Return all galleries that have a film to show."""
-    found = [*(sample(films, label, seed) for label in _SAMPLES), duplicates(films, findings), conflicts(films, findings), truncated(films)]
+    found = [*(sample(films, label, seed) for label in _SAMPLES), duplicates(films, problems), conflicts(films, problems), truncated(films)]
     return [gallery for gallery in found if gallery is not None]
 
 
@@ -55,7 +58,7 @@ def sample(films: pl.DataFrame, label: int | None, seed: int) -> Gallery | None:
         return None
     name, look_for = _SAMPLES[label]
     kinds = ", ".join(title(t) for t in chosen["study_type"].unique(maintain_order=True))
-    boxed = " Orange frames are the findings that the data set marks." if chosen["boxes"].list.len().fill_null(0).max() else ""
+    boxed = " Orange frames are the findings that the dataset marks." if chosen["boxes"].list.len().fill_null(0).max() else ""
     figure = Figure(
         file=f"{name}-films.png",
         section=FILMS,
@@ -67,12 +70,12 @@ def sample(films: pl.DataFrame, label: int | None, seed: int) -> Gallery | None:
     return Gallery(figure, chosen, [title(t) for t in chosen["study_type"]], [False] * chosen.height)
 
 
-def duplicates(films: pl.DataFrame, findings: list[Finding]) -> Gallery | None:
+def duplicates(films: pl.DataFrame, problems: list[Problem]) -> Gallery | None:
     """Return pairs of duplicates: those with different labels first, then those in different splits; None where there are none.
 
     Of a set of more than two files the first and one that differs from it are shown, else the first two.
     """
-    pairs = [pair for f in findings if f.kind in DUPLICATES if (pair := _pair(rows_of(films, f))) is not None]
+    pairs = [pair for f in problems if f.kind in DUPLICATES if (pair := _pair(rows_of(films, f))) is not None]
     if not pairs:
         return None
     shown = sorted(pairs, key=lambda pair: (not _differ(pair, "label"), not _differ(pair, "split")))[:PAIRS]
@@ -92,9 +95,9 @@ def duplicates(films: pl.DataFrame, findings: list[Finding]) -> Gallery | None:
     return Gallery(figure, pl.concat(shown), captions, [warns for *_, warns in rows], _PAIR_COLUMNS, paired=True)
 
 
-def conflicts(films: pl.DataFrame, findings: list[Finding]) -> Gallery | None:
+def conflicts(films: pl.DataFrame, problems: list[Problem]) -> Gallery | None:
     """Return films whose label is contradicted by another source (a table, a folder, a duplicate); None where there are none."""
-    named = pl.concat([films.clear(), *(rows_of(films, f) for f in findings if f.kind == CONFLICT)])
+    named = pl.concat([films.clear(), *(rows_of(films, f) for f in problems if f.kind == CONFLICT)])
     found = named.unique(["root", "path"], keep="first", maintain_order=True)
     shown = found.head(MOST_FAULTS)
     figure = Figure(
@@ -109,17 +112,17 @@ def conflicts(films: pl.DataFrame, findings: list[Finding]) -> Gallery | None:
 
 
 def truncated(films: pl.DataFrame) -> Gallery | None:
-    """Return films whose file ends early; None where there are none."""
+    """Return films whose file is truncated; None where there are none."""
     found = films.filter(pl.col("status") == TRUNCATED).sort("root", "path")
     shown = found.head(MOST_FAULTS)
     counts = ", ".join(f"{(found['label'].eq_missing(label)).sum():,} {word}" for label, word in WORDS.items())
     figure = Figure(
         file="truncated.png",
         section=FAULTS,
-        title="Files that end early",
+        title="Truncated files",
         caption=f"{shown.height} of {found.height:,} films whose file was cut off ({counts}): what is missing is grey at the lower edge,"
-        " sometimes too little to see. They are read as far as they go. If they go with one label, that strip is a shortcut.",
-        alt=f"{shown.height} radiographs whose files end early.",
+        " sometimes too little to see. They are read in part. If most have one label, that strip is a possible shortcut.",
+        alt=f"{shown.height} radiographs whose files are truncated.",
     )
     return _labelled(figure, shown)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from osteon.lab.data.index import KINDS
 from osteon.lab.exploration.captions import attribute_words
 from osteon.lab.exploration.records import ALL, COUNTS, FAULTS, SHORTCUTS, Exploration
 
@@ -13,14 +14,7 @@ STRONG = 0.6
 NAMED = 3
 """How many attributes a warning names."""
 
-_FAULTS = {
-    "leak": "Groups (patients, duplicates) in more than one split, whose figures are then too good",
-    "label-conflict": "Contradictory labels, of folder and table or of duplicates",
-    "unreadable": "Films that cannot be read, and are never used",
-    "truncated": "Files that end early, and are read as far as they go",
-    "exact-duplicate": "Sets of files with the same bytes",
-    "near-duplicate": "Pairs of files that show the same exposure",
-}
+_FAULTS = ("leak", "label-conflict", "unreadable", "truncated", "exact-duplicate", "near-duplicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +34,31 @@ def notes(e: Exploration) -> list[Note]:
 
 def _faults(e: Exploration) -> list[Note]:
     counts = {t.kind: t.count for t in e.troubles}
-    return [Note(f"{text}: {counts[kind]:,}.", kind != "unreadable", FAULTS) for kind, text in _FAULTS.items() if counts.get(kind)]
+    return [Note(f"{counts[kind]:,} {KINDS[kind]}.", kind != "unreadable", FAULTS) for kind in _FAULTS if counts.get(kind)]
 
 
 def _shortcuts(e: Exploration) -> list[Note]:
     strong = [a for a in e.attributes if a.shows and a.strength >= STRONG]
     if strong:
-        told = "; ".join(attribute_words(a) for a in strong[:NAMED])
-        more = f"; and {len(strong) - NAMED} more" if len(strong) > NAMED else ""
-        return [Note(f"Goes with the label by itself, compared within study types: {told}{more}.", True, SHORTCUTS)]
+        more = f" So do {len(strong) - NAMED} more." if len(strong) > NAMED else ""
+        first, *others = [Note(f"Possible shortcut: {attribute_words(a)}.", True, SHORTCUTS) for a in strong[:NAMED]]
+        return [first, *others[:-1], *(Note(last.text + more, True, SHORTCUTS) for last in others[-1:])]
     measured = [a for a in e.attributes if a.within_low is not None]
     if measured:
-        text = f"Attributes that tell abnormal from normal by themselves with an AUROC of {STRONG} or more, compared within study types"
-        return [Note(f"{text}: none of {len(measured)}.", section=SHORTCUTS)]
+        return [Note(f"No attribute of {len(measured)} alone predicts the label with an AUROC of {STRONG} or more.", section=SHORTCUTS)]
     whole = e.cell()
     if whole is None or not whole.normal_films + whole.abnormal_films:
-        return [Note("No film has a label: what goes with it cannot be measured.", section=SHORTCUTS)]
+        return [Note("No film has a label: shortcuts cannot be measured.", section=SHORTCUTS)]
     if not whole.normal_films or not whole.abnormal_films:
-        return [Note("All labelled films have the same label: what goes with it cannot be measured.", True, SHORTCUTS)]
-    return [Note("Too few groups of one label: what goes with it cannot be measured.", section=SHORTCUTS)]
+        return [Note("All labelled films have the same label: shortcuts cannot be measured.", True, SHORTCUTS)]
+    return [Note("Too few groups of one label: shortcuts cannot be measured.", section=SHORTCUTS)]
 
 
 def _pixels(e: Exploration) -> list[Note]:
     if e.pixels is None:
         return [Note("No film was opened (--no-pixels): samples, grey levels and duplicates side by side are left out.")]
     of = f"of the {e.pixels.asked:,} films to be opened"
-    again = "Index the data set again, where it stands now."
+    again = "Index the dataset again, where it stands now."
     faults = ((e.pixels.missing, "are not where the index says"), (e.pixels.refused, "cannot be read"))
     return [Note(f"{count:,} {of} {fault}. {again}", True) for count, fault in faults if count]
 
@@ -73,13 +66,13 @@ def _pixels(e: Exploration) -> list[Note]:
 def _unknown(e: Exploration) -> list[Note]:
     found = []
     if e.patients is None:
-        found.append(Note("No patient is named; what stays together are the index's groups."))
+        found.append(Note("No patient is named; the index's groups stand for patients."))
     if not e.hardware_known:
-        found.append(Note("Hardware is not known: the index has no column hardware. A manifest can bring one.", section=SHORTCUTS))
+        found.append(Note("Metal implants are not known: the index has no column `hardware`. A manifest can bring one.", section=SHORTCUTS))
     if not e.origin.layout:
-        found.append(Note("No report stands beside the index: near duplicates and other findings are not known.", section=FAULTS))
+        found.append(Note("No report stands beside the index: near duplicates and other problems are not known.", section=FAULTS))
     elif not e.origin.report_fits:
-        found.append(Note("The report beside the index was made of another state of it; its findings may not fit.", True, FAULTS))
+        found.append(Note("The report beside the index was made of another state of it; its problems may not fit.", True, FAULTS))
     elif not e.origin.decoded:
         found.append(Note("The index was made without decoding: truncated files and duplicates are not known.", section=FAULTS))
     return found

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osteon.card_text import interval, number
+from osteon.lab.data.index import KINDS
 from osteon.lab.exploration.notes import notes
 from osteon.lab.exploration.records import ALL, COUNTS, FAULTS, FILMS, SHORTCUTS, Exploration, Figure
 from osteon.lab.pages import environment, picture_address, template_text, write_whole
@@ -13,26 +15,10 @@ from osteon.lab.pages import environment, picture_address, template_text, write_
 SECTIONS = {
     COUNTS: "Patients, studies, films",
     FILMS: "The films",
-    SHORTCUTS: "What a model could learn instead",
-    FAULTS: "What is wrong with it",
+    SHORTCUTS: "Possible shortcuts",
+    FAULTS: "Problems",
 }
 """The page's sections, in order."""
-
-MEANINGS = {
-    "unreadable": "No decoder makes a radiograph of the file. It is never used.",
-    "truncated": "The file ends early. It is read as far as it goes.",
-    "exact-duplicate": "Sets of files with the same bytes. Each set stays in one group.",
-    "near-duplicate": "Pairs of files that show the same exposure. Each pair stays in one group.",
-    "label-conflict": "Two sources give different labels: folder and table, or duplicates.",
-    "leak": "A patient or a duplicate stands in more than one split.",
-    "missing": "A table lists what is not in the folder.",
-    "unlisted": "Films that the data set's table does not list.",
-    "no-boxes": "Abnormal films without a marked finding.",
-    "boxes-misfit": "Finding boxes drawn on a picture of another shape. They are left out.",
-    "no-patient": "A source without patients. Duplicates and neighbours stay together instead.",
-    "ignored-column": "A column of the source that the index makes itself.",
-}
-"""What each kind of finding means; their files are named in the index's report."""
 
 Row = tuple[str, ...]
 
@@ -120,25 +106,17 @@ def _shortcuts(e: Exploration) -> Iterator[Table]:
     rows = []
     for a in e.attributes:
         note = "; ".join(text for text in ("sampled" if a.sampled else "", a.note) if text)
-        alone = _number(a.auroc), _ends(a.low, a.high)
-        rows.append((a.name, *alone, _number(a.within), _ends(a.within_low, a.within_high), f"{a.films:,}", f"{a.abnormal:,}", note))
+        alone = number(a.auroc), interval(a.low, a.high)
+        rows.append((a.name, *alone, number(a.within), interval(a.within_low, a.within_high), f"{a.films:,}", f"{a.abnormal:,}", note))
     yield Table(SHORTCUTS, "Every attribute", header, rows, "Above 0.5: larger, or more often true, in abnormal films.")
-    shares = [(s.study_type, s.label, f"{s.films:,}", f"{s.count:,}", f"{s.share:.3f}", _ends(s.low, s.high)) for s in e.hardware]
-    yield Table(SHORTCUTS, "Hardware", ("study type", "label", "films", "with hardware", "share", "95 % interval"), shares)
+    shares = [(s.study_type, s.label, f"{s.films:,}", f"{s.count:,}", f"{s.share:.3f}", interval(s.low, s.high)) for s in e.hardware]
+    yield Table(SHORTCUTS, "Metal implants", ("study type", "label", "films", "with metal", "share", "95 % interval"), shares)
 
 
 def _faults(e: Exploration) -> Iterator[Table]:
     rows = []
     for t in e.troubles:
         by_label = ("", "") if t.normal is None or t.abnormal is None else (f"{t.normal:,}", f"{t.abnormal:,}")
-        rows.append((t.kind, f"{t.count:,}", *by_label, MEANINGS.get(t.kind, "")))
+        rows.append((t.kind, f"{t.count:,}", *by_label, KINDS.get(t.kind, "")))
     note = "Their files are named in the report beside the index, in this order of kinds."
-    yield Table(FAULTS, "What was found", ("kind", "count", "normal", "abnormal", "what it is"), rows, note, is_open=True)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _ends(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    yield Table(FAULTS, "Problems of the dataset", ("kind", "count", "normal", "abnormal", "what it is"), rows, note, is_open=True)

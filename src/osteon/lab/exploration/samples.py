@@ -14,7 +14,7 @@ from PIL import Image
 
 from osteon.errors import FilmError
 from osteon.film import read_film
-from osteon.lab.data.layouts import Finding
+from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration.records import ALL, WORDS, Opened, Range
 from osteon.network import cores
 
@@ -62,9 +62,9 @@ def choose_grid(films: pl.DataFrame, label: int | None, count: int, seed: int) -
     return chosen.sort("study_type", "turn").drop("turn", "often")
 
 
-def rows_of(films: pl.DataFrame, finding: Finding) -> pl.DataFrame:
-    """Return the films that a finding names, by their paths or by their study, in its order."""
-    names = pl.DataFrame({"name": list(finding.names)}, schema={"name": pl.String}).with_row_index("at")
+def rows_of(films: pl.DataFrame, problem: Problem) -> pl.DataFrame:
+    """Return the films that a problem names, by their paths or by their study, in its order."""
+    names = pl.DataFrame({"name": list(problem.names)}, schema={"name": pl.String}).with_row_index("at")
     by_path = names.join(films, left_on="name", right_on="path", how="inner", coalesce=False)
     found = by_path if by_path.height else names.join(films, left_on="name", right_on="study", how="inner", coalesce=False)
     return found.sort("at", "path").select(films.columns)

@@ -1,54 +1,27 @@
-"""A sheet to draw on: a paper's column of 86 mm at 300 dpi, colours that the colour-blind tell apart, its origin in the file.
-
-Nothing is set globally: the style holds while a sheet is drawn. The colours are Okabe and Ito's; what they tell apart differs in place,
-mark or dash as well.
-"""
+"""A sheet to draw on, its origin in the file; and what is drawn on several: marks, legends, films side by side."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from osteon.lab.drawing import BLUE, COLUMN, ORANGE, drawn, plain
 from osteon.lab.exploration.records import ABNORMAL, NORMAL, UNLABELLED, Origin
 from osteon.lab.exploration.samples import Look
 
-WIDE = 3.4
-"""Inches: a column."""
-
-LABEL_COLOURS = {NORMAL: "#0072B2", ABNORMAL: "#E69F00", UNLABELLED: "#b5b5b5"}
+LABEL_COLOURS = {NORMAL: BLUE, ABNORMAL: ORANGE, UNLABELLED: "#b5b5b5"}
 SPLIT_COLOURS = ("#1b6f5a", "#CC79A7", "#56B4E9", "#8c6d1f")
-GREY, WARNING, FINDING = "#6b6b6b", "#a63c00", "#E69F00"
+WARNING = "#a63c00"
 MARKERS = "os^D"
 
 SMALL = 6
 """Points of the numbers in a figure and of the words over a film."""
-
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.2,
-    "legend.frameon": False,
-    "savefig.dpi": 300,
-    "text.parse_math": False,  # a name may hold a dollar sign
-}
 
 _LINE, _PAIR_GAP = 0.105, 0.25  # inches of a line of a caption; what is left between pairs, in films
 
@@ -88,30 +61,22 @@ def sheet(path: Path, origin: Origin, high: float, widths: Sequence[float] = (1,
         high: Inches.
         widths: Relative, one for each of the axes.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDE, high), layout="constrained")
-        FigureCanvasAgg(figure)
+    with drawn(path, (COLUMN, high), origin.line, layout="constrained") as figure:
         yield list(figure.subplots(1, len(widths), width_ratios=widths, sharey=True, squeeze=False)[0])
-        _save(figure, path, origin)
 
 
 def draw_tiles(tiles: Sequence[Tile], path: Path, origin: Origin, columns: int, paired: bool = False) -> None:
     """Draw films side by side, each with its caption over it; `paired` sets every two apart from the next two."""
     gaps = (columns - 1) // 2 if paired else 0
-    side = WIDE / (columns + _PAIR_GAP * gaps)
+    side = COLUMN / (columns + _PAIR_GAP * gaps)
     head = _LINE * max(tile.caption.count("\n") + 1 for tile in tiles)
     high = -(-len(tiles) // columns) * (head + side)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDE, high))
-        FigureCanvasAgg(figure)
-        axes = figure.add_axes((0, 0, 1, 1))  # in inches from the upper left: one axes for all is several times as fast as one each
-        axes.set_axis_off()
+    with plain(path, (COLUMN, high), origin.line) as axes:  # one axes for all is several times as fast as one each
         for k, tile in enumerate(tiles):
             row, column = divmod(k, columns)
             left = side * (column + (_PAIR_GAP * (column // 2) if paired else 0))
             _draw_tile(axes, tile, (left, row * (head + side) + head), side)
-        axes.set(xlim=(0, WIDE), ylim=(high, 0), aspect="auto")
-        _save(figure, path, origin)
+        axes.set(xlim=(0, COLUMN), ylim=(high, 0), aspect="auto")
 
 
 def draw_mark(axes: Axes, y: float, point: tuple[float | None, float | None, float | None], mark: Mark) -> None:
@@ -171,11 +136,4 @@ def _draw_tile(axes: Axes, tile: Tile, corner: tuple[float, float], side: float)
         axes.add_patch(Rectangle((left, top), wide, high, fill=False, edgecolor=WARNING, linewidth=1.4))
     for box in tile.boxes:
         x, y, across, down = (inches * tile.look.scale * edge for edge in box)
-        axes.add_patch(Rectangle((left + x, top + y), across, down, fill=False, edgecolor=FINDING, linewidth=0.8))
-
-
-def _save(figure: Figure, path: Path, origin: Origin) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks is right in the tables of the page
-        # Without the program's version in the file the same figures give the same bytes.
-        figure.savefig(path, metadata={"Software": None, "Description": origin.line})
+        axes.add_patch(Rectangle((left + x, top + y), across, down, fill=False, edgecolor=ORANGE, linewidth=0.8))

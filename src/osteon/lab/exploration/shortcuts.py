@@ -1,4 +1,4 @@
-"""What goes with the label without being the finding: attributes that a model could learn instead.
+"""Shortcuts: attributes that predict the label without being the finding, which a model could learn instead.
 
 Each attribute alone ranks the films, and its AUROC says how well abnormal and normal ones are told apart by it. Beside the AUROC over all
 films stands the one within study types: only pairs of films of the same type are compared, so that a size that merely tells a hand
@@ -34,7 +34,7 @@ _TAIL = 0.025
 def attributes(films: pl.DataFrame) -> list[Attribute]:
     """Return every attribute that the index tells.
 
-    Width, height, megapixels, aspect, films in the study, files that end early, each format against the others, and the further columns
+    Width, height, megapixels, aspect, films in the study, truncated files, each format against the others, and the further columns
     that are yes or no.
     """
     return [_attribute(films, name, score) for name, score in _scores(films)]

@@ -93,7 +93,7 @@ def with_guard(model: onnx.ModelProto, detector: Detector) -> onnx.ModelProto:
 def feature_maps(model: onnx.ModelProto) -> list[str]:
     """Return the names of the feature maps that a guard looks at, the coarsest first.
 
-    They are found by shape and use, so in a network of any family, in 8 bits too: from each of the coarsest `DEPTHS` resolutions the last
+    They are found by shape and use, so in a network of any family, in INT8 too: from each of the coarsest `DEPTHS` resolutions the last
     map that no activation has cut and that leads to the coarsest one, which leaves the head out. Where all are cut, the last of each.
 
     Raises:

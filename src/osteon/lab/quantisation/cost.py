@@ -1,4 +1,4 @@
-"""What computing in 8 bits costs: decisions, rank and peaks that change against float32 on the films of a split."""
+"""The cost of INT8: decisions, rank and peaks that change against float32 on the films of a split."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Films of a split, and what float32 says of them; 8 bits are measured against that."""
+    """Films of a split, and what float32 says of them; INT8 is measured against that."""
 
     split: str
     store: FilmStore
@@ -58,7 +58,7 @@ class Held:
         return float(tried[np.searchsorted(shares, AGAIN, side="right") - 1])
 
     def settled(self, eight: Answers, near: float) -> Answers:
-        """Return the answers in 8 bits, but in float32 where those lie within `near` of the threshold."""
+        """Return the answers in INT8, but in float32 where those lie within `near` of the threshold."""
         again = self._open(eight.logit, near)
 
         def chosen(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -68,7 +68,7 @@ class Held:
         return Answers(chosen(self.float32.logit, eight.logit), chosen(self.float32.evidence, eight.evidence), novelty)
 
     def cost(self, eight: Answers) -> Int8Cost:
-        """Return what 8 bits change, where some films were read again."""
+        """Return what INT8 changes, where some films were read again."""
         here, there = self._pointed(self.float32), self._pointed(eight)
         return Int8Cost(
             split=self.split,
@@ -77,7 +77,7 @@ class Held:
             boxed=int(self._boxed.sum()),
             pointed=int(here.sum()),
             lost=int((here & ~there).sum()),
-            again=int((eight.logit == self.float32.logit).sum()),  # 8 bits never come to the same bits
+            again=int((eight.logit == self.float32.logit).sum()),  # INT8 never comes to the same bits
             auroc_float32=self._auroc(self.float32),
             auroc=self._auroc(eight),
             shift=self.float32.shift(eight),

@@ -1,4 +1,4 @@
-"""Ranges of an 8-bit form -> the same with fewer channels: those that a layer can nearly compute from its others are left out.
+"""Channel pruning: the ranges of an INT8 form -> the same with fewer channels, without those that a layer can nearly compute from others.
 
 Between two layers of a bottleneck there are up to twelve times as many channels as before them, and on radiographs some say nothing that
 the others do not. They are left out one after the other, the one first whose loss the reader's other weights make up for best (optimal
@@ -25,7 +25,7 @@ TOGETHER = 16
 """Channels that a processor computes together: fewer of them take as long."""
 
 DAMPING = 1e-4
-"""Of the second moments, as in `rounding.rounded`."""
+"""Of the second moments, as in `weight_rounding.rounded`."""
 
 _POINTWISE = ("Add", "Clamp", "Relu")
 
@@ -39,12 +39,12 @@ class _Chain:
     product: openvino.Node | None
 
 
-def narrow(network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], lost: float, progress: Progress | None = None) -> Ranges:
+def prune(network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], lost: float, progress: Progress | None = None) -> Ranges:
     """Return the ranges with the weights of fewer channels.
 
     Args:
         network: As `precision.folded` returns it; it stays as it is.
-        ranges: Of this network, with `rounding.round_weights`; layers without weights there keep their channels.
+        ranges: Of this network, with `weight_rounding.round_weights`; layers without weights there keep their channels.
         films: Prepared films (n, S, S) that the channels are seen on.
         lost: Of the variance that each reader computes, what may be lost.
         progress: Called with (done, total).

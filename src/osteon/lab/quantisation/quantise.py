@@ -1,10 +1,10 @@
-"""A float32 model file -> the same file with an 8-bit form beside its weights, and in its card what that costs.
+"""A float32 model file -> the same file with an INT8 form beside its weights, and in its card what that costs.
 
 NNCF chooses what is rounded and over which ranges, on training films (post-training quantisation: symmetric, weights by channel; Jacob et
-al., CVPR 2018); weights are then rounded for what they see (`rounding.py`), and channels left out that hardly count (`narrowing.py`). The
-last layers stay in float32, so that the logit is still the pooled evidence. Films whose answer is then so near the threshold that rounding
-may decide are read again in float32; and on films that nothing was calibrated on, the layers whose rounding moves the logit most are left
-in float32 too, as few as keep the cost within `card.INT8_LIMITS`.
+al., CVPR 2018); weights are then rounded for what they see (GPTQ, `weight_rounding.py`), and channels left out that hardly count
+(`pruning.py`). The last layers stay in float32, so that the logit is still the pooled evidence. Films whose answer is then so near the
+threshold that rounding may decide are read again in float32; and on films that nothing was calibrated on, the layers whose rounding moves
+the logit most are left in float32 too, as few as keep the cost within `card.INT8_LIMITS`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from osteon.lab.data.store import FilmStore, open_store
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
 from osteon.lab.model_file import model_path, with_card
 from osteon.lab.quantisation.cost import Answers, Held
-from osteon.lab.quantisation.pruning import narrow
+from osteon.lab.quantisation.pruning import prune
 from osteon.lab.quantisation.ranges import made_with, nncf_runtime, round_network
 from osteon.lab.quantisation.weight_rounding import round_weights
 from osteon.model import OUTPUTS, Model
@@ -56,7 +56,7 @@ RANKED_ON = 24
 ROUNDED_ON = 24
 """Films on which the layers' inputs are seen when their weights are rounded."""
 
-NARROWED_ON = 120
+PRUNED_ON = 120
 """Films on which channels are seen when some are left out: on 24, more are left out than other films can do without."""
 
 LOST = (1e-3, 7e-4, 5e-4, 3e-4)
@@ -83,7 +83,7 @@ class Plan:
 
 
 def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Progress | None = None) -> Card:
-    """Write a copy of a model file that also has an 8-bit form, with its cost in the card.
+    """Write a copy of a model file that also has an INT8 form, with its cost in the card.
 
     Args:
         model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
@@ -98,7 +98,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     Raises:
         ModelFileError: the model cannot be opened, or the file not written.
         UsageError: films are calibrated and measured on alike.
-        MeasurementError: a split is not there, or has too few films; or no layer can compute in 8 bits within the limits.
+        MeasurementError: a split is not there, or has too few films; or no layer can compute in INT8 within the limits.
     """
     nncf_runtime()  # what is not installed is told before anything takes time
     file = model_path(model)
@@ -112,7 +112,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     every = round_weights(trial.network, every, ranging.pixels[:ROUNDED_ON], plan.seed, progress)
     near = held[0].nearness()
     chosen = choose(trial, every, held[0], near, progress)
-    chosen = narrowed(trial, chosen, ranging.pixels[:NARROWED_ON], held[0], near, progress)
+    chosen = pruned(trial, chosen, ranging.pixels[:PRUNED_ON], held[0], near, progress)
     facts = Int8(
         calibrated_on=plan.calibrate_on,
         films=len(ranging),
@@ -129,10 +129,10 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
 
 
 def cost_of(file: Path, films: pl.DataFrame, split: str) -> Int8Cost:
-    """Return what the 8-bit form of a model file changes on films of an index, which the cost calls `split`.
+    """Return what the INT8 form of a model file changes on films of an index, which the cost calls `split`.
 
     Raises:
-        ModelFileError: the model cannot be opened, or has no 8-bit form.
+        ModelFileError: the model cannot be opened, or has no INT8 form.
         EmptyDataset: none of the films can be read.
     """
     models = load_model(file, "float32"), load_model(file, "int8")
@@ -145,7 +145,7 @@ def cost_of(file: Path, films: pl.DataFrame, split: str) -> Int8Cost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A network, to be tried with some of its layers in 8 bits."""
+    """A network, to be tried with some of its layers in INT8."""
 
     card: Card
     network: openvino.Model
@@ -171,14 +171,14 @@ class Trial:
 
 
 def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Progress | None = None) -> Ranges:
-    """Return the ranges of as many layers as the limits allow, where films that 8 bits leave within `near` of the threshold are read again.
+    """Return the ranges of as many layers as the limits allow, where films that INT8 leaves within `near` of the threshold are read again.
 
     Errors of layers add like independent ones, so a layer takes up its squared shift of the logit, alone, and is worth its share of the
     work. The layers that take most for what they are worth are left in float32; how many that takes is found by halving, since fewer
-    layers in 8 bits cost less but for chance.
+    layers in INT8 cost less but for chance.
 
     Raises:
-        MeasurementError: not even one layer can compute in 8 bits.
+        MeasurementError: not even one layer can compute in INT8.
     """
     if _fits(trial, ranges, held, near):
         return ranges
@@ -188,14 +188,14 @@ def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Prog
         middle = (low + high) // 2
         low, high = (low, middle) if _fits(trial, ranges.only(ranked[middle:]), held, near) else (middle, high)
     if high == len(ranked):
-        raise MeasurementError(f"no layer can compute in 8 bits within the limits on split {held.split!r}. The model stays in float32.")
+        raise MeasurementError(f"no layer can compute in INT8 within the limits on split {held.split!r}. The model stays in float32.")
     return ranges.only(ranked[high:])
 
 
-def narrowed(trial: Trial, ranges: Ranges, films: NDArray[np.uint8], held: Held, near: float, progress: Progress | None = None) -> Ranges:
+def pruned(trial: Trial, ranges: Ranges, films: NDArray[np.uint8], held: Held, near: float, progress: Progress | None = None) -> Ranges:
     """Return the ranges of as few channels as the limits allow; not one peak is given for them."""
     for lost in LOST:
-        fewer = narrow(trial.network, ranges, films, lost, progress)
+        fewer = prune(trial.network, ranges, films, lost, progress)
         if _fits(trial, fewer, held, near, given=0):
             return fewer
     return ranges
@@ -239,5 +239,5 @@ def _rows(index: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, dict[str, pl.D
 def _store(films: pl.DataFrame, split: str, card: Card) -> FilmStore:
     store = open_store(films, card.frame)
     if len(store) < LEAST_FILMS:
-        raise MeasurementError(f"split {split!r} has {len(store)} readable films; for 8 bits it takes at least {LEAST_FILMS}.")
+        raise MeasurementError(f"split {split!r} has {len(store)} readable films; INT8 takes at least {LEAST_FILMS}.")
     return store

@@ -34,7 +34,7 @@ def round_network(network: openvino.Model, films: NDArray[np.uint8]) -> Ranges:
         films: Prepared films (n, S, S) to take the ranges from.
 
     Raises:
-        ModelFileError: the network has no layer that can compute in 8 bits.
+        ModelFileError: the network has no layer that can compute in INT8.
     """
     with _silence():
         nncf = nncf_runtime()
@@ -66,7 +66,7 @@ def read_ranges(quantised: openvino.Model, network: openvino.Model) -> Ranges:
     """
     rounded = [_rounding(op) for op in quantised.get_ordered_ops() if op.get_type_name() == "FakeQuantize"]
     if not rounded:
-        raise ModelFileError("the network has no layer that can compute in 8 bits: it has no convolution before its last one.")
+        raise ModelFileError("the network has no layer that can compute in INT8: it has no convolution before its last one.")
     answering = _answering(network)
     kept = Ranges(roundings=tuple(rounded)).only(answering)
     return msgspec.structs.replace(kept, roundings=tuple(_with_readers(network, r, answering) for r in kept.roundings))

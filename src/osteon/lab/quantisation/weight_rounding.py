@@ -1,4 +1,4 @@
-"""A network and the ranges that its layers' inputs are rounded over -> the same with weights that were rounded for what they see.
+"""Weight rounding (GPTQ): a network and the ranges of its layers' inputs -> the same with weights that were rounded for what they see.
 
 The nearest step is a weight's best rounding only if a layer's inputs have nothing to do with each other. So the weights of an output are
 rounded one after the other, and what each is off by is made up for by those to come, as the second moments of the inputs on some films say

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from osteon.lab.calibration.calibrate import CalibrationPlan
 from osteon.lab.calibration.decision import Rule
+from osteon.lab.data.index import read_index
 from osteon.lab.evaluation import bootstrap
 from osteon.lab.release.folder import Release
 
@@ -35,7 +37,7 @@ def _words(here: Release, stage: str) -> list[str]:
         card = ["--card-into", here.file.name] if stage == "measured" else []
         return ["evaluate", "--model", model, "--index", plan.index, *_figures(here), "-o", out, *card]
     if stage == "compared":
-        return ["compare", "before", "evaluation", "--split", plan.report, *_unusual(here), "-o", "comparison"]
+        return ["compare", "before", "evaluation", "--split", plan.report, "-o", "comparison"]
     return ["report", plan.runs[0], "--model", here.file.name, "--evaluation", "evaluation", "-o", "report"]
 
 
@@ -49,8 +51,8 @@ def _step(here: Release, step: str) -> list[str]:
     if step == "calibrated":
         return ["calibrate", "--model", file, *index, *_calibration(here, plan.calibration)]
     if step == "described":
-        return ["describe", file, plan.facts]
-    return ["guard", "--model", file, *index, *_guard(here)] if step == "guarded" else ["quantise", file, *index, *_int8(here)]
+        return ["card", file, "--facts", plan.facts]
+    return ["guard", file, *index, *_guard(here)] if step == "guarded" else ["quantise", file, *index, *_int8(here)]
 
 
 def _path(here: Release, step: str) -> str:
@@ -65,14 +67,19 @@ def _figures(here: Release) -> list[str]:
 
 def _unusual(here: Release) -> list[str]:
     figures = here.plan.figures
-    return [*([] if figures.resamples == bootstrap.RESAMPLES else ["--resamples", str(figures.resamples)]), *_seed(figures.seed)]
+    return [] if figures.resamples == bootstrap.RESAMPLES else ["--resamples", str(figures.resamples)]
 
 
 def _calibration(here: Release, asked: CalibrationPlan) -> list[str]:
     crossed = here.plan.out_of_fold
-    films = ["--out-of-fold", crossed, "--without", here.plan.report] if crossed else ["--split", asked.split]
+    films = ["--predictions", crossed, *_each("--split", _others(here))] if crossed else ["--split", asked.split]
     doubt = "none" if asked.doubt is None else f"{asked.doubt[0]:g},{asked.doubt[1]:g}"
-    return [*films, "--method", asked.method, "--rule", _rule(asked.rule), "--doubt", doubt, "--pooling", asked.pooling, *_seed(asked.seed)]
+    return [*films, "--method", asked.method, "--rule", _rule(asked.rule), "--doubt", doubt, "--pooling", asked.pooling]
+
+
+def _others(here: Release) -> list[str]:
+    """Return the splits that are not reported."""
+    return [split for split in sorted(set(read_index(Path(here.plan.index))["split"])) if split != here.plan.report]
 
 
 def _rule(rule: Rule) -> str:
@@ -82,21 +89,17 @@ def _rule(rule: Rule) -> str:
 def _guard(here: Release) -> list[str]:
     asked = here.plan.guard
     assert asked
-    named = [*_each("--split", asked.splits), *_each("--part", asked.body_parts), *_each("--foreign", asked.foreign)]
+    named = [*_each("--split", asked.splits), *_each("--foreign", asked.foreign)]
     room = ["--room", f"{asked.room:g}"] if asked.room != 1 else []
-    return [*named, "--measure", here.plan.report, "--aim", f"{asked.aim:g}", *room, *_seed(asked.seed)]
+    return [*named, "--measure", here.plan.report, "--aim", f"{asked.aim:g}", *room]
 
 
 def _int8(here: Release) -> list[str]:
     asked = here.plan.int8
     assert asked
     reported = _each("--report", dict.fromkeys((*asked.report, here.plan.report)))
-    return ["--calibrate-on", asked.calibrate_on, "--hold", asked.hold, *reported, "--films", str(asked.films), *_seed(asked.seed)]
+    return ["--calibrate-on", asked.calibrate_on, "--hold", asked.hold, *reported]
 
 
 def _each(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
-
-
-def _seed(seed: int) -> list[str]:
-    return ["--seed", str(seed)] if seed else []

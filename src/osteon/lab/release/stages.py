@@ -15,10 +15,10 @@ import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import check_split
-from osteon.lab.calibration.folder import calibrate_file, out_of_fold, out_of_fold_plan
+from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan
 from osteon.lab.data.index import read_index
 from osteon.lab.evaluation.evaluation import Evaluation, Plan
-from osteon.lab.evaluation.folder import PREDICTIONS, compare_into, evaluate, plan_for, predictions_of, read_evaluation, write_figures
+from osteon.lab.evaluation.folder import PREDICTIONS, compare_into, evaluate, plan_for, predictions_of, read_evaluation, write_metrics
 from osteon.lab.evaluation.scoring import score_films, write_predictions
 from osteon.lab.guard.fit import guard_file
 from osteon.lab.model_file import describe_file, file_sha256, model_path
@@ -115,8 +115,8 @@ def _calibrate(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
     plan, asked, file = here.plan, here.plan.calibration, here.ahead("calibrated")
     command = command_of(here, "calibrated")
     if plan.out_of_fold:
-        scored = out_of_fold(Path(plan.out_of_fold), films, (plan.report,))
-        asked = out_of_fold_plan(asked, Path(plan.out_of_fold), scored)
+        scored = cross_validated(Path(plan.out_of_fold), films, (plan.report,))
+        asked = cross_validated_plan(asked, Path(plan.out_of_fold), scored)
     else:
         model = load_model(file)
         check_split(model.card, asked.split)
@@ -173,7 +173,7 @@ def _evaluated(file: Path, out: Path, films: pl.DataFrame, asked: tuple[Plan, st
 
 
 def _finish(here: Release, _: Tell) -> list[str]:
-    card = write_figures(here.made, [read_evaluation(here.evaluation)], here.file)
+    card = write_metrics(here.made, [read_evaluation(here.evaluation)], here.file)
     size = _fitting(here.file, here.plan)
     return [f"{here.file.name}: {card.reference}, {size:.1f} MB, {len(card.metrics)} figures in its card"]
 

@@ -1,1 +1,1 @@
-"""A run told from its own record: data, training, network, figures, failures, model card and checklist, as a page and as Markdown."""
+"""A run told from its own record: data, training, network, metrics, failures, model card and checklist, as a page and as Markdown."""

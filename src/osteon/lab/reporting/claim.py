@@ -1,6 +1,6 @@
 """The CLAIM 2024 checklist filled from a run's record, its blanks left visible.
 
-The record knows what was done here: data as they were indexed, network, training, figures. What was done before, by whom and why, only the
+The record knows what was done here: data as they were indexed, network, training, metrics. What was done before, by whom and why, only the
 author knows; an item that needs both is filled in part, and says what is missing.
 """
 
@@ -12,14 +12,13 @@ from importlib import metadata
 
 import polars as pl
 
-from osteon.card_text import frame_in_words
+from osteon.card_text import frame_in_words, metric_name, metric_value
 from osteon.lab.evaluation.evaluation import ALL
 from osteon.lab.reporting.claim_items import ITEMS, SOURCE
 from osteon.lab.reporting.data_card import splits_apart
 from osteon.lab.reporting.document import Checklist, Entry, Origin, Section, Text
 from osteon.lab.reporting.learning import augmentation_in_words, loss_in_words, network_in_words, optimiser_in_words, selection_in_words
 from osteon.lab.reporting.material import Material
-from osteon.lab.reporting.outcome import cell, figure_name
 
 Said = tuple[str, tuple[Origin, ...], bool]
 """What the record says to an item, what made it, and whether that is all that the item asks."""
@@ -76,8 +75,8 @@ def _data(m: Material) -> Answers:
     placed = films.filter(pl.col("split") != "").height
     answers[10] = (f"{placed:,} of the index's {len(films):,} films stand in a split.{exposed}", (o.data,), False)
     answers[12] = (
-        f"{films['label'].null_count():,} films have no label and take no part; {unreadable:,} cannot be read; {cut:,} end early and are "
-        f"read as far as they go; {counts.refused_films:,} were refused when measured.",
+        f"{films['label'].null_count():,} films have no label and take no part; {unreadable:,} cannot be read; {cut:,} are truncated and "
+        f"read in part; {counts.refused_films:,} were refused when measured.",
         (o.data, o.evaluation),
         True,
     )
@@ -105,8 +104,8 @@ def _partitions(m: Material) -> Answers:
     if films is None:
         return answers
     shares = ", ".join(f"{split or 'none'} {count:,}" for split, count in films["split"].value_counts(sort=True).iter_rows())
-    dealt = f"dealt out at random by osteon split ({report.split})" if report and report.split else "as the data set has them"
-    answers[19] = (f"Splits {dealt}: films {shares}.", (o.data,), True)
+    how = f"made at random by osteon split ({report.split})" if report and report.split else "as the dataset has them"
+    answers[19] = (f"Splits {how}: films {shares}.", (o.data,), True)
     groups, patients, files = splits_apart(films)
     group = "a group of films that must stay together (patients are not all named): duplicates and neighbouring numbers"
     level = "the patient" if (films["patient"] != "").all() else group
@@ -132,10 +131,10 @@ def _model(m: Material) -> Answers:
 def _training(m: Material) -> Answers:
     o, recipe = m.origins, m.recipe
     how = (
-        f"Recipe {recipe.name!r}, {len(m.history)} passes. Loss: {loss_in_words(recipe)}. Varied: {augmentation_in_words(recipe)}. "
+        f"Recipe {recipe.name!r}, {len(m.history)} epochs. Loss: {loss_in_words(recipe)}. Augmentation: {augmentation_in_words(recipe)}. "
         f"{_sentence(optimiser_in_words(recipe))} Seed {recipe.seed}. All settings stand in recipe.json and in the section on the training."
     )
-    ensemble = m.card.network if "ensemble" in m.card.network else "None: one network, one pass."
+    ensemble = m.card.network if "ensemble" in m.card.network else "None: one network, the weights of one epoch."
     return {
         25: (how, (o.training,), True),
         26: (_sentence(selection_in_words(m)), (o.training,), True),
@@ -147,21 +146,25 @@ def _evaluation(m: Material) -> Answers:
     evaluation, o = m.measured.evaluation, m.origins
     plan = evaluation.plan
     names = dict.fromkeys(
-        figure_name(x.name) for x in evaluation.metrics if (x.level, x.group) == ("study", ALL) and "interval" not in x.name
+        metric_name(x.name) for x in evaluation.metrics if (x.level, x.group) == ("study", ALL) and "interval" not in x.name
     )
     columns = dict.fromkeys(x.group.partition("=")[0] for x in evaluation.metrics if "=" in x.group)
     same = evaluation.origin.fingerprint in {m.record.plan.fingerprint, o.data.fingerprint}
     where = f"Measured on split {plan.split!r} of the index with the fingerprint {evaluation.origin.fingerprint[:12]}."
     pointing = evaluation.find("film", ALL, "pointing")
-    explained = "The evidence map is an output of the model, and pools to the logit exactly; it is drawn on a fixed scale."
-    validated = f" Its peak lies in a marked finding in {cell(pointing)} of the abnormal films that have one." if pointing else ""
+    explained = "The heat map is an output of the model, and pools to the logit exactly; it is drawn on a fixed scale."
+    validated = (
+        f" Its hottest point lies in a marked finding in {metric_value(pointing)} of the abnormal films that have one (pointing game)."
+        if pointing
+        else ""
+    )
     uncertainty = (
         f"95 % intervals by {plan.resamples:,} bootstrap resamples of patients or groups (seed {plan.seed}); no hypothesis is tested."
     )
     return {
         28: (f"{_sentence(', '.join(names))} Of studies and films, pooled and as the mean over study types.", (o.evaluation,), False),
         29: (uncertainty, (o.evaluation,), True),
-        30: (f"Every figure is given by subgroup: {', '.join(columns).replace('_', ' ')}." if columns else "", (o.evaluation,), False),
+        30: (f"Every metric is given by subgroup: {', '.join(columns).replace('_', ' ')}." if columns else "", (o.evaluation,), False),
         31: (explained + validated, (o.evaluation,), bool(pointing)),
         32: (where if same else "", (o.evaluation,), True),
         33: ("" if same else f"{where} Whether it is of another source, the author says.", (o.evaluation,), False),
@@ -176,16 +179,16 @@ def _results(m: Material) -> Answers:
         f"without label {c.unlabelled_films:,}; measured {c.measured_studies:,} studies, {c.abnormal_studies:,} of them abnormal."
     )
 
-    def figures(*names: str) -> str:
-        return "; ".join(f"{figure_name(name)} {cell(evaluation.find('study', ALL, name))}" for name in names) + "."
+    def metrics(*names: str) -> str:
+        return "; ".join(f"{metric_name(name)} {metric_value(evaluation.find('study', ALL, name))}" for name in names) + "."
 
     known = m.films is not None and m.films["study_type"].n_unique() > 1
     return {
         35: (flow, (o.evaluation,), False),
         36: ("Study types and labels by split stand in the section on the data." if known else "", (o.data,), False),
-        37: (figures("auroc", "average precision", "kappa", "brier", "ece"), (o.evaluation,), True),
+        37: (metrics("auroc", "average precision", "kappa", "brier", "ece"), (o.evaluation,), True),
         38: (
-            f"From a probability of {evaluation.plan.threshold:.3g}: {figures('sensitivity', 'specificity', 'ppv', 'npv')}",
+            f"From a probability of {evaluation.plan.threshold:.3g}: {metrics('sensitivity', 'specificity', 'ppv', 'npv')}",
             (o.evaluation,),
             True,
         ),
@@ -196,7 +199,7 @@ def _results(m: Material) -> Answers:
 def _failures(m: Material) -> str:
     if m.measured.predictions is None:
         return ""
-    return "Counts by study type and the most confident wrong answers, with the model's evidence, stand in the section on failures."
+    return "Counts by study type and the most confident wrong answers, with the model's heat maps, stand in the section on failures."
 
 
 def _rest(m: Material) -> Answers:

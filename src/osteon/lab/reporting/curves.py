@@ -1,63 +1,43 @@
-"""A training's curves: loss on both splits and AUROC on the selection split, if there was one, by pass, with the passes that were kept."""
+"""A training's curves: loss on both splits and AUROC on the selection split, if there was one, by epoch, with the epochs that were kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from osteon.lab.evaluation.plots import BLUE, GREEN, GREY, ORANGE
+from osteon.lab.drawing import BLUE, GREEN, GREY, ORANGE, PAGE, drawn
 from osteon.lab.training.run import Epoch
-
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 3.5,
-    "legend.frameon": False,
-    "legend.fontsize": 7,
-    "savefig.dpi": 200,
-}
 
 
 def draw_curves(history: Sequence[Epoch], kept: Sequence[int], path: Path) -> Path:
-    """Draw the passes of a training (PNG, 183 mm wide).
+    """Draw the epochs of a training (PNG, 183 mm wide).
 
     Args:
-        history: At least one pass.
-        kept: The passes (`epoch`) whose weights are kept, best first.
+        history: At least one epoch.
+        kept: The epochs (from 0) whose weights are kept, best first.
         path: PNG.
     """
-    passes = [p.epoch + 1 for p in history]
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 2.5), layout="constrained")
-        FigureCanvasAgg(figure)
+    epochs = [p.epoch + 1 for p in history]
+    with drawn(path, (PAGE, 2.5), layout="constrained") as figure:
         selected = any(p.select_loss is not None for p in history)
         loss, rate, *others = figure.subplots(1, 3 if selected else 2)
-        loss.plot(passes, [p.loss for p in history], "o-", color=BLUE, label="training films, varied at random")
+        loss.plot(epochs, [p.loss for p in history], "o-", color=BLUE, label="training films, augmented")
         loss.set(ylabel="loss", ylim=(0, None))
-        rate.plot(passes, [p.rate for p in history], "o-", color=GREY)
-        rate.set(ylabel="learning rate at the pass's end", ylim=(0, None))
+        rate.plot(epochs, [p.rate for p in history], "o-", color=GREY)
+        rate.set(ylabel="learning rate at the epoch's end", ylim=(0, None))
         for area in others:
-            loss.plot(passes, _numbers(p.select_loss for p in history), "s--", color=ORANGE, label="selection split")
-            area.plot(passes, _numbers(p.select_auroc for p in history), "s--", color=ORANGE)
+            loss.plot(epochs, _numbers(p.select_loss for p in history), "s--", color=ORANGE, label="selection split")
+            area.plot(epochs, _numbers(p.select_auroc for p in history), "s--", color=ORANGE)
             area.set(ylabel="AUROC, selection split")
             _mark_kept(area, history, kept)
         for axes in (loss, rate, *others):
-            axes.set_xlabel("pass")
+            axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y", linewidth=0.3)
         loss.legend(loc="best")
-        figure.savefig(path, metadata={"Software": None})
     return path
 
 
@@ -66,7 +46,7 @@ def _numbers(values: Iterable[float | None]) -> list[float]:
 
 
 def _mark_kept(axes: Axes, history: Sequence[Epoch], kept: Sequence[int]) -> None:
-    """Ring the kept passes, the best one filled."""
+    """Ring the kept epochs, the best one filled."""
     found = {p.epoch: p.select_auroc for p in history if p.select_auroc is not None}
     rings = [(epoch + 1, found[epoch]) for epoch in kept if epoch in found]
     if rings:

@@ -1,4 +1,4 @@
-"""The section on the data: where it comes from, how much there is in each split, how these are kept apart, what is wrong with it."""
+"""The section on the data: where it comes from, how much there is in each split, how these are kept apart, its problems."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ def data_section(m: Material) -> Section:
         index = m.request.index_path(m.record)
         blocks.append(Gap(f"The index is not at {index} any more, so that the data cannot be counted. Name its new place with --index."))
     else:
-        blocks += [_counts(m, m.films), *_apart(m, m.films), _files(m, m.films), *_findings(m)]
-        blocks.append(
-            Gap(f"What goes with the label without being the finding is measured by: osteon explore {m.request.index_path(m.record)}")
-        )
+        blocks += [_counts(m, m.films), *_apart(m, m.films), _files(m, m.films), *_problems(m)]
+        blocks.append(Gap(f"Possible shortcuts are measured by: osteon explore {m.request.index_path(m.record)}"))
     return Section("data", "Data", blocks)
 
 
@@ -43,9 +41,9 @@ def _sources(m: Material) -> Table:
         (d.name or "not named", d.source or "not stated", d.licence or "not stated", d.split, f"{d.films:,}", f"{d.abnormal_films:,}")
         for d in m.card.data
     ]
-    note = "As the model's card has it. Source and licence are written into it with osteon describe."
+    note = "As the model's card has it. Source and licence are set with osteon card --facts."
     header = ("trained on", "source", "licence", "split", "films", "abnormal films")
-    return Table("What the model learned from", header, rows, m.origins.model, note, (1, 2, 3))
+    return Table("What the model was trained on", header, rows, m.origins.model, note, (1, 2, 3))
 
 
 def _counts(m: Material, films: pl.DataFrame) -> Table:
@@ -62,11 +60,9 @@ def _counts(m: Material, films: pl.DataFrame) -> Table:
         rows.append((split or "none", kind.lower() or "unknown", *(f"{n:,}" for n in (*counts, *more))))
     header = ("split", "study type", "films", "abnormal", "normal", "no label", "studies", "abnormal studies", people)
     report = m.index_report
-    dealt = f"Dealt out: {report.split}." if report and report.split else "The splits are those of the data set."
-    grouped = (
-        "" if people == "patients" else " No patient is named: a group is what must stay together, duplicates and neighbouring numbers."
-    )
-    return Table("Films by split and study type", header, rows, m.origins.data, dealt + grouped, (1,))
+    divided = f"Split by osteon split: {report.split}." if report and report.split else "The splits are those of the dataset."
+    grouped = "" if people == "patients" else " No patient is named: a group (duplicates and neighbouring files) stands for one."
+    return Table("Films by split and study type", header, rows, m.origins.data, divided + grouped, (1,))
 
 
 def _apart(m: Material, films: pl.DataFrame) -> Iterator[Text]:
@@ -86,7 +82,7 @@ def _files(m: Material, films: pl.DataFrame) -> Table:
     status = ", ".join(f"{word} {count:,}" for word, count in films["status"].value_counts(sort=True).iter_rows())
     boxed = films.filter(pl.col("boxes").list.len() > 0).height
     rows = [
-        ("data set", Path(films["root"][0]).name if len(films) else ""),
+        ("dataset", Path(films["root"][0]).name if len(films) else ""),
         ("layout", m.index_report.layout if m.index_report else "unknown: the index has no report beside it"),
         ("file formats", kinds),
         ("files", status),
@@ -97,7 +93,7 @@ def _files(m: Material, films: pl.DataFrame) -> Table:
     return Table("Files", ("", "films"), rows, m.origins.data, words=(1,))
 
 
-def _findings(m: Material) -> Iterator[Block]:
+def _problems(m: Material) -> Iterator[Block]:
     if m.index_report is None:
         yield Gap(
             "No report stands beside the index, so that duplicates, conflicts and unreadable films are not known. Make it: osteon index"
@@ -109,7 +105,7 @@ def _findings(m: Material) -> Iterator[Block]:
     checked = "Every film was decoded." if m.index_report.decoded else "No film was decoded: names and headers alone were read."
     if rows:
         yield Table(
-            "What is wrong with it", ("finding", "count"), rows, m.origins.data, f"{checked} The report beside the index names the files."
+            "Problems of the dataset", ("problem", "count"), rows, m.origins.data, f"{checked} The report beside the index names the files."
         )
     else:
-        yield Text(f"{checked} Nothing was found wrong with the data set.", m.origins.data)
+        yield Text(f"{checked} No problem was found.", m.origins.data)

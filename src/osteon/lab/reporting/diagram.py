@@ -11,16 +11,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from osteon.lab.drawing import BLUE, GREEN, ORANGE, PURPLE, RED, plain
+from osteon.lab.drawing import PAGE as WIDE
 from osteon.lab.training.networks.summary import Stage, Summary
 
-WIDE, ROW, HEAD, INSIDE = 7.2, 0.56, 0.5, 2.75  # inches
-DPI = 200
+ROW, HEAD, INSIDE = 0.56, 0.5, 2.75  # inches
 
 _SQUARE, _BAR, _NUMBERS = 0.42, 1.25, 6.25  # where the squares are centred, the bars begin, and the numbers end
 _BAR_WIDE = 3.1
@@ -28,15 +26,15 @@ _INK, _SOFT, _PALE = "#1d2329", "#55606b", "#c9d1d8"
 _COLOURS = {
     "film": "#9aa5af",
     "convolution": "#56B4E9",
-    "dense block": "#0072B2",
-    "transition": "#E69F00",
-    "bottlenecks": "#0072B2",
+    "dense block": BLUE,
+    "transition": ORANGE,
+    "bottlenecks": BLUE,
     "norm": "#9aa5af",
-    "pyramid": "#009E73",
-    "evidence": "#D55E00",
-    "logit": "#D55E00",
+    "pyramid": GREEN,
+    "evidence": RED,
+    "logit": RED,
 }
-_ADDED = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#8c6d1f")
+_ADDED = ("#56B4E9", GREEN, ORANGE, PURPLE, "#8c6d1f")
 """What each layer added, in turn (Okabe and Ito's colours)."""
 
 
@@ -44,19 +42,13 @@ def draw_network(network: Summary, path: Path) -> Path:
     """Draw a network into a PNG of 183 mm, two columns of a paper."""
     typical = _typical(network.stages)
     high = HEAD + ROW * len(network.stages) + (INSIDE if typical else 0.1)
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 7.5, "text.parse_math": False}):
-        figure = Figure(figsize=(WIDE, high))
-        FigureCanvasAgg(figure)
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set(xlim=(0, WIDE), ylim=(high, 0))
-        axes.set_axis_off()
+    with plain(path, (WIDE, high)) as axes:
         _heading(axes, network)
         for i, stage in enumerate(network.stages):
             _row(axes, network, stage, HEAD + ROW * i)
         _skips(axes, network.stages)
         if typical:
             _inside(axes, typical, HEAD + ROW * len(network.stages) + 0.1)
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})
     return path
 
 
@@ -88,7 +80,7 @@ def _row(axes: Axes, network: Summary, stage: Stage, top: float) -> None:
     axes.text(_SQUARE + 0.23, top + 0.27, size, fontsize=6.2, color=_SOFT, va="center")
     if stage.kind != "logit":
         _arrow(axes, (_SQUARE, top + 0.48), (_SQUARE, top + ROW + 0.05))
-    kept = {0: "", stage.layers: "   (stays as it came)"}.get(stage.frozen, f"   ({stage.frozen} of {stage.layers} stay as they came)")
+    kept = {0: "", stage.layers: "   (frozen)"}.get(stage.frozen, f"   ({stage.frozen} of {stage.layers} frozen)")
     words = axes.annotate(stage.name, (_BAR, top + 0.1), fontsize=7.5, weight="bold", color=_INK, va="center")
     axes.annotate(
         stage.does + kept, (1, 0.5), xycoords=words, xytext=(5, 0), textcoords="offset points", color=_SOFT, fontsize=7, va="center"

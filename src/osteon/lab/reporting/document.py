@@ -119,7 +119,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Headline:
     """A number that stands at the top: its name, value and interval."""
 
     name: str
@@ -129,11 +129,17 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole report; `headline` are the figures that a reader wants first, of the origin `measured`."""
+    """A whole report.
+
+    The front is what a reader wants first: the `verdict` in a sentence, the `headline` numbers of the origin `measured`, and `pictures`
+    that stand in a section as well.
+    """
 
     title: str
+    verdict: Text
     warnings: Sequence[Text]
-    headline: Sequence[Figure]
+    headline: Sequence[Headline]
+    pictures: Sequence[Picture]
     measured: Origin
     sections: Sequence[Section]
     origins: Sequence[Origin]

@@ -1,4 +1,4 @@
-"""The section on failures: how many there are, and the most confident wrong answers with the model's evidence over the films."""
+"""The section on failures: how many there are, and the most confident wrong answers with the model's heat maps over the films."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from osteon.lab.reporting.data_card import data_section
 from osteon.lab.reporting.document import Report, Text
 from osteon.lab.reporting.failures import failure_section
 from osteon.lab.reporting.found import found_section
+from osteon.lab.reporting.front import front_pictures, headline, verdict
 from osteon.lab.reporting.learning import network_section, training_section
 from osteon.lab.reporting.markdown import markdown
 from osteon.lab.reporting.material import Material, read_material, warnings
 from osteon.lab.reporting.model_card import card_section
-from osteon.lab.reporting.outcome import evaluation_section, headline, subgroup_section
+from osteon.lab.reporting.outcome import evaluation_section, subgroup_section
 from osteon.lab.reporting.page import html
 from osteon.lab.reporting.reliability import calibration_section
 from osteon.lab.reporting.supply import Request, Watch, supply_evaluation, supply_model
@@ -36,7 +37,7 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
         watch: Called with a stage, done and total.
 
     Raises:
-        UsageError: no run, no pass ended yet, a model or an evaluation of something else, or the folder cannot be written.
+        UsageError: no run, no epoch ended yet, a model or an evaluation of something else, or the folder cannot be written.
         MeasurementError: the split is not there, or nothing in it can be measured.
         ModelFileError: the model cannot be opened.
     """
@@ -74,8 +75,10 @@ def _report(m: Material, figures: Path) -> Report:
     )
     return Report(
         title=f"{m.card.reference}: report of {m.request.run.resolve().name}",
+        verdict=verdict(m),
         warnings=[Text(words, origin, warns=True) for words, origin in warnings(m)],
-        headline=headline(m.measured.evaluation),
+        headline=headline(m),
+        pictures=list(front_pictures(sections)),
         measured=m.origins.evaluation,
         sections=sections,
         origins=m.origins.all(),

@@ -1,4 +1,4 @@
-"""The section on what was found: abnormal films that were called so, with the model's evidence over them."""
+"""The section on what was found: abnormal films that were called so, with the model's heat maps over them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def _words(shown: int, right: int) -> str:
 
 
 def _inside(right: pl.DataFrame, chosen: pl.DataFrame) -> str:
-    """Return in how many films the strongest evidence lies in a box: of all, since those shown are few, and of these."""
+    """Return in how many films the hottest point lies in a box: of all, since those shown are few, and of these."""
     all_marked, all_inside = _marked(right)
     if not all_marked:
         return ""
     marked, inside = _marked(chosen)
     shown = "" if len(chosen) == len(right) else f"; of those shown in {inside} of {marked}"
-    return f" In {all_inside} of the {all_marked} with a marked finding the strongest evidence lies inside{shown}."
+    return f" In {all_inside} of the {all_marked} with a marked finding the hottest point of the heat map lies inside it{shown}."
 
 
 def _marked(films: pl.DataFrame) -> tuple[int, int]:

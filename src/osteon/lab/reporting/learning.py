@@ -42,7 +42,7 @@ def network_section(m: Material, figures: Path) -> Section:
 def loss_in_words(recipe: Recipe) -> str:
     """Return what a step minimises."""
     kinds = {"weighted": "cross-entropy weighted by study type and label", "plain": "cross-entropy of the film's label"}
-    boxes = f"; plus {recipe.box_loss:g} x cross-entropy of the evidence's cells against the finding boxes" if recipe.box_loss else ""
+    boxes = f"; plus {recipe.box_loss:g} x cross-entropy of the heat map's cells against the finding boxes" if recipe.box_loss else ""
     return kinds[recipe.loss] + boxes
 
 
@@ -85,40 +85,40 @@ def optimiser_in_words(recipe: Recipe) -> str:
 
 
 def selection_in_words(m: Material) -> str:
-    """Return how the kept passes were chosen."""
+    """Return how the kept epochs were chosen."""
     if not m.record.plan.select:
-        return f"the last of {len(m.history)} passes; no films were set aside to choose on"
+        return f"the last of {len(m.history)} epochs; no films were set aside to choose on"
     best = {"loss": "lowest loss", "auroc": "highest AUROC"}[m.recipe.select_by]
-    return f"the {best} on split {m.record.plan.select!r} among {len(m.history)} passes; up to {m.recipe.keep} passes are kept"
+    return f"the {best} on split {m.record.plan.select!r} among {len(m.history)} epochs; up to {m.recipe.keep} are kept"
 
 
 def _course(m: Material, figures: Path) -> Iterator[Block]:
     if not m.history:
-        yield Gap(f"No pass has ended yet. Go on with: osteon train --resume -o {m.request.run}")
+        yield Gap(f"No epoch has ended yet. Go on with: osteon train --resume -o {m.request.run}")
         return
     best, *_ = there = kept(m.history, m.record)
     hours = sum(p.seconds for p in m.history) / 3600
     words = (
-        f"{len(m.history)} passes in {hours:.2f} hours on {m.record.device}, {m.record.processes} process(es) of {m.record.threads} "
+        f"{len(m.history)} epochs in {hours:.2f} hours on {m.record.device}, {m.record.processes} process(es) of {m.record.threads} "
         f"thread(s). {_chosen(m, best)}"
     )
     yield Text(words, m.origins.training)
-    alt = f"Loss, learning rate{' and AUROC on the selection split' if m.record.plan.select else ''} over {len(m.history)} passes"
-    caption = "The training loss is of films varied at random, with boxes where the recipe uses them: compare its course, not its height."
+    alt = f"Loss, learning rate{' and AUROC on the selection split' if m.record.plan.select else ''} over {len(m.history)} epochs"
+    caption = "The training loss is of augmented films, with boxes where the recipe uses them: compare its course, not its height."
     epochs = [p.epoch for p in there]
     yield Picture(draw_curves(m.history, epochs, figures / "training.png"), "Training curves", caption, alt, m.origins.training, wide=True)
 
 
 def _chosen(m: Material, best: Epoch) -> str:
     if best.select_loss is None:
-        return f"The last pass, {best.epoch + 1}, is kept: no films were set aside to choose on."
+        return f"The last epoch, {best.epoch + 1}, is kept: no films were set aside to choose on."
     area = f"AUROC {best.select_auroc:.3f}" if best.select_auroc is not None else "no AUROC (one label only)"
-    return f"Best is pass {best.epoch + 1}: {area} and loss {best.select_loss:.3f} on split {m.record.plan.select!r}."
+    return f"Best is epoch {best.epoch + 1}: {area} and loss {best.select_loss:.3f} on split {m.record.plan.select!r}."
 
 
 def _settings(m: Material) -> Table:
     recipe, plan = m.recipe, m.record.plan
-    frozen = f"; the stem and the first {recipe.freeze} blocks stay as they came" if recipe.freeze else ""
+    frozen = f"; the stem and the first {recipe.freeze} blocks are frozen" if recipe.freeze else ""
     rows = [
         ("recipe", recipe.name),
         (
@@ -128,9 +128,9 @@ def _settings(m: Material) -> Table:
             else recipe.network,
         ),
         ("first weights", m.record.weights + frozen),
-        ("learned from", f"split {plan.train!r}; an abnormal film is shown {recipe.abnormal_repeat} times a pass"),
+        ("trained on", f"split {plan.train!r}; an abnormal film is shown {recipe.abnormal_repeat} times an epoch"),
         ("loss", loss_in_words(recipe)),
-        ("variation", augmentation_in_words(recipe)),
+        ("augmentation", augmentation_in_words(recipe)),
         ("optimiser", optimiser_in_words(recipe)),
         ("chosen by", selection_in_words(m)),
         ("dropout", f"{recipe.dropout:g}"),
@@ -152,7 +152,7 @@ def _stages(m: Material) -> Table:
         kept = "" if not s.frozen else "all" if s.frozen == s.layers else f"{s.frozen} of {s.layers}"
         rows.append((s.name, s.does, f"{s.layers}", shape, f"{s.parameters:,}", f"{s.flops / 1e6:,.1f}", kept))
     rows.append(("all", "", "", "", f"{network.parameters:,}", f"{network.flops / 1e6:,.1f}", ""))
-    header = ("stage", "what it does", "layers", "maps x height x width", "weights", "MFLOP a film", "kept as it came")
+    header = ("stage", "what it does", "layers", "maps x height x width", "weights", "MFLOP a film", "frozen")
     note = "Work counts convolutions and matrices, two operations a multiplication with addition."
     return Table("Stages", header, rows, m.origins.training, note, (1,))
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+from osteon.lab.pages import markdown_table
 from osteon.lab.reporting.document import Block, Checklist, Entry, Gap, Picture, Report, Table, Text
 
 
 def markdown(report: Report, folder: Path) -> str:
     """Return the report (GitHub's Markdown); pictures are addressed from `folder`, where the file is to stand."""
-    lines = [f"# {report.title}", "", "Not for diagnosis.", ""]
+    lines = [f"# {report.title}", "", f"{report.verdict.words} [{report.verdict.origin.mark}]", "", "Not for diagnosis.", ""]
     lines += [f"> **Attention:** {w.words} [{w.origin.mark}]\n" for w in report.warnings]
-    lines += _table(("studies", "value", "95 % interval"), [(f.name, f.value, f.interval) for f in report.headline])
+    lines += markdown_table(("studies", "value", "95 % interval"), [(f.name, f.value, f.interval) for f in report.headline])
     lines += ["", f"`{report.measured.line}`", ""]
+    for picture in report.pictures:
+        lines += [*_block(picture, folder), ""]
     for section in report.sections:
         lines += [f"## {section.title}", ""]
         for block in section.blocks:
@@ -35,21 +38,14 @@ def _block(block: Block, folder: Path) -> Iterator[str]:
             yield from (f"![{block.alt}]({address})", "", f"**{block.title}.** {block.caption}", "", f"`{block.origin.line}`")
         case Table():
             yield from (f"### {block.title}", "", *([block.note, ""] if block.note else []))
-            yield from (*_table(block.header, block.rows, block.words), "", f"`{block.origin.line}`")
+            yield from (*markdown_table(block.header, block.rows, block.words), "", f"`{block.origin.line}`")
         case Checklist():
-            yield from _table(("item", "section", "what it asks", "what this report says"), [_entry(e) for e in block.entries], (1, 2, 3))
+            yield from markdown_table(
+                ("item", "section", "what it asks", "what this report says"), [_entry(e) for e in block.entries], (1, 2, 3)
+            )
 
 
 def _entry(entry: Entry) -> tuple[str, ...]:
     marks = "".join(f" [{origin.mark}]" for origin in entry.origins)
     left = f"**To be filled by the author:** {entry.left}" if entry.left else ""
     return f"{entry.number}", entry.section, entry.item, " ".join(part for part in (f"{entry.said}{marks}".strip(), left) if part)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], words: tuple[int, ...] = ()) -> list[str]:
-    rule = ["---" if column == 0 or column in words else "--:" for column in range(len(header))]
-    return [_row(header), f"|{'|'.join(rule)}|", *(_row(row) for row in rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

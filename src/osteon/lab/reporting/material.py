@@ -95,10 +95,10 @@ def read_material(request: Request, run: RunFolder, model_file: Path, measured: 
 
 
 def warnings(m: Material) -> Iterator[tuple[str, Origin]]:
-    """Yield what a reader must know before any figure, each with what tells it."""
+    """Yield what a reader must know before any number, each with what tells it."""
     record, evaluation, origins = m.record, m.measured.evaluation, m.origins
     if m.ended is False:
-        yield f"This training has not ended: {len(m.history)} passes so far, and the best of them is reported.", origins.training
+        yield f"This training has not ended: {len(m.history)} epochs so far, and the best of them is reported.", origins.training
     if m.ended is None:
         yield "Whether this training has ended cannot be told: its checkpoint is gone or cannot be read.", origins.training
     if m.films is not None and origins.data.fingerprint != record.plan.fingerprint:
@@ -113,7 +113,7 @@ def warnings(m: Material) -> Iterator[tuple[str, Origin]]:
     if evaluation.origin.fingerprint not in {record.plan.fingerprint, origins.data.fingerprint}:
         yield (
             (
-                "The figures were measured on another index than the one the training learned from. Whether its patients are others is not "
+                "These results are of another index than the training's. Whether its patients are others is not "
                 "recorded anywhere: it is an external test only if they are."
             ),
             origins.evaluation,
@@ -122,7 +122,7 @@ def warnings(m: Material) -> Iterator[tuple[str, Origin]]:
         yield seen, origins.evaluation
     if evaluation.counts.refused_films:
         refused, films = evaluation.counts.refused_films, evaluation.counts.films
-        yield f"{refused:,} of the {films:,} films to measure were refused and have no part in the figures.", origins.evaluation
+        yield f"{refused:,} of the {films:,} films to measure were refused and have no part in the results.", origins.evaluation
 
 
 def training_command(record: RunRecord, folder: Path) -> str:
@@ -161,8 +161,8 @@ def _origins(request: Request, record: RunRecord, films: pl.DataFrame | None, mo
 
 def _seen(split: str, record: RunRecord) -> str:
     if split in {*(name.strip() for name in record.plan.train.split(",")), "", ALL} or record.plan.train == ALL:
-        return f"The figures are of split {split!r}, whose films the model was trained on: they say how well it remembers."
-    return f"The kept pass was chosen on split {split!r}: its figures are too good." if split == record.plan.select else ""
+        return f"The results are of split {split!r}, whose films the model was trained on: they say how well it remembers them."
+    return f"These results are optimistic: the kept epoch was chosen on split {split!r}." if split == record.plan.select else ""
 
 
 def _films(index: Path) -> pl.DataFrame | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
+from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows, metric_name, metric_value
 from osteon.lab.reporting.document import Block, Gap, Section, Table
 from osteon.lab.reporting.material import Material
-from osteon.lab.reporting.outcome import cell, figure_name
 
 
 def card_section(m: Material) -> Section:
-    """Return the section: facts, and the figures that travel in the card."""
+    """Return the section: facts, and the metrics that travel in the card."""
     rows = [(name, value or "not stated") for name, value in ({"finds": m.card.finding} | facts(m.card)).items()]
-    note = "What stands in the model file, and so in every copy of it. What no measurement says is written by osteon describe."
+    note = "What stands in the model file, and so in every copy of it. What no measurement says is set with osteon card --facts."
     blocks: list[Block] = [Table(m.card.reference, ("", "the card"), rows, m.origins.model, note, (1,)), _figures(m)]
     return Section("model-card", "Model card", [*blocks, *_guard_figures(m), *_eight_bit_figures(m)])
 
@@ -25,17 +24,17 @@ def _guard_figures(m: Material) -> Iterator[Table]:
 
 def _eight_bit_figures(m: Material) -> Iterator[Table]:
     if m.card.int8 and m.card.int8.costs:
-        yield Table("What 8 bits cost", INT8_HEADER, int8_rows(m.card.int8), m.origins.model)
+        yield Table("Cost of INT8", INT8_HEADER, int8_rows(m.card.int8), m.origins.model)
 
 
 def _figures(m: Material) -> Block:
     shown = [x for x in m.card.metrics if x.group == "all" and not x.note.startswith("not a 95 %")]
     if not shown:
         return Gap(
-            "The card carries no figures. Write those of this report into it with: osteon evaluate --model "
+            "The card carries no metrics. Write those of this report into it with: osteon evaluate --model "
             f"{m.model_file} --index {m.request.index_path(m.record)} --split {m.measured.evaluation.plan.split} --card-into FILE"
         )
-    rows = [(figure_name(x.name), x.split, x.level, cell(x), f"{x.n:,}", f"{x.positives:,}") for x in shown]
+    rows = [(metric_name(x.name), x.split, x.level, metric_value(x), f"{x.n:,}", f"{x.positives:,}") for x in shown]
     more = f"Those of all films and studies, out of {len(m.card.metrics):,}; osteon card --model {m.model_file} shows all."
-    header = ("figure", "split", "level", "value (95 % interval)", "n", "abnormal")
-    return Table("Figures in the card", header, rows, m.origins.model, more, (1, 2))
+    header = ("metric", "split", "level", "value (95 % interval)", "n", "abnormal")
+    return Table("Metrics in the card", header, rows, m.origins.model, more, (1, 2))

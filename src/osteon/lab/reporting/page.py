@@ -32,5 +32,5 @@ def _address(file: Path) -> str:
 
 
 def _unbroken(value: str) -> str:
-    """Keep a figure and its interval on one line; the words of a remark may go to the next."""
+    """Keep a value and its interval on one line; the words of a remark may go to the next."""
     return re.sub(r"(?<=\d) (?=\()|(?<=\d,) (?=-?\d)", "\N{NO-BREAK SPACE}", value)

@@ -1,4 +1,4 @@
-"""Single films in a report: each beside itself with the model's evidence over it, and what was said of it."""
+"""Single films in a report: each beside itself with the model's heat map over it, and the answer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from osteon.card import Card
+from osteon.card_text import level_in_words
 from osteon.errors import FilmError
 from osteon.film import Film, read_film
 from osteon.lab.evaluation.localisation import in_boxes
@@ -24,7 +25,7 @@ from osteon.model import Model
 MOST = 20
 """Films of each kind that are shown."""
 
-BESIDE = "Left: the film, with the marked finding where the data has one. Right: the same film with the evidence on the card's fixed scale."
+BESIDE = "Left: the film, with the marked finding where the data has one. Right: the same film with the heat map on the card's fixed scale."
 """How a picture is to be read."""
 
 LONGEST = 420
@@ -63,7 +64,7 @@ def reported_films(m: Material) -> pl.DataFrame | Gap:
 
 
 def pictures(m: Material, films: Sequence[Shown], figures: Path) -> Iterator[Block]:
-    """Yield films beside their evidence, the first after the colours' legend; a gap for each that cannot be read any more."""
+    """Yield films beside their heat maps, the first after the colours' legend; a gap for each that cannot be read any more."""
     legend = False
     for shown in films:
         blocks = _picture(m, shown, figures, draw_legend=not legend)
@@ -87,8 +88,8 @@ def _picture(m: Material, shown: Shown, figures: Path, draw_legend: bool) -> lis
         return [picture]
     top, bottom = (height + round(share * (len(drawn) - height)) for share in _LEGEND)
     bar = _save(drawn[top:bottom], figures / "legend.png", 2 * LONGEST)
-    alt = "Colour scale from no over doubt to yes, with the probabilities where they meet"
-    return [Picture(bar, "Colours", "The evidence's scale, the same for every film.", alt, m.origins.model), picture]
+    alt = "Colour scale from no over uncertain to yes, with the probabilities where they meet"
+    return [Picture(bar, "Colours", "The heat map's scale, the same for every film.", alt, m.origins.model), picture]
 
 
 def _overlaid(model: Model, film: Film) -> tuple[NDArray[np.uint8], float]:
@@ -100,14 +101,14 @@ def _overlaid(model: Model, film: Film) -> tuple[NDArray[np.uint8], float]:
 def _caption(row: dict[str, Any], card: Card, logit: float) -> str:
     label = "abnormal" if row["label"] == 1 else "normal"
     kind, probability = str(row["study_type"]).lower() or "study type unknown", float(row["probability"])
-    words = [f"{kind}, {label}. Probability {probability:.3f}: {card.level(probability)}."]
+    words = [f"{kind}, {label}. Probability {probability:.3f}: {level_in_words(card.level(probability))}."]
     if row["boxes"] and row.get("peak_x") is not None:
         hit = in_boxes(row["peak_x"], row["peak_y"], row["boxes"])
-        words.append(f"The strongest evidence lies {'inside' if hit else 'outside'} the marked finding.")
+        words.append(f"The hottest point lies {'inside' if hit else 'outside'} the marked finding.")
     if row.get("hardware") == 1:
-        words.append("With hardware.")
+        words.append("With a metal implant.")
     if row.get("status") == "truncated":
-        words.append("The file ends early.")
+        words.append("The file is truncated.")
     if row.get("logit") is not None and abs(row["logit"] - logit) > SAME:
         words.append(f"ATTENTION: the model gives it logit {logit:.2f} now, and gave {row['logit']:.2f} when it was evaluated.")
     return " ".join(words)
@@ -115,7 +116,7 @@ def _caption(row: dict[str, Any], card: Card, logit: float) -> str:
 
 def _alt(shown: Shown) -> str:
     kind = str(shown.row["study_type"]).lower() or "unknown study type"
-    return f"A film ({kind}) and the same film with the model's evidence: {shown.kind}, probability {shown.row['probability']:.2f}"
+    return f"A film ({kind}) and the same film with the model's heat map: {shown.kind}, probability {shown.row['probability']:.2f}"
 
 
 def _grey(film: Film, boxes: list[list[float]] | None) -> NDArray[np.uint8]:

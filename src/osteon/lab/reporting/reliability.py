@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 
 from osteon.card import Metric
+from osteon.card_text import levels_in_words, metric_name, metric_value
 from osteon.lab.evaluation.evaluation import Table as Scores
 from osteon.lab.evaluation.evaluation import level_tables
 from osteon.lab.evaluation.measurement import measure_part, part_metrics
@@ -16,9 +17,8 @@ from osteon.lab.evaluation.plots import draw_reliability
 from osteon.lab.evaluation.scoring import of_split
 from osteon.lab.reporting.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.reporting.material import Material
-from osteon.lab.reporting.outcome import cell, figure_name
 
-FIGURES = ("brier", "ece")
+METRICS = ("brier", "ece")
 
 
 def calibration_section(m: Material, figures: Path) -> Section:
@@ -36,8 +36,10 @@ def calibration_section(m: Material, figures: Path) -> Section:
             )
         )
     decided = f" (rule: {card.decision.rule}{f', on split {card.decision.split!r}' if card.decision.split else ''})"
-    levels = f'"yes" from {card.decision.doubt_to:.3g}, "no" below {card.decision.doubt_from:.3g}, "doubt" between.'
-    blocks.append(Text(f"Abnormal from {card.decision.threshold:.3g}{decided}. Shown to people: {levels}", m.origins.model))
+    levels = levels_in_words(card.decision)
+    blocks.append(
+        Text(f"Answers: {levels}. Metrics count a film as abnormal from {card.decision.threshold:.3g}{decided}.", m.origins.model)
+    )
     return Section("calibration", "Calibration and decision", [*blocks, *_reliability(m, figures)])
 
 
@@ -72,7 +74,7 @@ def _table(m: Material, scores: dict[str, Scores]) -> Table:
         part = measure_part(table.sample, plan.threshold, table.weights)
         row = partial(Metric, split=plan.split, level=table.level, group=name, n=len(table.sample), positives=int(table.sample.label.sum()))
         found = {metric.name: metric for metric in part_metrics(part, row)}
-        rows.append((name, f"{len(table.sample):,}", *(cell(found.get(figure)) for figure in FIGURES)))
+        rows.append((name, f"{len(table.sample):,}", *(metric_value(found.get(metric)) for metric in METRICS)))
     same = m.card.calibration.split == plan.split
     note = "Zero is best." + (" The calibration was fitted on a split of this name: on the same films it looks too good." if same else "")
-    return Table("How well the probabilities fit", ("", "films", *map(figure_name, FIGURES)), rows, m.origins.report, note)
+    return Table("How well the probabilities fit", ("", "films", *map(metric_name, METRICS)), rows, m.origins.report, note)

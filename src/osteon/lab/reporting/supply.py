@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An evaluation and the predictions it was made of (None where they are no longer beside it), and the folder of its figures."""
+    """An evaluation and the predictions it was made of (None where they are no longer beside it), and the folder of its pictures."""
 
     evaluation: Evaluation
     predictions: Predictions | None
@@ -52,12 +52,12 @@ class Measured:
 
 
 def supply_model(request: Request, run: RunFolder, watch: Watch) -> Path:
-    """Return the model file, exported from the run's best pass if none was named.
+    """Return the model file, exported from the run's best epoch if none was named.
 
     An earlier export is used again unless the run has gone on since.
 
     Raises:
-        UsageError: the run has finished no pass, its index is gone, or the named model is not of this run.
+        UsageError: the run has finished no epoch, its index is gone, or the named model is not of this run.
         ModelFileError: the model cannot be opened.
     """
     record, out = run.record(), request.out / "model.onnx"
@@ -65,7 +65,7 @@ def supply_model(request: Request, run: RunFolder, watch: Watch) -> Path:
         _check_of_run(load_model(request.model).card, record, request)
         return request.model
     if not run.history():
-        raise UsageError(f"{run.folder} has not finished a pass. Go on with: osteon train --resume -o {run.folder}")
+        raise UsageError(f"{run.folder} has not finished an epoch. Go on with: osteon train --resume -o {run.folder}")
     if not Path(record.plan.index).exists():
         raise UsageError(f"the index of this training is not at {record.plan.index} any more. Put it back, or name the model with --model.")
     if not out.exists() or out.stat().st_mtime < run.history_file.stat().st_mtime:
@@ -89,7 +89,7 @@ def supply_evaluation(request: Request, record: RunRecord, model: Path, watch: W
     folder = request.out / "evaluation"
     predictions = _scored(request, record, model, folder, watch)
     kept = _kept_evaluation(folder)
-    # The same predictions and resamples give the same figures: there is nothing to measure again.
+    # The same predictions and resamples give the same metrics: there is nothing to measure again.
     if kept is None or (kept.origin, kept.plan.split) != (predictions.origin, request.split):
         watch("measure", 0, 1)
         plan = plan_for(predictions, Plan(split=request.split))
@@ -98,7 +98,7 @@ def supply_evaluation(request: Request, record: RunRecord, model: Path, watch: W
 
 
 def same_decisions(one: Card, other: Card) -> bool:
-    """Return whether two cards read a film alike: reference, frame, pooling, calibration and decision; not figures and words."""
+    """Return whether two cards read a film alike: reference, frame, pooling, calibration and decision; not metrics and texts."""
     parts = ("reference", "frame", "pooling", "study_pooling", "calibration", "decision")
     return all(getattr(one, part) == getattr(other, part) for part in parts)
 

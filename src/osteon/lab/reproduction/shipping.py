@@ -39,7 +39,7 @@ LIMITS = "It calls abnormal what its data's labels do. A low score excludes no a
 
 
 def write_facts(here: Reproduction) -> None:
-    """Write `facts.json`, as `osteon describe` reads it; one that is there stays, since people may have mended it."""
+    """Write `facts.json`, as `osteon card --facts` reads it; one that is there stays, since people may have mended it."""
     if not here.facts.exists():
         write_json(facts(here), here.facts)
 

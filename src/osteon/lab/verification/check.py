@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Part = Literal["data", "figures", "8 bits", "guard"]
+Part = Literal["data", "metrics", "INT8", "guard"]
 
 EXACT = 1e-9
 """What the decimal form of a number may cost."""
@@ -42,7 +42,7 @@ Numbers = tuple[float | None, float | None]
 def check(part: Part, where: str, name: str, numbers: Numbers, spread: float = 0.0) -> Check:
     """Return the check of a number that may lie `spread` to either side.
 
-    >>> check("figures", "valid", "auroc", (0.94, 0.9401), 0.001).holds, check("figures", "valid", "auroc", (0.94, None)).holds
+    >>> check("metrics", "valid", "auroc", (0.94, 0.9401), 0.001).holds, check("metrics", "valid", "auroc", (0.94, None)).holds
     (True, False)
     """
     return between(part, where, name, numbers, [numbers[1]], spread)

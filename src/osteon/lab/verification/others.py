@@ -1,4 +1,4 @@
-"""The other numbers of a card: how much it learned from, what 8 bits cost, what the guard refuses."""
+"""The other numbers of a card: how much it learned from, what INT8 costs, what the guard refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from osteon.lab.verification.check import Check, between, check
 from osteon.opening import load_model
 
 AREA = 0.001
-"""How far the AUROC in 8 bits may lie apart on two processors."""
+"""How far the AUROC in INT8 may lie apart on two processors."""
 
 SHIFT = 0.3
 """Likewise, of the shift itself."""
@@ -46,31 +46,31 @@ def data_checks(m: Material) -> Iterator[Check | str]:
     for source in m.card.data:
         films = m.of(source.split).filter(pl.col("status") != "unreadable")
         if films.is_empty():
-            yield f"what it learned from: the index has no split {source.split!r}"
+            yield f"what it was trained on: the index has no split {source.split!r}"
             continue
         yield from _counted(source, films)
 
 
 def _counted(source: DataSource, films: pl.DataFrame) -> Iterator[Check]:
-    where = f"learned from {source.name}, {source.split}"
+    where = f"trained on {source.name}, {source.split}"
     yield check("data", where, "films", (source.films, len(films)))
     yield check("data", where, "studies", (source.studies, films["study"].n_unique()))
     yield check("data", where, "abnormal", (source.abnormal_films, int(films["label"].sum() or 0)))
 
 
 def int8_checks(m: Material) -> Iterator[Check | str]:
-    """Yield what 8 bits cost on each split, or why that cannot be measured."""
+    """Yield what INT8 costs on each split, or why that cannot be measured."""
     for cost in m.card.int8.costs if m.card.int8 else ():
         films = m.of(cost.split)
         if films.is_empty():
-            yield f"what 8 bits cost on {cost.split}: the index has no such split"
+            yield f"cost of INT8 on {cost.split}: the index has no such split"
         else:
             yield from _cost(cost, cost_of(m.file, films, cost.split))
 
 
 def _cost(card: Int8Cost, now: Int8Cost) -> Iterator[Check]:
     """Decisions that change, and peaks that move, are themselves near ties: their counts may differ by what the limits allow."""
-    where, few = f"8 bits on {card.split}", max(1.0, INT8_LIMITS["changed"] * now.films)
+    where, few = f"INT8 on {card.split}", max(1.0, INT8_LIMITS["changed"] * now.films)
     spread = {
         "films": 0.0,
         "changed": few,
@@ -83,7 +83,7 @@ def _cost(card: Int8Cost, now: Int8Cost) -> Iterator[Check]:
         "shift": SHIFT * now.shift,
     }
     for name, by in spread.items():
-        yield check("8 bits", where, name, (getattr(card, name), getattr(now, name)), by)
+        yield check("INT8", where, name, (getattr(card, name), getattr(now, name)), by)
 
 
 def guard_checks(m: Material, progress: Progress | None = None) -> Iterator[Check | str]:
@@ -125,6 +125,6 @@ def _squares(told: Refusals, m: Material) -> Iterable[Square] | str:
             store = open_store(films, frame)
             return negatives(store.films, frame) if inverted else iter(store.pixels)
     if told.kind.endswith(", left out"):
-        return "that takes a guard fitted without it: osteon guard measures it"
+        return "that takes a guard fitted without them: osteon guard measures it"
     folder = next((folder for folder in m.foreign if folder.name == told.kind), None)
     return folder_squares(folder, frame)[0] if folder else f"name its folder, {told.kind}, with --foreign"

@@ -18,7 +18,7 @@ from osteon.lab.evaluation.folder import plan_for, predictions_of
 from osteon.lab.evaluation.scoring import score_films
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.verification.check import Check, Part
-from osteon.lab.verification.figures import figure_checks, plan_of, rounding
+from osteon.lab.verification.metrics import metric_checks, plan_of, rounding
 from osteon.lab.verification.others import Material, data_checks, guard_checks, int8_checks
 from osteon.model import Model
 from osteon.opening import load_model
@@ -37,12 +37,12 @@ class Request:
     """What is to be verified, and from what.
 
     Attributes:
-        model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
+        model: A file, `name@version` of one in the package or kept by name, or None for the package's newest.
         index: The index.
         splits: Splits of the card, each with what the index calls it; none: all of the card, by their own names.
         folds: File of fixed folds (`osteon split --write-folds`), which are splits `fold-0`, `fold-1`, ... of the index; None for none.
         foreign: Folders of pictures that the guard was measured on.
-        before: Predictions that the card's figures were made of, to name films that are missing or further; None for none.
+        before: Predictions that the card's metrics were made of, to name films that are missing or further; None for none.
         parts: What is verified.
     """
 
@@ -52,7 +52,7 @@ class Request:
     folds: Path | None = None
     foreign: tuple[Path, ...] = ()
     before: Path | None = None
-    parts: tuple[Part, ...] = ("data", "figures", "8 bits", "guard")
+    parts: tuple[Part, ...] = ("data", "metrics", "INT8", "guard")
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ def verify(request: Request, watch: Watch = lambda *_: None) -> Verification:
     Raises:
         ModelFileError: the model cannot be opened.
         DatasetError: the index or the folds cannot be read.
-        MeasurementError: the card has no figures, or none of a split that was named; the index lacks a split that it has figures of.
+        MeasurementError: the card has no metrics, or none of a split that was named; the index lacks a split that it has metrics of.
     """
     file = model_path(request.model)
     model = load_model(file)
@@ -106,11 +106,11 @@ def verify(request: Request, watch: Watch = lambda *_: None) -> Verification:
 def _all(material: Material, model: Model, splits: tuple[str, ...], parts: tuple[Part, ...], watch: Watch) -> Iterator[Check | str]:
     if "data" in parts:
         yield from data_checks(material)
-    for split in splits if "figures" in parts else ():
-        scored = score_films(model, material.file, material.films, [split], ("", partial(watch, f"figures of {split}")))
-        yield from figure_checks(model.card, split, scored, plan_for(scored, plan_of(model.card, split)), model.precision)
-    if "8 bits" in parts:
-        watch("what 8 bits cost", 0, 1)
+    for split in splits if "metrics" in parts else ():
+        scored = score_films(model, material.file, material.films, [split], ("", partial(watch, f"metrics of {split}")))
+        yield from metric_checks(model.card, split, scored, plan_for(scored, plan_of(model.card, split)), model.precision)
+    if "INT8" in parts:
+        watch("cost of INT8", 0, 1)
         yield from int8_checks(material)
     if "guard" in parts:
         yield from guard_checks(material, lambda done, total: watch("what the guard refuses", done, total))
@@ -121,10 +121,10 @@ def _wanted(card: Card, request: Request) -> dict[str, str]:
     there = list(dict.fromkeys(m.split for m in card.metrics))
     if not there:
         raise MeasurementError(
-            f"the card of {card.reference} carries no figures, so there is nothing to verify. `osteon evaluate --card-into` writes them."
+            f"the card of {card.reference} carries no metrics, so there is nothing to verify. `osteon evaluate --card-into` writes them."
         )
     if strange := [split for split in request.splits if split not in there]:
-        raise UsageError(f"the card of {card.reference} has no figures of split {strange[0]!r}, only of {', '.join(there)}.")
+        raise UsageError(f"the card of {card.reference} has no metrics of split {strange[0]!r}, only of {', '.join(there)}.")
     return {split: request.splits.get(split, split) for split in there if not request.splits or split in request.splits}
 
 
@@ -144,7 +144,7 @@ def _placed(index: pl.DataFrame, wanted: Mapping[str, str], request: Request) ->
             known = ", ".join(f"{name or 'no name'} ({count} films)" for name, count in films["split"].value_counts(sort=True).iter_rows())
             folds = "" if request.folds is None else f"; with {request.folds.name} its folds too"
             raise MeasurementError(
-                f"the card has figures of split {mine!r}, and the index has no split {theirs!r}, only {known}{folds}. Name the index that "
+                f"the card has metrics of split {mine!r}, and the index has no split {theirs!r}, only {known}{folds}. Name the index that "
                 f"they were measured on, or what it calls these films: --split {mine}=NAME."
             )
     renamed = {theirs: mine for mine, theirs in wanted.items() if mine != theirs}
@@ -152,11 +152,11 @@ def _placed(index: pl.DataFrame, wanted: Mapping[str, str], request: Request) ->
 
 
 def _data_notes(card: Card, now: str, splits: tuple[str, ...]) -> Iterator[str]:
-    """Yield whether the index is the one that the figures were measured on."""
+    """Yield whether the index is the one that the metrics were measured on."""
     recorded = {m.split: m.fingerprint for m in card.measured if m.fingerprint}
     for split in splits:
         then = [recorded[split]] if split in recorded else [source.fingerprint for source in card.data if source.fingerprint]
-        whose = "the figures were measured on" if split in recorded else "the model learned from, and the card names no other"
+        whose = "the metrics were measured on" if split in recorded else "the model learned from, and the card names no other"
         if then and now not in then:
             yield (
                 f"split {split!r}: the index is another than the one that {whose}: fingerprint {now[:12]}, not {then[0][:12]}. Films, "
@@ -183,6 +183,6 @@ def _film_notes(request: Request, films: pl.DataFrame, splits: tuple[str, ...]) 
 
 def _fitted(card: Card) -> Iterator[str]:
     """Yield what of the card is no measurement."""
-    for what, on in (("calibration", card.calibration.split), ("threshold and band of doubt", card.decision.split)):
+    for what, on in (("calibration", card.calibration.split), ("threshold and limits of the answers", card.decision.split)):
         if on:
-            yield f"{what}: fitted on {on}, not measured; the figures above are what comes of it"
+            yield f"{what}: fitted on {on}, not measured; the metrics above are what comes of it"

@@ -9,9 +9,9 @@ from osteon.errors import DatasetError, EmptyDataset
 from osteon.lab.data.layouts.fracatlas import read_fracatlas
 from osteon.lab.data.layouts.manifest import read_manifest
 from osteon.lab.data.layouts.mura import read_mura
-from osteon.lab.data.layouts.tree import Dataset, Files, Finding, walk
+from osteon.lab.data.layouts.tree import Dataset, Files, Problem, walk
 
-__all__ = ["Dataset", "Files", "Finding", "read_dataset", "walk"]
+__all__ = ["Dataset", "Files", "Problem", "read_dataset", "walk"]
 
 
 def read_dataset(path: str | Path) -> Dataset:

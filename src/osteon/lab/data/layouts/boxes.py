@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import BadManifest
-from osteon.lab.data.layouts.tree import BOXES, Finding
+from osteon.lab.data.layouts.tree import BOXES, Problem
 
 TABLE = "boxes.csv"
 NONE = "none"
@@ -19,7 +19,7 @@ NONE = "none"
 _EDGES = ("x", "y", "width", "height")
 
 
-def with_boxes(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Finding]]:
+def with_boxes(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Problem]]:
     """Fill `boxes`, and `finding` with the kind of a film's first box, where the table stands in the root; a film without row has none.
 
     Raises:
@@ -33,7 +33,7 @@ def with_boxes(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Find
     films = films.join(listed, on="path", how="left", maintain_order="left")
     films = films.with_columns(boxes=pl.coalesce("listed", pl.lit([], BOXES)), finding=pl.col("finding").fill_null(NONE)).drop("listed")
     absent = sorted(set(rows["path"]) - set(films["path"]))
-    return films, [Finding("missing", tuple(absent), f"rows of {TABLE} that are not in the folder")] if absent else []
+    return films, [Problem("missing", tuple(absent), f"rows of {TABLE} that are not in the folder")] if absent else []
 
 
 def _read(table: Path) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from osteon.errors import BadManifest
-from osteon.lab.data.layouts.tree import BOXES, Dataset, Files, Finding
+from osteon.lab.data.layouts.tree import BOXES, Dataset, Files, Problem
 
 REGIONS = ("hand", "leg", "hip", "shoulder")
 VIEWS = ("frontal", "lateral", "oblique")
@@ -28,7 +28,7 @@ _OWN = ("dataset.csv", "Annotations/", "Utilities/")
 def read_fracatlas(root: Path, files: Files) -> Dataset:
     """Return the rows of a FracAtlas folder.
 
-    The folder gives the label; where `dataset.csv` says otherwise that is a finding. Films that stand outside the two folders are
+    The folder gives the label; where `dataset.csv` says otherwise that is a problem. Films that stand outside the two folders are
     strays. `study_type` is the region where the table flags one, `MIXED` where it flags several.
 
     Raises:
@@ -42,7 +42,7 @@ def read_fracatlas(root: Path, files: Files) -> Dataset:
     table = _table(root / "dataset.csv")
     films = placed.drop_nulls("folder").join(table, on="image_id", how="left", maintain_order="left")
     films = films.join(_coco(root), on="image_id", how="left", maintain_order="left").sort("path")
-    blocks = Finding(
+    blocks = Problem(
         "no-patient", ("dataset.csv",), f"no patient is named; what stays together are {BLOCK} neighbouring numbers, and duplicates"
     )
     found = [blocks, *_conflicts(films), *_unlisted(films), *_missing(table, films)]
@@ -111,11 +111,11 @@ def _coco(root: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row").unique("image_id", keep="first", maintain_order=True)
 
 
-def _conflicts(films: pl.DataFrame) -> list[Finding]:
+def _conflicts(films: pl.DataFrame) -> list[Problem]:
     said = {0: "not fractured", 1: "fractured"}
     split_up = films.filter(pl.col("folder") != pl.col("fractured"))
     found = [
-        Finding(
+        Problem(
             "label-conflict",
             (row["path"],),
             f"its folder says {said[row['folder']]}, dataset.csv {said.get(row['fractured'], row['fractured'])}"
@@ -124,16 +124,16 @@ def _conflicts(films: pl.DataFrame) -> list[Finding]:
         for row in split_up.to_dicts()
     ]
     both = films.group_by("image_id", maintain_order=True).agg("path").filter(pl.col("path").list.len() > 1)
-    return found + [Finding("label-conflict", tuple(paths), "the same name stands in both folders") for paths in both["path"].to_list()]
+    return found + [Problem("label-conflict", tuple(paths), "the same name stands in both folders") for paths in both["path"].to_list()]
 
 
-def _unlisted(films: pl.DataFrame) -> list[Finding]:
+def _unlisted(films: pl.DataFrame) -> list[Problem]:
     alone = films.filter(pl.col("fractured").is_null())["path"].to_list()
     unmarked = films.filter((pl.col("folder") == 1) & pl.col("boxes").is_null())["path"].to_list()
-    found = [Finding("unlisted", (path,), "dataset.csv has no row for it: its region and view are unknown") for path in alone]
-    return found + [Finding("no-boxes", (path,), "fractured, but the COCO file marks no fracture on it") for path in unmarked]
+    found = [Problem("unlisted", (path,), "dataset.csv has no row for it: its region and view are unknown") for path in alone]
+    return found + [Problem("no-boxes", (path,), "fractured, but the COCO file marks no fracture on it") for path in unmarked]
 
 
-def _missing(table: pl.DataFrame, films: pl.DataFrame) -> list[Finding]:
+def _missing(table: pl.DataFrame, films: pl.DataFrame) -> list[Problem]:
     absent = table.join(films, on="image_id", how="anti")["image_id"].to_list()
-    return [Finding("missing", tuple(absent), "rows of dataset.csv whose films are not in the folder")] if absent else []
+    return [Problem("missing", tuple(absent), "rows of dataset.csv whose films are not in the folder")] if absent else []

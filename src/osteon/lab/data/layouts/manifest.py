@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import BadManifest, EmptyDataset
-from osteon.lab.data.layouts.tree import BOXES, Dataset, Finding
+from osteon.lab.data.layouts.tree import BOXES, Dataset, Problem
 from osteon.regions import study_type
 
 LABELS = {"1": 1, "abnormal": 1, "positive": 1, "true": 1, "0": 0, "normal": 0, "negative": 0, "false": 0, "": None}
@@ -41,12 +41,12 @@ def read_manifest(table: Path) -> Dataset:
     rows = rows.drop(taken)
     films = _rows(rows, table).sort("path")
     _check_paths(films["path"].to_list(), rows["path"].to_list(), table)
-    found = [Finding("ignored-column", (c,), "the index itself makes a column of this name") for c in taken]
+    found = [Problem("ignored-column", (c,), "the index itself makes a column of this name") for c in taken]
     if (alone := films.filter(pl.col("group") == "")).height:
         found.append(
-            Finding("no-patient", (table.name,), f"{alone.height} films name no patient; what stays together is the study, else the film")
+            Problem("no-patient", (table.name,), f"{alone.height} films name no patient; what stays together is the study, else the film")
         )
-    return Dataset("manifest", table.parent, films, findings=found)
+    return Dataset("manifest", table.parent, films, problems=found)
 
 
 def _read(table: Path) -> pl.DataFrame:
@@ -93,7 +93,8 @@ def _labels(rows: pl.DataFrame, table: Path) -> pl.Series:
     said = rows["label"].str.to_lowercase().str.strip_suffix(".0")
     if (wrong := said.is_in(list(LABELS)).not_().arg_true()).len():
         row = wrong[0]
-        raise BadManifest(f"{table}, line {row + 2}: the label {rows['label'][row]!r} is none. Write 1 (abnormal), 0 (normal) or nothing.")
+        label = rows["label"][row]
+        raise BadManifest(f"{table}, line {row + 2}: {label!r} is no label that osteon knows. Use 1 (abnormal), 0 (normal) or nothing.")
     return said.replace_strict(LABELS, return_dtype=pl.Int8)
 
 

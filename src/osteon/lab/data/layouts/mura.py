@@ -12,7 +12,7 @@ import polars as pl
 
 from osteon.errors import BadManifest, CountMismatch, DatasetError
 from osteon.lab.data.layouts.boxes import with_boxes
-from osteon.lab.data.layouts.tree import BOXES, Dataset, Files, Finding
+from osteon.lab.data.layouts.tree import BOXES, Dataset, Files, Problem
 from osteon.regions import study_type
 
 NAMED_CELLS = 5
@@ -138,10 +138,10 @@ def _rows(placed: pl.DataFrame, root: Path) -> pl.DataFrame:
     ).sort("path")
 
 
-def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Finding]]:
+def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Problem]]:
     """Compare the rows with the tables that stand beside them; a table gives a label only where the folder gives none."""
     found = [
-        Finding("label-conflict", (study,), "its folders say positive and negative; each film keeps its folder's label")
+        Problem("label-conflict", (study,), "its folders say positive and negative; each film keeps its folder's label")
         for study in films.group_by("study").agg(pl.col("label").n_unique()).filter(pl.col("label") > 1)["study"].sort()
     ]
     for split in films["split"].unique().sort():
@@ -149,7 +149,7 @@ def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Fi
             said = _read_labels(table)
             films = films.join(said, on="study", how="left", maintain_order="left")
             found += [
-                Finding("label-conflict", (study,), f"its folder and {table.name} say different labels; the folder counts")
+                Problem("label-conflict", (study,), f"its folder and {table.name} say different labels; the folder counts")
                 for study in films.filter(pl.col("label") != pl.col("said"))["study"].unique().sort()
             ]
             found += _absent(said["study"], films["study"], table)
@@ -160,9 +160,9 @@ def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Fi
     return films, found
 
 
-def _absent(listed: pl.Series, there: pl.Series, table: Path) -> list[Finding]:
+def _absent(listed: pl.Series, there: pl.Series, table: Path) -> list[Problem]:
     absent = listed.filter(~listed.is_in(there.implode())).unique().sort()
-    return [Finding("missing", tuple(absent), f"rows of {table.name} that are not in the folder")] if len(absent) else []
+    return [Problem("missing", tuple(absent), f"rows of {table.name} that are not in the folder")] if len(absent) else []
 
 
 def _read_labels(table: Path) -> pl.DataFrame:

@@ -11,11 +11,11 @@ import polars as pl
 FILM_SUFFIXES = frozenset({"png", "jpg", "jpeg", "tif", "tiff", "dcm", "dicom"})
 
 BOXES = pl.List(pl.List(pl.Float32))
-"""Finding boxes of a film: x, y, width, height in pixels each."""
+"""Problem boxes of a film: x, y, width, height in pixels each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Problem:
     """Something a person should know: what kind, which files or studies, and the reason in words."""
 
     kind: str
@@ -45,7 +45,7 @@ class Dataset:
     films: pl.DataFrame
     hidden: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def walk(top: Path) -> Files:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from osteon.lab.evaluation.plots import BLUE, GREY, ORANGE, RED, _pages
+from osteon.lab.drawing import BLUE, COLUMN, GREY, ORANGE, RED, panels
 from osteon.lab.experiments.tuning.results import Tuned
 
 _LOOKS = {
@@ -24,7 +24,7 @@ def draw_tuning(tuned: Tuned, path: Path) -> Path | None:
         return None
     bars = len(tuned.importance)
     heights = [2.2, 0.5 + 0.17 * bars] if bars else [2.2]
-    with _pages(path, (3.4, sum(heights)), [round(100 * height) for height in heights]) as axes:
+    with panels(path, (COLUMN, sum(heights)), heights) as axes:
         _trials(axes[0], tuned)
         if bars:
             _importance(axes[1], tuned)

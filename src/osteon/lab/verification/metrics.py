@@ -1,8 +1,8 @@
-"""A card's figures, measured again on the same split with the same resamples; how far rounding may move each.
+"""A card's metrics, measured again on the same split with the same resamples; how far rounding may move each.
 
-Another processor adds in another order, and in 8 bits a value on the edge between two levels falls to the other side. Each film's logit
-may so move by `rounding`, up or down. What that does to a figure is tried: with all films moved up, all moved down, and each film drawn up
-or down. A figure holds if the card's lies within what these gave, and as much again to either side.
+Another processor adds in another order, and in INT8 a value on the edge between two levels falls to the other side. Each film's logit
+may so move by `rounding`, up or down. What that does to a metric is tried: with all films moved up, all moved down, and each film drawn up
+or down. A metric holds if the card's lies within what these gave, and as much again to either side.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from osteon.card import INT8_LIMITS, Card, Measured, Metric
 from osteon.lab.calibration.calibrate import apply
 from osteon.lab.evaluation import subgroups
 from osteon.lab.evaluation.evaluation import CALLED, Plan, measure
-from osteon.lab.evaluation.localisation import COLUMNS, figure_name
+from osteon.lab.evaluation.localisation import COLUMNS, metric_key
 from osteon.lab.evaluation.scoring import Predictions
 from osteon.lab.verification.check import Check, between
 from osteon.precision import Precision
@@ -37,20 +37,20 @@ Found = dict[Key, Metric]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
-    """The figures of a split by level, group and name: as they are now, and with the films' logits moved in each of several ways."""
+    """The metrics of a split by level, group and name: as they are now, and with the films' logits moved in each of several ways."""
 
     now: Found
     moved: tuple[Found, ...]
 
     def reach(self, key: Key) -> list[Metric]:
-        """Return one figure as it is now, and as it becomes."""
+        """Return one metric as it is now, and as it becomes."""
         return [found[key] for found in (self.now, *self.moved) if key in found]
 
 
 def rounding(card: Card, precision: Precision) -> float:
     """Return by how much another processor may move a film's logit.
 
-    In 8 bits as much as 8 bits themselves do (the card's largest root mean square): levels that flip move it less than rounding to them.
+    In INT8 as much as INT8 itself does (the card's largest root mean square): levels that flip move it less than rounding to them.
     Measured on `fracture@0.1.0`, 80 films of valid, with kernels for AVX in the place of AVX2 (`ONEDNN_MAX_CPU_ISA=AVX`): 0.011 root mean
     square and 0.036 at most, where the card has 0.035; in float32 0.00004 at most.
     """
@@ -60,13 +60,13 @@ def rounding(card: Card, precision: Precision) -> float:
 
 
 def plan_of(card: Card, split: str) -> Plan:
-    """Return how a split's figures were measured: as the card says, or, in a card that does not, as its figures show and by default."""
+    """Return how a split's metrics were measured: as the card says, or, in a card that does not, as its metrics show and by default."""
     how = next((m for m in card.measured if m.split == split), None) or _guessed(card, split)
     return Plan(split=split, by=how.by, prevalences=how.prevalences, resamples=how.resamples, seed=how.seed)
 
 
-def figure_checks(card: Card, split: str, predictions: Predictions, plan: Plan, precision: Precision) -> Iterator[Check]:
-    """Yield a check of each figure that the card has of a split, of its interval's ends, and of how many films it is of.
+def metric_checks(card: Card, split: str, predictions: Predictions, plan: Plan, precision: Precision) -> Iterator[Check]:
+    """Yield a check of each metric that the card has of a split, of its interval's ends, and of how many films it is of.
 
     Args:
         card: The card.
@@ -83,20 +83,20 @@ def figure_checks(card: Card, split: str, predictions: Predictions, plan: Plan, 
         if key[:2] not in counted and now is not None:
             counted.add(key[:2])
             yield from _counts(metric, bounds.reach(key), where)
-        yield from _figure(metric, now, bounds, where)
+        yield from _metric(metric, now, bounds, where)
 
 
-def _figure(metric: Metric, now: Metric | None, bounds: Bounds, where: str) -> Iterator[Check]:
+def _metric(metric: Metric, now: Metric | None, bounds: Bounds, where: str) -> Iterator[Check]:
     if now is None:
-        yield between("figures", where, metric.name, (metric.value, None), [])
+        yield between("metrics", where, metric.name, (metric.value, None), [])
         return
     reach = bounds.reach((metric.level, metric.group, metric.name))
     values = [m.value for m in reach]
     wide = _span(values) + _slack(metric, now, reach)
-    yield between("figures", where, metric.name, (metric.value, now.value), values, wide)
-    for name in ("low", "high"):  # an interval near a bound moves more than its figure does
+    yield between("metrics", where, metric.name, (metric.value, now.value), values, wide)
+    for name in ("low", "high"):  # an interval near a bound moves more than its metric does
         ends = [getattr(m, name) for m in reach]
-        yield between("figures", where, f"{metric.name}, {name}", (getattr(metric, name), getattr(now, name)), ends, 2 * wide + _span(ends))
+        yield between("metrics", where, f"{metric.name}, {name}", (getattr(metric, name), getattr(now, name)), ends, 2 * wide + _span(ends))
 
 
 def _span(values: Sequence[float | None]) -> float:
@@ -105,18 +105,18 @@ def _span(values: Sequence[float | None]) -> float:
 
 
 def _counts(metric: Metric, reach: list[Metric], where: str) -> Iterator[Check]:
-    """Yield how many films, and abnormal ones, figures are of; those that were called abnormal may be a few others."""
+    """Yield how many films, and abnormal ones, metrics are of; those that were called abnormal may be a few others."""
     chosen = reach if metric.group == CALLED else reach[:1]
     for name, numbers, counts in (
         ("n", (metric.n, reach[0].n), [m.n for m in chosen]),
         ("abnormal", (metric.positives, reach[0].positives), [m.positives for m in chosen]),
     ):
-        yield between("figures", where, name, numbers, counts, _span(counts))
+        yield between("metrics", where, name, numbers, counts, _span(counts))
 
 
 def _slack(metric: Metric, now: Metric, reach: list[Metric]) -> float:
-    """Return how much further a figure of the evidence's place may lie: a peak moves where two cells are nearly alike."""
-    if metric.name not in set(map(figure_name, COLUMNS)):
+    """Return how much further a metric of the evidence's place may lie: a peak moves where two cells are nearly alike."""
+    if metric.name not in set(map(metric_key, COLUMNS)):
         return 0.0
     others = _span([m.n for m in reach]) / max(now.n, 1) if metric.group == CALLED else 0.0
     own = max(1 / max(now.n, 1), INT8_LIMITS["lost"]) if metric.name.startswith("pointing") else OVERLAP
@@ -142,7 +142,7 @@ def _by_key(metrics: Sequence[Metric]) -> Found:
 
 
 def _guessed(card: Card, split: str) -> Measured:
-    figures = [m for m in card.metrics if m.split == split]
-    columns = dict.fromkeys(m.group.partition("=")[0] for m in figures if "=" in m.group)
-    prevalences = dict.fromkeys(float(m.name.rpartition(" ")[2]) for m in figures if m.name.startswith("ppv at "))
+    own = [m for m in card.metrics if m.split == split]
+    columns = dict.fromkeys(m.group.partition("=")[0] for m in own if "=" in m.group)
+    prevalences = dict.fromkeys(float(m.name.rpartition(" ")[2]) for m in own if m.name.startswith("ppv at "))
     return Measured(split=split, by=tuple(c for c in columns if c not in subgroups.USUAL), prevalences=tuple(prevalences))

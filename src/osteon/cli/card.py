@@ -1,0 +1,98 @@
+"""Sub-command: card; and what a card says of its guard and of INT8, for the commands that make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osteon.cli import app
+from osteon.errors import UsageError
+
+if TYPE_CHECKING:
+    from osteon.card import Card
+
+_DATA = ("trained on", "split", "films", "abnormal", "studies", "licence", "fingerprint")
+_METRICS = ("split", "level", "group", "metric", "value", "95 % interval", "n", "abnormal", "remark")
+
+
+@app.command()
+def card(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="a file, or name@version; default: the package's newest")] = None,
+    facts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="set the card's texts from JSON: finding, licence, intended_use, limits, data")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="with --facts: model file to write, with the new card")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print it as it stands in the file")] = False,
+) -> None:
+    """Show a model's card: what it finds, from which data, how well, and its limits; or set the card's texts."""
+    from osteon.opening import load_model
+
+    if facts is None and out is None:
+        found = load_model(model).card
+    elif facts is None or out is None:
+        raise UsageError("to set the card's texts takes both --facts FILE and -o OUT.")
+    else:
+        from osteon.lab.model_file import describe_file, model_path
+
+        found = describe_file(model_path(model), facts, out)
+    if json:
+        print(found.to_json())
+    else:
+        show_card(found)
+
+
+def show_card(card: Card) -> None:
+    """Print a card: the facts, the data it learned from, its metrics with their intervals, its limits."""
+    from osteon.card_text import facts, interval, number
+    from osteon.cli.terminal import show, show_table
+
+    show(f"{card.reference}: finds {card.finding}", "bold")
+    show_table(("", ""), [(name, value) for name, value in facts(card).items() if value])
+    sources = [(f"{d.name} ({d.source})" if d.source else d.name, d) for d in card.data]
+    counts = [
+        (name, d.split, f"{d.films:,}", f"{d.abnormal_films:,}", f"{d.studies:,}", d.licence, d.fingerprint[:12]) for name, d in sources
+    ]
+    show_table(_DATA, counts)
+    _show_int8(card)
+    _show_guard(card)
+    rows = [
+        (m.split, m.level, m.group, m.name, number(m.value), interval(m.low, m.high), f"{m.n:,}", f"{m.positives:,}", m.note)
+        for m in card.metrics
+    ]
+    show_table(_METRICS, rows)
+    if not rows:
+        show("It carries no measured metrics.", "yellow")
+
+
+def show_scope(card: Card) -> None:
+    """Print what a card says of its guard."""
+    from osteon.card_text import guard
+    from osteon.cli.terminal import show
+
+    show(guard(card))
+    _show_guard(card)
+
+
+def show_int8(card: Card) -> None:
+    """Print what a card says of its INT8 form."""
+    from osteon.card_text import eight_bits
+    from osteon.cli.terminal import show
+
+    show(eight_bits(card.int8))
+    _show_int8(card)
+
+
+def _show_guard(card: Card) -> None:
+    from osteon.card_text import GUARD_HEADER, guard_rows
+    from osteon.cli.terminal import show_table
+
+    show_table(GUARD_HEADER, guard_rows(card.scope) if card.scope else ())
+
+
+def _show_int8(card: Card) -> None:
+    from osteon.card_text import INT8_HEADER, int8_rows
+    from osteon.cli.terminal import show_table
+
+    show_table(INT8_HEADER, int8_rows(card.int8) if card.int8 else ())

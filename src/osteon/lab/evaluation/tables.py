@@ -1,0 +1,109 @@
+"""An evaluation as tables of words, the same on the terminal and in a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from osteon.card_text import metric_name, metric_value
+from osteon.lab.evaluation import published
+from osteon.lab.evaluation.evaluation import ALL, CALLED, MACRO, Evaluation, Level
+from osteon.lab.evaluation.localisation import METRICS
+from osteon.lab.evaluation.measurement import PAPER_INTERVAL
+
+IN_SUBGROUPS = ("kappa", "auroc", "sensitivity", "specificity")
+TYPE = "study_type="
+"""How the name of a study type's group begins."""
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table: its title, a name a column, rows of cells of which the first names the row, and what a reader has to know of it."""
+
+    title: str
+    header: Row
+    rows: list[Row]
+    note: str = ""
+
+
+def single_films(evaluation: Evaluation) -> bool:
+    """Return whether each study is one film, so that both levels say the same."""
+    return evaluation.counts.measured_films == evaluation.counts.measured_studies
+
+
+def all_metrics(evaluation: Evaluation) -> Rows:
+    """Return every metric of the studies, of the mean over study types, and of the films."""
+    columns: dict[str, tuple[Level, str]] = {
+        "studies": ("study", ALL),
+        "studies, mean over study types": ("study", MACRO),
+        "films": ("film", ALL),
+    }
+    if single_films(evaluation):
+        columns = {"films, each a study": ("study", ALL), "mean over study types": ("study", MACRO)}
+    columns = {head: where for head, where in columns.items() if evaluation.find(*where, "kappa")}
+    names = [m.name for m in evaluation.metrics if (m.level, m.group) == ("study", ALL) and m.name != PAPER_INTERVAL]
+    rows = [(metric_name(name), *(metric_value(evaluation.find(*where, name)) for where in columns.values())) for name in names]
+    return Rows("All metrics", ("metric (95 % interval)", *columns), rows)
+
+
+def by_study_type(evaluation: Evaluation) -> Rows:
+    """Return the studies' metrics by study type; no row where there are not two."""
+    groups = [group for group in _groups(evaluation) if group.startswith(TYPE)]
+    return _grouped(evaluation, f"By study type ({'films, each a study' if single_films(evaluation) else 'studies'})", "study", groups)
+
+
+def by_subgroup(evaluation: Evaluation) -> Rows:
+    """Return the films' metrics by every other column that parts them."""
+    level: Level = "film" if evaluation.counts.measured_films else "study"
+    groups = [group for group in _groups(evaluation) if not group.startswith(TYPE)]
+    return _grouped(evaluation, "Films by subgroup", level, groups)
+
+
+def beside_paper(evaluation: Evaluation) -> Rows:
+    """Return the studies' kappa beside the MURA paper's readers; no row where the study types are not MURA's."""
+    names = [group.removeprefix(TYPE) for group in _groups(evaluation) if group.startswith(TYPE)]
+    rows: list[Row] = []
+    for name in [*names, ALL] if len(names) > 1 and set(names) <= set(published.PAPER_KAPPA) else []:
+        kappa = evaluation.find("study", ALL if name == ALL else f"{TYPE}{name}", "kappa")
+        rows.append((name.lower(), metric_value(kappa), *(f"{paper:.3f}" for paper in published.PAPER_KAPPA[name])))
+    note = "The four columns on the right are of the paper's 207 hidden test studies (arXiv 1712.06957, Table 2): others than these."
+    return Rows("Kappa beside the MURA paper's readers", ("", "this model", *published.READERS), rows, note)
+
+
+def paper_interval(evaluation: Evaluation) -> str:
+    """Return what the MURA paper's formula makes of kappa's interval, "" where kappa was not measured."""
+    metric = evaluation.find("study", ALL, PAPER_INTERVAL)
+    if metric is None or metric.low is None or metric.high is None:
+        return ""
+    return f"The MURA paper's own formula would print kappa's interval as ({metric.low:.3f}, {metric.high:.3f}), which is far too narrow."
+
+
+def localisation(evaluation: Evaluation) -> Rows:
+    """Return whether the heat map lies where the finding is; no row where no film has a box."""
+    words = {ALL: "all abnormal films", CALLED: "those called abnormal"}
+    rows: list[Row] = []
+    for m in evaluation.metrics:
+        if m.name in METRICS:
+            moved = (evaluation.find("film", m.group, f"{m.name}, {where}") for where in ("centre", "random"))
+            group = words.get(m.group, m.group.removeprefix(TYPE).lower())
+            rows.append((f"{group}: {metric_name(m.name)}", f"{m.n:,}", metric_value(m), *map(metric_value, moved)))
+    header = ("abnormal films with boxes", "n", "heat map", "moved to the centre", "moved anywhere")
+    return Rows(
+        "Is the heat where the finding is?", header, rows, "The same map moved to the film's centre, and anywhere, shows what chance gives."
+    )
+
+
+def _groups(evaluation: Evaluation) -> Iterator[str]:
+    yield from dict.fromkeys(m.group for m in evaluation.metrics if "=" in m.group)
+
+
+def _grouped(evaluation: Evaluation, title: str, level: Level, groups: list[str]) -> Rows:
+    rows: list[Row] = []
+    for group in groups:
+        found = [evaluation.find(level, group, name) for name in IN_SUBGROUPS]
+        if first := next((m for m in found if m), None):
+            name = group.removeprefix(TYPE).lower().replace("=", ": ")
+            rows.append((name, f"{first.n:,} ({first.positives:,})", *map(metric_value, found)))
+    return Rows(title, ("", "n (abnormal)", *map(metric_name, IN_SUBGROUPS)), rows)
