@@ -20,7 +20,7 @@ from osteon.lab.phantom import film, png
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BOOK = "docs/experiments/"
 """The laboratory book holds commands as they were typed: it is a record."""
-NESTED = ("bench", "layouts", "crossvalidation", "ablation", "tuning")
+NESTED = ("layouts", "crossvalidation", "ablation", "tuning")
 """Folders that README leaves to `docs/architecture.md`."""
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
