@@ -44,7 +44,7 @@ def whole(index: Path, folder: Path) -> Path:
     answer = osteon("train", index, "-o", folder / "whole", *LONGER)
     assert answer.status == 0
     assert answer.out == f"6 epochs in {folder}/whole. Next: osteon export {folder}/whole -o model.onnx\n"
-    assert "Findings are boxed in 8 films: --recipe boxed also learns from parts of films around them.\n" in answer.error
+    assert "Findings are boxed in 8 films: --recipe boxed also trains on parts of films around them.\n" in answer.error
     return folder / "whole"
 
 
@@ -207,7 +207,7 @@ def test_a_training_that_has_ended_says_so_and_does_nothing(whole: Path) -> None
     before = {file: written(file) for file in whole.rglob("*")}
     answer = osteon("train", "--resume", "-o", whole)
     assert answer.status == 0
-    assert answer.out == f"{whole}: this training has ended, nothing was done. Next: osteon export {whole} -o model.onnx\n"
+    assert answer.out == f"{whole}: this training has ended, there was nothing to do. Next: osteon export {whole} -o model.onnx\n"
     assert {file: written(file) for file in whole.rglob("*")} == before
 
 
@@ -217,7 +217,7 @@ def test_films_that_were_left_out_are_counted(folder: Path, tmp_path: Path) -> N
     films.write_parquet(tmp_path / "index.parquet")
     answer = osteon("train", tmp_path / "index.parquet", "-o", tmp_path / "run", *settings("epochs=1"))
     assert answer.status == 0
-    assert f"1 films could not be prepared and were left out; {tmp_path}/run/recipe.json says which and why." in answer.error
+    assert f"1 films could not be read and were left out; {tmp_path}/run/recipe.json lists them with the reasons." in answer.error
 
 
 def test_bars_say_loss_speed_and_time_left(whole: Path, index: Path, tmp_path: Path) -> None:

@@ -274,7 +274,6 @@ def test_two_trainings_become_an_ensemble_that_is_released(tmp_path: Path, monke
             *settings(f"seed={seed}", "init=imagenet", "epochs=6"),
             "--device",
             "cpu",
-            "--offline",
         )
         assert done.status == 0, done.error
     runs = [tmp_path / "run0", tmp_path / "run1"]

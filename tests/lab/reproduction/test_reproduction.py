@@ -227,7 +227,7 @@ def test_osteon_s_training_command_gives_the_same_weights(ours: Made, tmp_path: 
     [command] = training_commands(ours.here)
     assert command in ours.page
     words = shlex.split(command.replace("split.parquet", str(ours.here.split)).replace("trainings/1", str(tmp_path / "run")))
-    assert osteon(*words[1:], "--device", "cpu", "--offline").status == 0
+    assert osteon(*words[1:], "--device", "cpu").status == 0
     assert same_bits(weights(tmp_path / "run"), weights(ours.here.training(1).folder))
 
 

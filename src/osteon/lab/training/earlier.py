@@ -62,12 +62,13 @@ def read_stored(content: bytes, kind: type[T]) -> T:
     return msgspec.convert(record, kind)
 
 
-def refuse_gone(file: Path, settings: Container[str] = frozenset(GONE)) -> None:
+def refuse_gone(file: Path, settings: Container[str] = frozenset(GONE), what: str = "continued") -> None:
     """Refuse a JSON record whose recipe has settings on that are gone; a file that is not there has none.
 
     Args:
         file: The record.
         settings: Those of `GONE` that matter.
+        what: What cannot be done with the training.
 
     Raises:
         UsageError: it has some.
@@ -76,7 +77,7 @@ def refuse_gone(file: Path, settings: Container[str] = frozenset(GONE)) -> None:
     values = {name: _value(recipe, name) for name in GONE if name in settings}
     if used := [f"{name}={value}" for name, value in values.items() if value is not None and value != GONE[name]]:
         raise UsageError(
-            f"{file.parent} was trained with {', '.join(used)}, which this osteon no longer has, so that it cannot use it. "
+            f"{file.parent} was trained with {', '.join(used)}, which osteon no longer has, so that it cannot be {what}. "
             f"Commit {LAST_COMMIT} of osteon is the last that can."
         )
 

@@ -72,7 +72,7 @@ def export_run(export: Export) -> Exported:
     runs = [RunFolder(folder) for folder in (export.run, *export.others)]
     records = [run.record() for run in runs]
     for run, record in zip(runs, records, strict=True):
-        refuse_gone(run.record_file, OTHER_NETWORK)
+        refuse_gone(run.record_file, OTHER_NETWORK, "exported")
         if read_frame(record.recipe) != read_frame(records[0].recipe):
             raise UsageError(f"{run.folder} sees films in another frame than {export.run}. Export trainings of one frame together.")
     detectors = [d for run, record in zip(runs, records, strict=True) for d in _best(run, record, export.members)]

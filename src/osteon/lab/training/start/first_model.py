@@ -190,7 +190,7 @@ def _best_epoch(folder: Path) -> tuple[Path, Recipe]:
     run = RunFolder(folder)
     if not run.record_file.exists():
         raise MissingWeights(f"{folder}: it holds no training (no recipe.json). Name a folder that `osteon train -o` made with --init.")
-    refuse_gone(run.record_file, OTHER_NETWORK)
+    refuse_gone(run.record_file, OTHER_NETWORK, "started from")
     learned, history = run.record().recipe, run.history()
     if not history:
         raise MissingWeights(f"{folder}: its training has not finished an epoch. Continue it first: osteon train --resume -o {folder}")
