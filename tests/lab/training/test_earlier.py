@@ -69,7 +69,7 @@ def test_what_it_was_averaged_with_is_read_under_its_old_name(folder: Path, tmp_
 def test_a_training_in_which_one_was_on_is_begun_from_and_does_not_go_on(folder: Path, tmp_path: Path, setting: str, value: object) -> None:
     run = stored(folder, tmp_path / "run", **{setting: value})
     with pytest.raises(
-        UsageError, match=f"was trained with {setting}={value}, which osteon no longer has, so that it cannot be continued\..*f8b2aae"
+        UsageError, match=rf"was trained with {setting}={value}, which osteon no longer has, so that it cannot be continued\..*f8b2aae"
     ):
         resume_training(run)
     assert find_whole(str(run)) is not None
