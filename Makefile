@@ -18,7 +18,7 @@ test: lint  ## ruff, mypy, then every test but the long ones, on all processors
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile
 
 test-long: $(VENV)/dev.stamp  ## the tests that take minutes
-	$(RUN)/python -m pytest -m long
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m long -n auto --dist loadfile
 
 test-core: $(VENV)/lab.stamp  ## the core in an environment of its own: prediction without torch
 	$(INSTALL) .venv-core
