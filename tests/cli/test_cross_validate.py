@@ -24,8 +24,8 @@ from osteon.lab.experiments.crossvalidation.result import CrossValidated
 from osteon.lab.stages import LOCK, hold
 from tiny_training import one_thread, same_bits, settings, started, weights
 
-OFFLINE = ("--device", "cpu", "--offline")
-FINE = ("index.parquet", "-o", "cv", *settings("epochs=1"), *OFFLINE)
+ON_CPU = ("--device", "cpu")
+FINE = ("index.parquet", "-o", "cv", *settings("epochs=1"), *ON_CPU)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_from_the_index_to_the_table_and_on(ready: Typed) -> None:
     ]
     status, out, err = ready("cross-validate", *FINE)
     assert status == 0 and "fold 0 (1 of 2): train" in err and "fold 1" not in err and "all folds: measure" in err
-    assert re.search(r"pass 1: loss \d\.\d{4}, \d+\.\d films/s", err)
+    assert re.search(r"epoch 1: loss \d\.\d{4}, \d+\.\d films/s", err)
     found = msgspec.json.decode(Path("cv/cross-validation.json").read_bytes(), type=CrossValidated)
     assert found.command.startswith("osteon cross-validate index.parquet -o cv --set init=random")
     for fold in found.folds:
@@ -60,7 +60,7 @@ def test_from_the_index_to_the_table_and_on(ready: Typed) -> None:
     assert "means over folds with 95 % intervals over groups; kappa at the threshold 0.5" in out and "HAND" in out
     assert ready("cross-validate", *FINE)[2].splitlines()[0] == "all folds: measure"  # nothing is left to do
 
-    assert ready("compare", "cv", "cv", "--split", "all", "-o", "c", "--resamples", "100")[0] == 0
+    assert ready("compare", "cv", "cv", "--split", "all", "-o", "c")[0] == 0
     compared = msgspec.json.decode(Path("c/comparison.json").read_bytes(), type=Comparison)
     assert (compared.differences[0].group, compared.differences[0].value, compared.films) == ("mean over folds", 0, 24)
 
@@ -123,7 +123,7 @@ def signalled(line: str, number: signal.Signals, command: list[object]) -> tuple
 
 def test_the_same_command_twice_at_once_shares_the_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
-    command = ("cross-validate", with_folds(tmp_path), "-o", tmp_path / "cv", *settings("epochs=1"), *OFFLINE)
+    command = ("cross-validate", with_folds(tmp_path), "-o", tmp_path / "cv", *settings("epochs=1"), *ON_CPU)
     said = []
     for process in [started(*command), started(*command)]:
         out, error = process.communicate(timeout=300)
@@ -137,7 +137,7 @@ def test_the_same_command_twice_at_once_shares_the_folds(tmp_path: Path, monkeyp
 def test_jobs_share_the_folds_and_end_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
     here = CrossValidation(tmp_path / "cv")
-    command = ("cross-validate", with_folds(tmp_path), "-o", here.folder, *settings("epochs=2000"), *OFFLINE, "--jobs", 2)
+    command = ("cross-validate", with_folds(tmp_path), "-o", here.folder, *settings("epochs=2000"), *ON_CPU, "--jobs", 2)
     with started(*command, threads=2) as process:
         assert process.stderr is not None
         ends = time.monotonic() + 120
@@ -161,7 +161,7 @@ def test_jobs_share_the_folds_and_end_together(tmp_path: Path, monkeypatch: pyte
 def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
     index = with_folds(tmp_path)
-    whole, other = CrossValidation(tmp_path / "whole"), CrossValidation(tmp_path / "killed")
+    whole, other = CrossValidation(tmp_path / "whole" / "cv"), CrossValidation(tmp_path / "killed" / "cv")
 
     def command(here: CrossValidation) -> list[object]:
         return [
@@ -169,12 +169,10 @@ def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path:
             index,
             "-o",
             here.folder,
-            "--model-name",
-            "made",
             "--save-every",
             0,
             *settings("epochs=20"),
-            *OFFLINE,
+            *ON_CPU,
         ]
 
     for fold, place in ((0, 1), (1, 2)):
@@ -182,7 +180,7 @@ def test_killed_in_every_stage_and_stopped_it_comes_to_the_same_result(tmp_path:
             status, _ = signalled(f"fold {fold} ({place} of 2): {stage}", signal.SIGKILL, command(other))
             assert status == -signal.SIGKILL
     assert signalled("all folds: measure", signal.SIGKILL, command(other))[0] == -signal.SIGKILL
-    status, said = signalled("pass 2:", signal.SIGINT, command(whole))
+    status, said = signalled("epoch 2:", signal.SIGINT, command(whole))
     assert status == 130 and "osteon: stopped. The same command goes on where it stopped." in said and "Traceback" not in said
 
     for here in (whole, other):

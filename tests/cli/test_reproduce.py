@@ -25,7 +25,7 @@ from tiny_training import QUICK_IN_BFLOAT16, osteon, same_bits, started, weights
 
 pytestmark = pytest.mark.timeout(1200)  # an export takes ten seconds, and ten times that on a machine with other things to do
 
-TINY = ("--init", "random", "--set", "network=lite0", "--set", "frame.size=64", "--set", "epochs=1", "--device", "cpu", "--offline")
+TINY = ("--set", "init=random", "--set", "network=lite0", "--set", "frame.size=64", "--set", "epochs=1", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def bars(root: Path, patients: int) -> Path:
 
 def test_paper_from_the_folder_to_the_table_with_its_cost_told_first(phantoms: Path, tmp_path: Path) -> None:
     out = tmp_path / "reproduction"
-    answer = osteon("reproduce", "paper", "--data", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, *TINY)
+    answer = osteon("reproduce", "paper", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, *TINY)
     assert answer.status == 0, answer.error
     page = (out / "reproduction.md").read_text()
     assert page in answer.out
     assert "| **osteon, one model** |" in page
     assert "gains" not in page
-    assert re.search(r"it will take \d+ (s|min) on cpu: one training of 1 pass, .* a pass", answer.error)
+    assert re.search(r"it will take \d+ (s|min) on cpu: one training of 1 epoch, .* an epoch", answer.error)
     cost = msgspec.json.decode((out / "cost.json").read_bytes(), type=Cost)
     assert cost.lines()[0] in page
     assert cost.train_rate > 0
@@ -59,7 +59,7 @@ def test_paper_from_the_folder_to_the_table_with_its_cost_told_first(phantoms: P
     assert not (out / "rehearsal").exists()
     told = [line for line in answer.error.splitlines() if re.match(r"\d/8 ", line)]
     assert [line[4:] for line in told] == list(STAGES.values())
-    again = osteon("reproduce", "paper", "--data", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, *TINY)
+    again = osteon("reproduce", "paper", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, *TINY)
     assert (again.status, again.error.count("(finished before)")) == (0, len(STAGES))
     assert page in again.out
 
@@ -71,8 +71,8 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree, out = bars(folder / "bars", 240), folder / "reproduction"
     settings = ("frame.size=64", "frame.crop=none", "epochs=1", "warmup=0", "ema=0.9", "batch=8")
     changes = [word for setting in settings for word in ("--set", setting)]
-    once = ("--models", 1, "--rehearse", 0.01, "--device", "cpu", "--offline")
-    answer = osteon("reproduce", "osteon", "--data", tree, "-o", out, "--tune-share", 0.5, *once, *changes)
+    once = ("--models", 1, "--rehearse", 0.01, "--device", "cpu")
+    answer = osteon("reproduce", "osteon", tree, "-o", out, "--tune-share", 0.5, *once, *changes)
     assert answer.status == 0, answer.error
     return out
 
@@ -88,9 +88,9 @@ def test_osteon_is_calibrated_on_tune_before_it_is_measured(calibrated: Path) ->
     assert read_evaluation(out / "evaluations" / "model").plan.threshold == card.decision.threshold
     page = (out / "reproduction.md").read_text()
     assert f"calibrated on `tune`; threshold {card.decision.threshold:.3f} by the rule: {card.decision.rule}" in page
-    assert "osteon calibrate --model model.onnx --index split.parquet --split tune -o model.onnx" in page
+    assert "osteon reproduce osteon " in page
     assert "- a study's probability is the mean over its films\n" in page
-    assert "osteon release trainings/1 --index split.parquet --calibrate-on tune --report valid" in page
+    assert "osteon release release.toml -o released" in page
 
 
 @pytest.mark.long
@@ -108,7 +108,7 @@ def test_osteon_is_released_by_the_command_on_its_page(calibrated: Path, monkeyp
 
 def test_the_trainings_by_hand_are_told_before_they_are_made(tmp_path: Path) -> None:
     tree, out = bars(tmp_path / "bars", 20), tmp_path / "reproduction"
-    answer = osteon("reproduce", "osteon", "--data", tree, "-o", out, "--models", 2, "--until", "settings", "--set", "epochs=3")
+    answer = osteon("reproduce", "osteon", tree, "-o", out, "--models", 2, "--until", "settings", "--set", "epochs=3")
     assert answer.status == 0, answer.error
     assert "box_loss=0: no finding has a box here" in answer.error
     told = [line for line in answer.out.splitlines() if line.startswith("osteon train ")]
@@ -123,10 +123,10 @@ def test_the_trainings_by_hand_are_told_before_they_are_made(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("paper", "--data", "nowhere"), 66, "there is no such folder"),
-        (("paper", "--data", ".", "--set", "dropout=2"), 64, "Mend the value given with --set"),
-        (("paper", "--data", ".", "--set", "drop=2"), 64, "no such setting"),
-        (("thesis", "--data", "."), 2, "paper"),
+        (("paper", "nowhere"), 66, "there is no such folder"),
+        (("paper", ".", "--set", "dropout=2"), 64, "Mend the value given with --set"),
+        (("paper", ".", "--set", "drop=2"), 64, "no such setting"),
+        (("thesis", "."), 2, "paper"),
     ],
 )
 def test_bad_input_is_refused_in_a_line(
@@ -141,8 +141,9 @@ def test_bad_input_is_refused_in_a_line(
 
 def test_first_weights_that_are_missing_are_found_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OSTEON_OFFLINE", "1")
     tree = bars(tmp_path / "bars", 40)
-    answer = osteon("reproduce", "paper", "--data", tree, "-o", tmp_path / "out", "--offline", "--set", "frame.size=64")
+    answer = osteon("reproduce", "paper", tree, "-o", tmp_path / "out", "--set", "frame.size=64")
     assert answer.status == 66
     assert "densenet169-b2777c0a.pth" in answer.error
     assert not (tmp_path / "out" / "trainings").exists()
@@ -172,7 +173,7 @@ def killed(stage: str, arguments: list[object]) -> None:
 @pytest.mark.timeout(3600)
 def test_killed_in_every_stage_it_comes_to_the_same_result(phantoms: Path, tmp_path: Path) -> None:
     def command(out: Path) -> list[object]:
-        return ["reproduce", "article", "--data", phantoms, "-o", out, "--models", 2, "--rehearse", 0.01, "--tune-share", 0.3, *TINY]
+        return ["reproduce", "article", phantoms, "-o", out, "--models", 2, "--rehearse", 0.01, "--tune-share", 0.3, *TINY]
 
     for stage in STAGES:
         killed(stage, command(tmp_path / "killed"))
@@ -192,7 +193,7 @@ def test_killed_in_every_stage_it_comes_to_the_same_result(phantoms: Path, tmp_p
 
 @pytest.mark.long
 def test_ctrl_c_says_how_to_go_on(phantoms: Path, tmp_path: Path) -> None:
-    process = started("reproduce", "article", "--data", phantoms, "-o", tmp_path / "out", "--rehearse", 0, *TINY, "--set", "epochs=50")
+    process = started("reproduce", "article", phantoms, "-o", tmp_path / "out", "--rehearse", 0, *TINY, "--set", "epochs=50")
     while not list((tmp_path / "out").glob("trainings/1/history.json")):
         assert process.poll() is None
         time.sleep(0.1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app, typed
+from osteon.cli import app, offline, typed
 from osteon.cli.cross_validate import steps_shown
 from osteon.cli.progress import stopped
 from osteon.cli.side_by_side import Jobs, side_by_side
@@ -25,7 +25,6 @@ def ablate(
     save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within an epoch")] = 5.0,
     jobs: Jobs = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
     r"""Ablation study: cross-validate each change of a recipe and compare it with the unchanged one, with intervals.
 
@@ -46,7 +45,7 @@ def ablate(
     from osteon.lab.experiments.ablation import study
 
     asked = study.AblationRequest(
-        index=index, file=plan, out=out, save_every=save_every, device=device, offline=offline, command=typed(), jobs=jobs
+        index=index, file=plan, out=out, save_every=save_every, device=device, offline=offline(), command=typed(), jobs=jobs
     )
     with stopped(), side_by_side(jobs), steps_shown() as shown:
 
@@ -60,18 +59,13 @@ def ablate(
 
 
 def _show(study: AblationStudy, out: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+    from osteon.cli.terminal import show, show_table
     from osteon.lab.experiments.ablation.folder import TABLE
     from osteon.lab.experiments.ablation.table import BY_CHANCE, cells, remarks
 
-    console = Console(highlight=False, markup=False)
-    table = Table("ablation", "AUROC of films", "difference", "min", box=None, pad_edge=False)
-    for ablation in study.ablations:
-        table.add_row(ablation.name, *cells(ablation, ["auroc"]), f"{ablation.seconds / 60:.1f}")
-    console.print(table)
+    rows = [(ablation.name, *cells(ablation, ["auroc"]), f"{ablation.seconds / 60:.1f}") for ablation in study.ablations]
+    show_table(("ablation", "AUROC of films", "difference", "min"), rows)
     for text in remarks(study):
-        console.print(text, style="yellow")
-    console.print(BY_CHANCE)
-    console.print(f"{out / TABLE}: with kappa, sensitivity and pointing accuracy")
+        show(text, "yellow")
+    show(BY_CHANCE)
+    show(f"{out / TABLE}: with kappa, sensitivity and pointing accuracy")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from osteon.cli import app, typed
+from osteon.card_text import interval
+from osteon.cli import app, offline, typed
 from osteon.cli.progress import stopped
 from osteon.cli.recipes import RecipeName
 from osteon.cli.side_by_side import Jobs, side_by_side
@@ -18,7 +18,7 @@ from osteon.errors import UsageError
 
 if TYPE_CHECKING:
     from osteon.card import Metric
-    from osteon.lab.experiments.crossvalidation.result import CrossValidated
+    from osteon.lab.experiments.crossvalidation.result import CrossValidated, FoldResult
     from osteon.lab.experiments.crossvalidation.stages import Step
 
 COLUMNS = {
@@ -26,9 +26,9 @@ COLUMNS = {
     "kappa": "kappa",
     "sensitivity at specificity 0.9": "sens. at 90 % spec.",
     "ece": "calibration error",
-    "pointing": "peak in a box",
+    "pointing": "pointing accuracy",
 }
-"""Figures of films that the terminal shows; `cross-validation.json` has them all."""
+"""Metrics of films that the terminal shows; `cross-validation.json` has them all."""
 
 
 @app.command()
@@ -40,16 +40,14 @@ def cross_validate(
     init: Annotated[
         str, typer.Option(help="first weights, as for `osteon train`; another cross-validation's folder: of the same fold")
     ] = "",
-    budget: Annotated[float, typer.Option(min=0, help="end each fold's schedule properly within so many minutes")] = 0.0,
+    budget: Annotated[float, typer.Option(min=0, help="time limit of a fold in minutes; the schedule is shortened to fit")] = 0.0,
     only: Annotated[str, typer.Option(help="make these folds alone: 1,2,3; folds made before are measured with them")] = "",
     by: Annotated[list[str] | None, typer.Option("--by", help="a further column of the index to make subgroups by")] = None,
-    model_name: Annotated[str, typer.Option(help="name in the cards; by default the folder's")] = "",
-    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within a pass")] = 5.0,
+    save_every: Annotated[float, typer.Option(min=0, help="minutes between two checkpoints within an epoch")] = 5.0,
     jobs: Jobs = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="open no network connection")] = False,
 ) -> None:
-    """Train on all folds but one and score that one, for each fold: what a recipe is worth, on every film, without choosing on any.
+    """k-fold cross-validation of a recipe.
 
     The same command in a second terminal takes the folds that the first is
     not making.
@@ -60,13 +58,12 @@ def cross_validate(
     request = Request(
         recipe=recipe_for(recipe, [*(change or []), *([f"init={init}"] if init else [])]),
         index=index,
-        name=model_name,
         budget=budget,
         only=_numbers(only),
         by=tuple(by or ()),
         save_every=save_every,
         device=device,
-        offline=offline,
+        offline=offline(),
         command=typed(),
         jobs=jobs,
     )
@@ -93,26 +90,26 @@ class Shown(Protocol):
 
 @contextlib.contextmanager
 def steps_shown() -> Iterator[Shown]:
-    """Show a bar for what is being done, and a line for each fold, each pass and each stage that has begun."""
+    """Show a bar for what is being done, and a line for each fold, each epoch and each stage that has begun."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with Progress(TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"), console=console) as bars:
-        task, shown, passes, left = bars.add_task("", total=None, note=""), "", 0, ""
+        task, shown, epochs, left = bars.add_task("", total=None, note=""), "", 0, ""
 
         def show(step: Step, before: str = "") -> None:
-            nonlocal shown, passes, left
+            nonlocal shown, epochs, left
             stage = "wait for the process that makes it" if step.stage == "wait" else step.stage
             title = before + ("all folds: measure" if stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {stage}")
             left = left if step.left is None else f"{_clock(step.left)} left in all"
             if title != shown:
-                shown, passes = title, len(step.history)
+                shown, epochs = title, len(step.history)
                 console.print(title)
-            for row in step.history[passes:]:
-                passes += 1
+            for row in step.history[epochs:]:
+                epochs += 1
                 note = f", {left}" if left else ""
-                console.print(f"    pass {row.epoch + 1}: loss {row.loss:.4f}, {row.films_per_second:.1f} films/s{note}")
+                console.print(f"    epoch {row.epoch + 1}: loss {row.loss:.4f}, {row.films_per_second:.1f} films/s{note}")
             pace = f"{step.films_per_second:.1f} films/s" if step.films_per_second else ""
             bars.update(
                 task, description=title, completed=step.done, total=step.total, note=", ".join(part for part in (pace, left) if part)
@@ -122,41 +119,39 @@ def steps_shown() -> Iterator[Shown]:
 
 
 def _show(found: CrossValidated, out: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from osteon.cli.terminal import show, show_notes, show_table
 
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(Text(f"\n{found.plan.name}: recipe {found.plan.recipe.name}, {len(found.folds)} folds, films", "bold"))
     names = [name for name in COLUMNS if any(fold.figures.get(name) is not None for fold in found.folds)]
-    table = Table("fold", "n (abnormal)", *(COLUMNS[name] for name in names), "passes", "min", "films/s", box=None, pad_edge=False)
-    for fold in found.folds:
-        figures = ("" if (value := fold.figures.get(name)) is None else f"{value:.4f}" for name in names)
-        cost = f"{fold.passes}", f"{fold.seconds / 60:.1f}", f"{fold.films_per_second:.1f}"
-        table.add_row(f"{fold.fold}", f"{fold.films:,} ({fold.abnormal:,})", *figures, *cost)
-    for group in dict.fromkeys(m.group for m in found.metrics):
-        first = found.find(group, "auroc")
-        label = "mean" if group == "all" else group.removeprefix("study_type=").replace("=", " ")
-        count = f"{first.n:,} ({first.positives:,})" if first else ""
-        cells = (_cell(found.find(group, name)) for name in names)
-        cost = ("", f"{found.seconds / 60:.1f}", "") if group == "all" else ("", "", "")
-        table.add_row(label, count, *cells, *cost, style="bold" if group == "all" else "")
-    console.print(table)
-    console.print(
-        f"means over folds with 95 % intervals over groups; kappa at the threshold {found.threshold:g}; *: of the folds that define it"
-    )
-    for note in found.notes:
-        console.print(Text(f"note: {note}", "yellow"))
-    console.print(f"{out}: cross-validation.json, evaluation.json, predictions.parquet and figures")
+    rows = [(f"{fold.fold}", f"{fold.films:,} ({fold.abnormal:,})", *_of_fold(fold, names)) for fold in found.folds]
+    groups = list(dict.fromkeys(m.group for m in found.metrics))
+    rows += [_mean(found, group, names) for group in groups]
+    header = ("fold", "n (abnormal)", *(COLUMNS[name] for name in names), "epochs", "min", "films/s")
+    title = f"{found.plan.name}: recipe {found.plan.recipe.name}, {len(found.folds)} folds, films"
+    show_table(header, rows, title, [len(found.folds) + place for place, group in enumerate(groups) if group == "all"])
+    show(f"means over folds with 95 % intervals over groups; kappa at the threshold {found.threshold:g}; *: of the folds that define it")
+    show_notes(found.notes)
+    show(f"{out}: cross-validation.json, evaluation.json, predictions.parquet and figures")
+
+
+def _of_fold(fold: FoldResult, names: list[str]) -> Iterator[str]:
+    for name in names:
+        yield "" if (value := fold.figures.get(name)) is None else f"{value:.4f}"
+    yield from (f"{fold.passes}", f"{fold.seconds / 60:.1f}", f"{fold.films_per_second:.1f}")
+
+
+def _mean(found: CrossValidated, group: str, names: list[str]) -> tuple[str, ...]:
+    first = found.find(group, "auroc")
+    label = "mean" if group == "all" else group.removeprefix("study_type=").replace("=", " ")
+    cost = ("", f"{found.seconds / 60:.1f}", "") if group == "all" else ("", "", "")
+    count = f"{first.n:,} ({first.positives:,})" if first else ""
+    return label, count, *(_cell(found.find(group, name)) for name in names), *cost
 
 
 def _cell(metric: Metric | None) -> str:
     if metric is None or metric.value is None:
         return ""
-    few = " *" if "mean of " in metric.note else ""
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f}{few}"
-    return f"{metric.value:.3f} ({metric.low:.3f}, {metric.high:.3f}){few}"
+    parts = (f"{metric.value:.3f}", interval(metric.low, metric.high), "*" if "mean of " in metric.note else "")
+    return " ".join(filter(None, parts))
 
 
 def _clock(seconds: float) -> str:

@@ -1,8 +1,7 @@
-"""From a training to the file that is handed out: interrupted at every stage the same file, and the same as by hand."""
+"""From a training to the file that is handed out: interrupted at every stage the same file, and the same by the sub-commands."""
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,9 +25,9 @@ from osteon.lab.evaluation.folder import PREDICTIONS, read_evaluation
 from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.guard.fit import GuardPlan
 from osteon.lab.quantisation.quantise import Plan as Int8Plan
-from osteon.lab.release.commands import commands
 from osteon.lab.release.films import check_films
-from osteon.lab.release.folder import Release, ReleasePlan
+from osteon.lab.release.folder import Release
+from osteon.lab.release.plan import ReleasePlan, lines, may_hold, read_plan
 from osteon.lab.release.stages import STAGES, release
 from osteon.lab.stages import hold
 from osteon.lab.training.export import Export, Exported
@@ -77,7 +76,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     plan = ReleasePlan(
         runs=(str(made.run),), index=str(made.index), name="made", version="0.2.0", facts=str(folder / "facts.json"),
         calibration=CalibrationPlan(split="tune", rule=Rule("sensitivity", 0.8)), guard=GuardPlan(aim=0.01),
-        int8=Int8Plan(films=32), figures=Plan(by=("format",)), against=str(made.model),
+        int8=Int8Plan(), evaluation=Plan(by=("format",)), against=str(made.model),
     )  # fmt: skip
     found = Ready(made.run, made.index, msgspec.structs.replace(made.card, data=data), plan)
     with pytest.MonkeyPatch.context() as patch:
@@ -111,9 +110,9 @@ def test_the_file_carries_all_that_was_asked(whole: Release, ready: Ready) -> No
 
 def test_the_page_says_what_changed(whole: Release) -> None:
     page = whole.page.read_text(encoding="utf-8")
-    for words in ("# made@0.2.0", "What changed against made@1.0.0", "| AUROC | 66 |", "peak of evidence in a box", "What 8 bits cost"):
+    for words in ("# made@0.2.0", "What changed against made@1.0.0", "| AUROC | 66 |", "pointing accuracy", "What INT8 costs"):
         assert words in page
-    assert "osteon quantise steps/guarded.onnx" in page
+    assert page.partition("```toml\n")[2].partition("```")[0].splitlines() == list(lines(whole.plan))
     assert (whole.report / "report.html").exists()
     assert (whole.comparison / "comparison.json").exists()
 
@@ -134,13 +133,21 @@ def test_interrupted_at_every_stage_it_comes_to_the_same_file(whole: Release, re
     assert Release(tmp_path / "out", ready.plan).file.read_bytes() == whole.file.read_bytes()
 
 
-def test_the_commands_by_hand_make_the_same_file(whole: Release, osteon: Typed) -> None:
-    for command in commands(whole):
-        status, _, error = osteon(*shlex.split(command)[1:])
+def test_the_sub_commands_make_the_same_file(whole: Release, ready: Ready, osteon: Typed) -> None:
+    index = ("--index", ready.index)
+    evaluate = (*index, "--split", "valid", "--by", "format")
+    commands: list[tuple[object, ...]] = [
+        ("export", ready.run, "--name", "made", "--version", "0.2.0", "-o", "exported.onnx"),
+        ("calibrate", "--model", "exported.onnx", *index, "--split", "tune", "--rule", "sensitivity>=0.8", "-o", "calibrated.onnx"),
+        ("card", "calibrated.onnx", "--facts", ready.plan.facts, "-o", "described.onnx"),
+        ("guard", "described.onnx", *index, "--measure", "valid", "--aim", 0.01, "-o", "guarded.onnx"),
+        ("quantise", "guarded.onnx", *index, "--report", "valid", "-o", "quantised.onnx"),
+        ("evaluate", "--model", "quantised.onnx", *evaluate, "-o", "evaluation", "--card-into", whole.file.name),
+    ]
+    for command in commands:
+        status, _, error = osteon(*command)
         assert status == 0, f"{command}: {error}"
     assert (osteon.folder / whole.file.name).read_bytes() == whole.file.read_bytes()
-    by_hand, ours = ((folder / "report/report.md").read_text(encoding="utf-8") for folder in (osteon.folder, whole.folder))
-    assert by_hand.partition("\n## How each")[0] == ours.partition("\n## How each")[0].replace(f"{whole.folder}/", "")
 
 
 def test_a_result_that_is_gone_is_made_again_with_all_after_it(whole: Release, ready: Ready, tmp_path: Path) -> None:
@@ -157,12 +164,16 @@ def test_a_result_that_is_gone_is_made_again_with_all_after_it(whole: Release, r
     ("changes", "error", "words"),
     [
         ({"version": "0.3.0"}, UsageError, "another version"),
-        ({"figures": Plan(by=())}, UsageError, "another figures"),
-        ({"name": "Made"}, UsageError, "--name 'Made'"),
-        ({"version": "next"}, UsageError, "--version 'next'"),
-        ({"figures": Plan(split="tune")}, UsageError, "'tune' is reported, and is to be used to calibrate as well"),
-        ({"figures": Plan(split="test")}, MeasurementError, "no film in split 'test'"),
-        ({"figures": Plan(split="train"), "guard": None, "int8": None}, LeakySplit, "has learned from 66 of the 66 films of split 'train'"),
+        ({"evaluation": Plan(by=())}, UsageError, "another evaluation.by: ..format..., and not .."),
+        ({"name": "Made"}, UsageError, "name 'Made'"),
+        ({"version": "next"}, UsageError, "version 'next'"),
+        ({"evaluation": Plan(split="tune")}, UsageError, "'tune' is reported, and is to be used to calibrate as well"),
+        ({"evaluation": Plan(split="test")}, MeasurementError, "no film in split 'test'"),
+        (
+            {"evaluation": Plan(split="train"), "guard": None, "int8": None},
+            LeakySplit,
+            "has learned from 66 of the 66 films of split 'train'",
+        ),
         ({"calibration": CalibrationPlan(split="train")}, LeakySplit, "which is to be calibrated on"),
     ],
 )
@@ -224,38 +235,83 @@ def test_another_folder_and_another_process_are_refused(ready: Ready, tmp_path: 
         release(tmp_path / "out", ready.plan, "", quiet)
 
 
-def test_calibrated_out_of_fold_the_card_says_so(whole: Release, ready: Ready, tmp_path: Path, osteon: Typed) -> None:
+def test_calibrated_on_a_cross_validation_the_card_says_so(whole: Release, ready: Ready, tmp_path: Path) -> None:
     scored = score_index(str(whole.step("exported")), ready.index, ["all"])
     write_predictions(scored, tmp_path / "cv" / PREDICTIONS)
-    bare = msgspec.structs.replace(ready.plan, out_of_fold=str(tmp_path / "cv"), guard=None, int8=None, facts="", against="")
+    bare = msgspec.structs.replace(ready.plan, cross_validation=str(tmp_path / "cv"), guard=None, int8=None, facts="", against="")
     done = release(tmp_path / "out", bare, "", quiet)
     here = Release(tmp_path / "out", bare)
     card = load_model(here.file).card
-    words = "films out of fold in cross-validation 'cv', each scored by another training of recipe  () that had not learned from it"
+    words = "the films of cross-validation 'cv', each scored by another training of recipe  () that had not learned from it"
     assert card.calibration.split == card.decision.split == words
     assert "132 films" in done.notes["calibrated"][0]
     assert "is no cross-validation's folder" in done.notes["films"][0]
-    page = here.page.read_text(encoding="utf-8")
-    assert "--predictions" in page and "No earlier model was named" in page
-    (osteon.folder / "steps").mkdir()
-    shutil.copy(here.step("exported"), osteon.folder / "steps")
-    calibrate = next(command for command in commands(here) if command.startswith("osteon calibrate"))
-    assert osteon(*shlex.split(calibrate)[1:])[0] == 0
-    assert (osteon.folder / "steps/calibrated.onnx").read_bytes() == here.step("calibrated").read_bytes()
+    assert "No earlier model was named" in here.page.read_text(encoding="utf-8")
 
 
 def test_the_command_goes_on_and_shows_the_page(ready: Ready, osteon: Typed) -> None:
-    words = ("release", ready.run, "--index", ready.index, "--name", "made", "--version", "0.2.0", "--no-guard", "--no-int8", "-o", "out")
-    status, out, error = osteon(*words, "--against", "none")
+    plan = osteon.folder / "plan.toml"
+    plan.write_text(f'runs = ["{ready.run}"]\nindex = "{ready.index}"\nname = "made"\nversion = "0.1.0"\nguard = false\nint8 = false\n')
+    words = ("release", plan, "--version", "0.2.0", "--against", "none", "-o", "out")
+    status, out, error = osteon(*words)
     assert status == 0, error
     assert out.startswith("# made@0.2.0")
     assert "out/made-0.2.0.onnx: 0.0 MB" in out
-    status, out, error = osteon(*words, "--against", "none")
+    status, out, error = osteon(*words)
     assert status == 0
     assert "finished before" in error
-    status, _, error = osteon(*words, "--against", "none", "--rule", "0.5")
+    plan.write_text(plan.read_text() + "calibration.rule = 0.5\n")
+    status, _, error = osteon(*words)
     assert status == 64
-    assert "holds a release with another calibration" in error
+    assert "holds a release with another calibration.rule.kind: 'max-kappa', and not 'fixed'" in error
+
+
+class TestPlan:
+    """A plan is read as it is written."""
+
+    def test_the_example_of_the_docs(self) -> None:
+        plan = read_plan(Path("docs/release.toml"), {})
+        assert plan.calibration.rule == Rule("sensitivity", 0.85) and plan.guard is not None and plan.guard.body_parts[0] == "HAND"
+        assert plan.runs == (str(Path("docs/run").absolute()),)
+
+    def test_written_and_read_it_is_the_same(self, ready: Ready, tmp_path: Path) -> None:
+        for plan in (ready.plan, msgspec.structs.replace(ready.plan, guard=None, int8=None, calibration=CalibrationPlan(doubt=None))):
+            (tmp_path / "plan.toml").write_text("\n".join(lines(plan)))
+            assert read_plan(tmp_path / "plan.toml", {}) == plan
+
+    def test_paths_are_relative_to_the_plan_and_options_go_before_it(self, tmp_path: Path) -> None:
+        (tmp_path / "plan.toml").write_text('runs = ["a"]\nindex = "b"\nname = "c"\nversion = "1"\n[guard]\nforeign = ["d"]\n')
+        plan = read_plan(tmp_path / "plan.toml", {"name": "e", "index": "/f"})
+        assert (plan.runs, plan.index, plan.name, plan.version) == ((str(tmp_path / "a"),), "/f", "e", "1")
+        assert plan.guard and plan.guard.foreign == (str(tmp_path / "d"),)
+        assert plan.against.startswith("fracture@")  # the packaged model
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("largets = 3", "largets is no setting of a release. It may hold: runs, index, "),
+            ("[guard]\naims = 3", "guard.aims is no setting of a release. .* guard.aim, "),
+            ("[evaluation]\nthreshold = 0.5", "evaluation.threshold is no setting"),
+            ("[guard]\naim = 0.5", "no plan of a release .*0.2"),
+            ("[calibration]\nrule = 'best'", "'best' is no rule for a threshold"),
+            ("name = 3", "no plan of a release .*str"),
+            ("name", "no TOML"),
+        ],
+    )
+    def test_what_no_release_has_is_refused(self, tmp_path: Path, text: str, words: str) -> None:
+        (tmp_path / "plan.toml").write_text(f'runs = ["a"]\nindex = "b"\nversion = "1"\n{text}\n')
+        with pytest.raises(UsageError, match=words):
+            read_plan(tmp_path / "plan.toml", {})
+
+    def test_too_little_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "plan.toml").write_text('runs = ["a"]\n')
+        with pytest.raises(UsageError, match=r"missing required field `index`.* It may hold: runs, index, name"):
+            read_plan(tmp_path / "plan.toml", {})
+
+    def test_help_says_what_a_plan_may_hold(self, osteon: Typed) -> None:
+        told = osteon("release", "--help")[1]
+        for name in may_hold():
+            assert all(part in told for part in name.split(".")), name
 
 
 @pytest.mark.long
@@ -276,13 +332,12 @@ def test_two_trainings_become_an_ensemble_that_is_released(tmp_path: Path, monke
             "cpu",
         )
         assert done.status == 0, done.error
-    runs = [tmp_path / "run0", tmp_path / "run1"]
-    done = typed(
-        "release", *runs, "--index", index, "--name", "made", "--version", "0.2.0", "--aim", 0.01, "--largest", 40, "-o", tmp_path / "out"
-    )
+    (tmp_path / "plan.toml").write_text('runs = ["run0", "run1"]\nlargest = 40\nguard.aim = 0.01\n')
+    named = ("--index", index, "--name", "made", "--version", "0.2.0")
+    done = typed("release", tmp_path / "plan.toml", *named, "-o", tmp_path / "out")
     assert done.status == 0, done.error
     card = load_model(tmp_path / "out/made-0.2.0.onnx").card
-    assert card.network == "ensemble of the best pass of each of 2 trainings of lite0"
+    assert card.network == "ensemble of the best epoch of each of 2 trainings of lite0"
     assert card.metrics and card.scope and card.int8
     done = typed("verify", tmp_path / "out/made-0.2.0.onnx", "--index", index)
     assert done.status == 0, done.out

@@ -22,7 +22,6 @@ from osteon.lab.evaluation.folder import read_evaluation
 from osteon.lab.evaluation.subgroups import StudyPooling
 from osteon.lab.model_file import Facts, described
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
-from osteon.lab.reproduction.commands import training_commands
 from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.rehearsal import Cost
 from osteon.lab.reproduction.settings import Setting, Settings
@@ -41,8 +40,8 @@ KILLS = [
     ("index", "films"),
     ("split", ""),
     ("settings", ""),
-    ("train", "training 1 of 2, pass 1 (train)"),
-    ("train", "training 2 of 2, pass 1 (select)"),
+    ("train", "training 1 of 2, epoch 1 (train)"),
+    ("train", "training 2 of 2, epoch 1 (select)"),
     ("models", "2.onnx"),
     ("models", "model.onnx"),
     ("evaluations", "1"),
@@ -139,7 +138,7 @@ def test_the_reported_split_is_untouched_and_tune_comes_from_training_patients(a
 def test_each_training_has_its_seed_and_all_are_in_the_model(article: Made) -> None:
     assert [article.here.training(n).record().recipe.seed for n in article.here.numbers] == [0, 1]
     card = load_model(article.here.model).card
-    assert (card.name, card.network) == ("article", "ensemble of the best pass of each of 2 trainings of lite0")
+    assert (card.name, card.network) == ("article", "ensemble of the best epoch of each of 2 trainings of lite0")
     assert card.data[0].films == (read_index(article.here.split)["split"] == "train").sum()
     assert card.decision.threshold == 0.5
 
@@ -177,14 +176,16 @@ def test_the_page_lists_every_departure(article: Made) -> None:
     assert "from the seeds 0 to 1" in listed
 
 
-def test_the_page_s_commands_do_the_same(article: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sub_commands_do_the_same(article: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    block = re.search(r"```sh\n(.*?)```", article.page, re.DOTALL)
-    assert block
-    lines = [shlex.split(line) for line in block[1].splitlines()]
-    assert [words[1] for words in lines] == ["index", "split", "train", "train", "export", "evaluate"]
-    for words in lines[:3]:
-        answer = osteon(*words[1:])
+    first, second = article.here.training_commands()
+    assert first in article.page and second in article.page
+    for command in (
+        f"osteon index {article.here.plan.data} -o index.parquet --allow-leaks",
+        "osteon split index.parquet -o split.parquet --of train --parts train=0.7,tune=0.3",
+        f"{first} --device cpu",
+    ):
+        answer = osteon(*shlex.split(command)[1:])
         assert answer.status == 0, answer.error
     assert fingerprint(read_index("split.parquet")) == fingerprint(read_index(article.here.split))
     assert same_bits(weights(tmp_path / "trainings" / "1"), weights(article.here.training(1).folder))
@@ -206,7 +207,7 @@ def boxless(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ours(boxless: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Recipe `osteon`, one model, interrupted in the stages where it differs from the published ones."""
     plan = ReproductionPlan(recipe="osteon", data=str(boxless), changes=(*TINY, *QUICK), models=1, tune_share=0.3)
-    kills = [("settings", ""), ("train", "training 1 of 1, pass 1 (train)"), ("models", "model.onnx"), ("page", "")]
+    kills = [("settings", ""), ("train", "training 1 of 1, epoch 1 (train)"), ("models", "model.onnx"), ("page", "")]
     return interrupted(plan, tmp_path_factory.mktemp("osteon") / "out", kills)
 
 
@@ -224,7 +225,7 @@ def test_osteon_is_settled_for_labels_without_boxes_and_says_so(ours: Made) -> N
 
 
 def test_osteon_s_training_command_gives_the_same_weights(ours: Made, tmp_path: Path) -> None:
-    [command] = training_commands(ours.here)
+    [command] = ours.here.training_commands()
     assert command in ours.page
     words = shlex.split(command.replace("split.parquet", str(ours.here.split)).replace("trainings/1", str(tmp_path / "run")))
     assert osteon(*words[1:], "--device", "cpu").status == 0
@@ -301,7 +302,7 @@ def test_a_result_that_is_gone_is_made_again_with_all_after_it(article: Made, tm
     shutil.rmtree(folder / "evaluations" / "1")
     there = Reproduction(folder, article.here.plan)
     assert there.begin().finished == tuple(STAGES)[:6]
-    assert not there.evaluations.exists()
+    assert not list(there.evaluations.iterdir())
     assert there.model.exists()
     shutil.rmtree(folder / "models")
     there = Reproduction(folder, article.here.plan)
@@ -311,7 +312,7 @@ def test_a_result_that_is_gone_is_made_again_with_all_after_it(article: Made, tm
 
 def test_a_folder_of_something_else_is_refused(article: Made, tmp_path: Path) -> None:
     plan = article.here.plan
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="another models: 2, and not 3"):
         reproduce(article.here.folder, msgspec.structs.replace(plan, models=3), ONCE, quiet)
     write(tmp_path / "letters" / "letter.txt", b"")
     with pytest.raises(UsageError, match="no reproduction"):
@@ -416,5 +417,5 @@ def test_the_cost_adds_up() -> None:
     assert COST.other_seconds == pytest.approx(100.0125 + 10 * (60 + 159.85))
     assert COST.hours == pytest.approx([(5 * n * 34.2 + COST.other_seconds) / 3600 for n in (6, 30)])
     total, how = COST.lines()
-    assert total == "it will take 55 min to 2.1 h on a card: 5 trainings of 6 to 30 passes, 34 s a pass"
+    assert total == "it will take 55 min to 2.1 h on a card: 5 trainings of 6 to 30 epochs, 34 s an epoch"
     assert how.startswith("measured in 90 s: 1200 steps at 1000.0 films/s")

@@ -14,10 +14,10 @@ from made_index import made_index
 from made_model import made_card
 from osteon.card import Card, Decision
 from osteon.lab.evaluation.subgroups import StudyPooling
-from osteon.lab.release.folder import LARGEST
+from osteon.lab.release.plan import LARGEST, read_plan
 from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.settings import LEAST_ABNORMAL, Setting, Settings, settle, settled_recipe
-from osteon.lab.reproduction.shipping import EIGHT_BIT_BYTES, GUARD_BYTES, is_mura, members, release_lines
+from osteon.lab.reproduction.shipping import GUARD_BYTES, INT8_BYTES, is_mura, members, release_lines, release_plan
 from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, Recipe, recipe
 from osteon.lab.training.run import Epoch
 from osteon.lab.training.session import TrainingRequest, start_training
@@ -131,12 +131,16 @@ def sparse(path: Path, size: int) -> None:
 
 
 def test_a_release_holds_the_best_on_tune_as_many_as_fit(tmp_path: Path) -> None:
-    third = (int(LARGEST * 1e6) - GUARD_BYTES) // 3 - EIGHT_BIT_BYTES
+    third = (int(LARGEST * 1e6) - GUARD_BYTES) // 3 - INT8_BYTES
     five = finished(tmp_path / "five", [third] * 5, [0.81, 0.84, 0.80, 0.83, 0.82])
     assert members(five) == [2, 4, 5]
     text = "\n".join(release_lines(five, card()))
     assert f"`model.onnx` takes {5 * third / 1e6:.1f}: trainings 2, 4, 5, the best on `tune`, fit." in text
-    assert "osteon release trainings/2 trainings/4 trainings/5 --index split.parquet --calibrate-on tune --report valid" in text
+    assert "osteon release release.toml -o released" in text
+    assert release_plan(five, "mean").splitlines()[:2] == [
+        'runs = ["trainings/2", "trainings/4", "trainings/5"]',
+        'index = "split.parquet"',
+    ]
     assert members(finished(tmp_path / "larger", [third, third + 3, third], [0.8, 0.9, 0.7])) == [2, 1]
 
 
@@ -145,7 +149,9 @@ def test_all_fit_or_none(tmp_path: Path) -> None:
     assert members(one) == [1]
     text = "\n".join(release_lines(one, card("top-k")))
     assert "takes 14.8: it fits. In this folder:" in text
-    assert "--report valid --pooling top-k --name abnormality" in text
+    (one.folder / "release.toml").write_text(release_plan(one, "top-k"))
+    plan = read_plan(one.folder / "release.toml", {})
+    assert (plan.calibration.pooling, plan.name, plan.facts) == ("top-k", "abnormality", str(one.facts))
     large = finished(tmp_path / "large", [51_000_000, 51_000_000], [0.8, 0.9])
     assert members(large) == []
     assert list(release_lines(large, card()))[-1].endswith("no single training fits.")

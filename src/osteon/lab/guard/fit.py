@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -56,8 +57,8 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     splits: tuple[str, ...] = ("train", "tune")
     measured_on: str = "valid"
-    aim: float = 0.001
-    room: float = 1.0
+    aim: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.001
+    room: Annotated[float, msgspec.Meta(ge=1, le=3)] = 1.0
     body_parts: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     seed: int = 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
@@ -78,7 +78,7 @@ class Plan:
     calibrate_on: str = "train"
     hold: str = "tune"
     report: tuple[str, ...] = ()
-    films: int = 150
+    films: Annotated[int, msgspec.Meta(ge=30)] = 150
     seed: int = 0
 
 

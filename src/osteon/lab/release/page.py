@@ -1,28 +1,26 @@
-"""`release.md`: what the file is, what changed in figures against the earlier one, what 8 bits and the guard cost, the commands."""
+"""`release.md`: what the file is, what changed in its metrics against the earlier one, what INT8 and the guard cost, the plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from osteon.card import Metric
-from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows
+from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows, metric_name, metric_value, number
 from osteon.errors import UsageError
 from osteon.lab.evaluation.comparison import Comparison, Difference
 from osteon.lab.evaluation.evaluation import ALL, Evaluation
 from osteon.lab.evaluation.folder import COMPARISON, read_evaluation
 from osteon.lab.model_file import file_sha256
-from osteon.lab.pages import write_whole
-from osteon.lab.release.commands import commands
+from osteon.lab.pages import markdown_table, write_whole
 from osteon.lab.release.folder import Record, Release
+from osteon.lab.release.plan import lines
 from osteon.lab.training.run import code_commit
 from osteon.model import Model
 from osteon.opening import load_model
 from osteon.version import __version__
 
 OVERALL = ("auroc", "average precision", "kappa", "sensitivity", "specificity", "brier", "ece", "pointing")
-NAMES = {"auroc": "AUROC", "brier": "Brier score", "pointing": "peak of evidence in a box, abnormal films", "ece": "calibration error"}
 
 
 def write_page(here: Release, _: Callable[[int, int], None]) -> list[str]:
@@ -52,17 +50,17 @@ def _head(here: Release, model: Model, now: Evaluation) -> Iterator[str]:
     learned = "; ".join(f"{d.films:,} films ({d.abnormal_films:,} abnormal) of {d.name}, split `{d.split}`" for d in card.data)
     yield f"- finds: {card.finding}"
     yield f"- network: {card.network}, recipe {card.recipe}, learned from {learned}"
-    yield from (f"- {name}: {told[name]}" for name in ("calibration", "decision", "guard", "8 bits"))
-    counted = f"{counts.measured_films:,} films ({counts.abnormal_films:,} abnormal) of {counts.patients:,} groups that stay together"
-    yield f"- measured on split `{now.plan.split}`: {counted}; in {'8 bits' if model.precision == 'int8' else 'float32'}, the default"
+    yield from (f"- {name}: {told[name]}" for name in ("calibration", "decision", "guard", "INT8"))
+    counted = f"{counts.measured_films:,} films ({counts.abnormal_films:,} abnormal) of {counts.patients:,} groups"
+    yield f"- measured on split `{now.plan.split}`: {counted}; in {'INT8' if model.precision == 'int8' else 'float32'}, the default"
     yield ""
 
 
 def _change(here: Release, now: Evaluation) -> Iterator[str]:
     if not here.plan.against:
-        yield from ("## Figures", "", "No earlier model was named, so there is nothing to compare with.", "")
+        yield from ("## Metrics", "", "No earlier model was named, so there is nothing to compare with.", "")
         found = [(name, now.find("film", ALL, name)) for name in OVERALL]
-        yield from _table(("films", here.plan.report), ((NAMES.get(name, name), _cell(metric)) for name, metric in found))
+        yield from (*markdown_table(("films", here.plan.report), ((metric_name(name), metric_value(metric)) for name, metric in found)), "")
         return
     before = read_evaluation(here.before)
     comparison = msgspec.json.decode((here.comparison / COMPARISON).read_bytes(), type=Comparison)
@@ -77,53 +75,31 @@ def _change(here: Release, now: Evaluation) -> Iterator[str]:
     films = [d for d in comparison.differences if d.level == "film"]
     chosen = [d for d in films if d.group == ALL and d.name in OVERALL]
     chosen += [d for d in films if d.group.startswith("study_type=") and d.name == "auroc"]
-    yield from _table(("films", "n", *names, "difference"), map(_paired, chosen))
+    yield from (*markdown_table(("films", "n", *names, "difference"), map(_paired, chosen)), "")
     yield from _notes(dict.fromkeys((*(f"of {names[0]}: {note}" for note in before.notes), *comparison.notes)))
 
 
 def _costs(model: Model) -> Iterator[str]:
     card = model.card
     if card.int8:
-        yield from ("## What 8 bits cost", "")
-        yield from _table(INT8_HEADER, int8_rows(card.int8))
+        yield from ("## What INT8 costs", "")
+        yield from (*markdown_table(INT8_HEADER, int8_rows(card.int8)), "")
     if card.scope:
         yield from ("## What the guard refuses", "")
-        yield from _table(GUARD_HEADER, guard_rows(card.scope))
+        yield from (*markdown_table(GUARD_HEADER, guard_rows(card.scope)), "")
 
 
 def _origin(here: Release, record: Record, now: Evaluation) -> Iterator[str]:
-    yield from ("## How it was made", "", "In one command, or in these, typed in this folder, with the same figures in the card:", "")
-    yield from ("```sh", record.command, "", *commands(here), "```", "")
+    yield from ("## How it was made", "", "```sh", record.command, "```", "")
+    yield from ("with this plan:", "", "```toml", *lines(here.plan), "```", "")
     yield f"osteon {__version__}, commit {code_commit() or 'unknown'}."
     yield ""
     yield from _notes((*record.notes.get("films", ()), *now.notes, *record.notes.get("reported", ())))
 
 
 def _paired(d: Difference) -> tuple[str, ...]:
-    where = NAMES.get(d.name, d.name) if d.group == ALL else f"{d.group.removeprefix('study_type=').lower()}: AUROC"
-    plain = ("-" if value is None else f"{value:.3f}" for value in (d.a, d.b))
-    if d.value is None or d.low is None or d.high is None:
-        return where, f"{d.n:,}", *plain, d.note if d.value is None else f"{d.value:+.3f}, {d.note}"
-    mark = "**" if d.low > 0 or d.high < 0 else ""
-    return where, f"{d.n:,}", *plain, f"{mark}{d.value:+.3f} ({d.low:+.3f}, {d.high:+.3f}){mark}"
-
-
-def _cell(metric: Metric | None) -> str:
-    if metric is None or metric.value is None:
-        return metric.note if metric else ""
-    ends = "" if metric.low is None or metric.high is None else f" ({metric.low:.3f}, {metric.high:.3f})"
-    return f"{metric.value:.3f}{ends}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield _row(header)
-    yield "|---|" + "--:|" * (len(header) - 1)
-    yield from map(_row, rows)
-    yield ""
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    where = "" if d.group == ALL else f"{d.group.removeprefix('study_type=').lower()}: "
+    return f"{where}{metric_name(d.name)}", f"{d.n:,}", number(d.a), number(d.b), f"**{d.words}**" if d.clear else d.words
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Export, calibration, description, guard, 8 bits, figures, comparison, report, page: each does what the sub-command of its name does.
+"""Export, calibration, texts, guard, INT8, metrics, comparison, report, page: each does what the sub-command of its name does.
 
 Stopped or killed at any moment, the same call goes on with the first stage that is not finished, and comes to the same file.
 """
@@ -23,24 +23,24 @@ from osteon.lab.evaluation.scoring import score_films, write_predictions
 from osteon.lab.guard.fit import guard_file
 from osteon.lab.model_file import describe_file, file_sha256, model_path
 from osteon.lab.quantisation.quantise import quantise_file
-from osteon.lab.release.commands import command_of
 from osteon.lab.release.films import check_films
-from osteon.lab.release.folder import Record, Release, ReleasePlan, checked_name
+from osteon.lab.release.folder import Record, Release
 from osteon.lab.release.page import write_page
+from osteon.lab.release.plan import ReleasePlan, checked_name
 from osteon.lab.reporting.folder import report_run
 from osteon.lab.reporting.supply import Request
-from osteon.lab.stages import Stage, Tell, Watch, alone, run_stages
+from osteon.lab.stages import Stage, Tell, Watch, alone, remove, run_stages
 from osteon.lab.training.export import Export, export_run
 from osteon.opening import load_model
 
 STAGES = {
     "exported": "export the trainings as one file",
-    "calibrated": "calibrate it, choose threshold and band of doubt",
+    "calibrated": "calibrate it, choose threshold and limits of uncertain",
     "described": "write what people say of it into the card",
     "guarded": "fit and measure the guard",
-    "quantised": "make its 8-bit form, and measure what that costs",
+    "quantised": "make its INT8 form, and measure what that costs",
     "measured": "measure it on the reported split",
-    "finished": "write the figures into the card",
+    "finished": "write the metrics into the card",
     "compared": "measure the earlier model on the same films",
     "reported": "write the report",
     "told": "write release.md",
@@ -66,7 +66,7 @@ def release(folder: Path, plan: ReleasePlan, command: str, watch: Watch) -> Reco
         OsteonError: as the stages do.
     """
     checked_name(plan.name, plan.version)
-    here, films = Release(folder, plan), read_index(plan.index)
+    here, films = Release(folder, plan, command), read_index(plan.index)
     here.record()  # refuses a folder of something else before anything is written there
     warned = check_films(plan, films)
     stages: dict[str, Stage] = {
@@ -82,7 +82,7 @@ def release(folder: Path, plan: ReleasePlan, command: str, watch: Watch) -> Reco
         "told": partial(write_page, here),
     }
     with alone(folder):
-        record = here.begin(command)
+        record = here.begin()
         record = msgspec.structs.replace(record, notes=record.notes | {"films": tuple(warned)})
         return run_stages(record, here.record_file, {name: stages[name] for name in here.stages}, watch)
 
@@ -92,7 +92,7 @@ def _export(here: Release, _: Tell) -> list[str]:
     runs = [Path(run) for run in plan.runs]
     done = export_run(Export(runs[0], out, plan.name, plan.version, plan.members, tuple(runs[1:])))
     size = _fitting(out, plan)
-    close = [f"guard, 8 bits and figures add up to {GROWTH:g} MB: it may grow too large"] if size + GROWTH > plan.largest else []
+    close = [f"guard, INT8 and metrics add up to {GROWTH:g} MB: it may grow too large"] if size + GROWTH > plan.largest else []
     return [f"{done.card.network}, {size:.1f} MB; largest difference to torch {done.difference:.1e} logit", *close]
 
 
@@ -106,22 +106,21 @@ def _fitting(file: Path, plan: ReleasePlan) -> float:
     if size > plan.largest:
         raise UsageError(
             f"{file.name} has {size:.1f} MB, and a release {plan.largest:g} at most. Release fewer trainings, or a smaller network; or "
-            "allow more with --largest."
+            "allow more with largest = MEGABYTES in the plan."
         )
     return size
 
 
 def _calibrate(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
     plan, asked, file = here.plan, here.plan.calibration, here.ahead("calibrated")
-    command = command_of(here, "calibrated")
-    if plan.out_of_fold:
-        scored = cross_validated(Path(plan.out_of_fold), films, (plan.report,))
-        asked = cross_validated_plan(asked, Path(plan.out_of_fold), scored)
+    if plan.cross_validation:
+        scored = cross_validated(Path(plan.cross_validation), films, (plan.report,))
+        asked = cross_validated_plan(asked, Path(plan.cross_validation), scored)
     else:
         model = load_model(file)
         check_split(model.card, asked.split)
-        scored = score_films(model, file, films, [asked.split], (command, tell))
-    calibrated = calibrate_file(file, scored, asked, here.step("calibrated"), command=command)
+        scored = score_films(model, file, films, [asked.split], (here.command, tell))
+    calibrated = calibrate_file(file, scored, asked, here.step("calibrated"), command=here.command)
     decision = calibrated.card.decision
     return [
         f"{calibrated.films:,} films, {asked.told or f'split {asked.split!r}'}; abnormal from {decision.threshold:.3g} ({decision.rule})"
@@ -149,11 +148,11 @@ def _quantise(here: Release, tell: Tell) -> list[str]:
     assert int8
     _fitting(here.step("quantised"), here.plan)
     default = "the default" if int8.fits else "they cost too much to be the default"
-    return [f"{int8.layers} layers in 8 bits, {int8.kept} left in float32; {default}"]
+    return [f"{int8.layers} layers in INT8, {int8.kept} left in float32; {default}"]
 
 
 def _measure(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
-    evaluation = _evaluated(here.made, here.evaluation, films, (here.plan.figures, command_of(here, "measured")), tell)
+    evaluation = _evaluated(here.made, here.evaluation, films, (here.plan.evaluation, here.command), tell)
     counts = evaluation.counts
     refused = [f"{counts.refused_films} films could not be read and take no part"] if counts.refused_films else []
     return [f"{counts.measured_films:,} films, {counts.abnormal_films:,} abnormal", *refused, *evaluation.notes]
@@ -175,23 +174,23 @@ def _evaluated(file: Path, out: Path, films: pl.DataFrame, asked: tuple[Plan, st
 def _finish(here: Release, _: Tell) -> list[str]:
     card = write_metrics(here.made, [read_evaluation(here.evaluation)], here.file)
     size = _fitting(here.file, here.plan)
-    return [f"{here.file.name}: {card.reference}, {size:.1f} MB, {len(card.metrics)} figures in its card"]
+    return [f"{here.file.name}: {card.reference}, {size:.1f} MB, {len(card.metrics)} metrics in its card"]
 
 
 def _compare(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
-    file, plan = model_path(here.plan.against), here.plan.figures
+    file, plan = model_path(here.plan.against), here.plan.evaluation
     if file_sha256(file) == file_sha256(here.file):
-        raise UsageError(f"--against {here.plan.against} is the released file itself. Name an earlier one, or none.")
-    _evaluated(file, here.before, films, (plan, command_of(here, "before")), tell)
+        raise UsageError(f"against: {here.plan.against} is the released file itself. Name an earlier one, or none.")
+    _evaluated(file, here.before, films, (plan, here.command), tell)
     earlier, now = predictions_of(here.before), predictions_of(here.evaluation)
     plans = plan_for(earlier, plan), plan_for(now, plan)
-    comparison, _ = compare_into(earlier, now, plans, here.comparison, command_of(here, "compared"))
+    comparison, _ = compare_into(earlier, now, plans, here.comparison, here.command)
     return [f"{comparison.films:,} films that both answered", *comparison.notes]
 
 
 def _report(here: Release, tell: Tell) -> list[str]:
-    command = command_of(here, "reported")
-    request = Request(Path(here.plan.runs[0]), here.report, here.file, here.evaluation, None, here.plan.report, command)
+    remove(here.report)  # what a killed process has left
+    request = Request(Path(here.plan.runs[0]), here.report, here.file, here.evaluation, None, here.plan.report, here.command)
     report = report_run(request, lambda _stage, done, total: tell(done, total))
     several = [f"the report tells of the first of {len(here.plan.runs)} trainings"] if len(here.plan.runs) > 1 else []
     return [*several, *(warning.words for warning in report.warnings)]

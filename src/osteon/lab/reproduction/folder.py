@@ -3,32 +3,31 @@
 index.parquet, split.parquet    all films; the same with `tune` carved out of the training patients, `valid` untouched
 settings.json                   what the data and the device changed in the recipe, and why
 trainings/1/                    a training, as `osteon train` makes it
-models/1.onnx, model.onnx       each training's best pass, and their ensemble
+models/1.onnx, model.onnx       each training's best epoch, and their ensemble
 evaluations/1/, model/          each measured on `valid`
 reproduction.md                 the table, and how to release what was made
-facts.json                      what a release says of the data, for people to mend
+facts.json, release.toml        what a release says of the data, and its plan: for people to mend
 reproduction.json, cost.json    the plan and the finished stages; what it was to cost
 """
 
 from __future__ import annotations
 
-import shutil
-from itertools import takewhile
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from osteon.atomic import write_json
 from osteon.errors import UsageError
-from osteon.lab.evaluation.folder import EVALUATION
 from osteon.lab.reproduction.settings import Settings, settled_recipe
-from osteon.lab.stages import Staged, read_record
+from osteon.lab.stages import Staged, changed, read_record, refuse_changed, still_finished
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.version import __version__
 
 TUNE_SHARE = 0.1
-"""Of the training patients' films: what the best pass is chosen on."""
+"""Of the training patients' films: what the best epoch is chosen on."""
 
 
 class ReproductionPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +56,7 @@ class Record(Staged, frozen=True, kw_only=True):
     """`reproduction.json`; `notes` is what a reader should know, by stage."""
 
     plan: ReproductionPlan
+    command: str = ""
     osteon: str = __version__
 
 
@@ -70,7 +70,8 @@ class Reproduction:
         self.index, self.split = folder / "index.parquet", folder / "split.parquet"
         self.settings, self.cost = folder / "settings.json", folder / "cost.json"
         self.models, self.model = folder / "models", folder / "model.onnx"
-        self.evaluations, self.page, self.facts = folder / "evaluations", folder / "reproduction.md", folder / "facts.json"
+        self.evaluations, self.page = folder / "evaluations", folder / "reproduction.md"
+        self.facts, self.release = folder / "facts.json", folder / "release.toml"
         self.numbers = range(1, plan.models + 1)
 
     @property
@@ -106,32 +107,26 @@ class Reproduction:
         return members | {"model": self.model}
 
     def best_first(self) -> list[int]:
-        """Return the trainings by what their best pass does on the selection split, the best first."""
-        passes = {number: ranked(self.training(number).history(), self.recipe)[0] for number in self.numbers}
-        return [number for row in ranked(list(passes.values()), self.recipe) for number, best in passes.items() if best is row]
+        """Return the trainings by what their best epoch does on the selection split, the best first."""
+        best = {number: ranked(self.training(number).history(), self.recipe)[0] for number in self.numbers}
+        return [number for row in ranked(list(best.values()), self.recipe) for number, one in best.items() if one is row]
 
     def best(self) -> str:
         """Return the name of the single model that does best on the selection split."""
         return "model" if self.plan.models == 1 else str(self.best_first()[0])
 
-    def begin(self) -> Record:
+    def begin(self, command: str = "") -> Record:
         """Return the record, a new one in an empty folder; stages whose result is gone are to be made again, and all after them.
+
+        Trainings stay, since they know their data and refuse other.
 
         Raises:
             UsageError: the folder holds something else, or cannot be written.
         """
-        record = self.record() or Record(plan=self.plan)
-        if (record.plan, record.osteon) != (self.plan, __version__):
-            raise UsageError(
-                f"{self.folder} holds a reproduction of other settings or another version. Give the same command, or another folder (-o)."
-            )
-        results = self._results()
-        gone = [stage for stage in record.finished if not all(map(Path.exists, results[stage]))]
-        if gone:
-            self._remove_after(gone[0])
-        stands = set(record.finished) - set(gone)
-        there = tuple(takewhile(stands.__contains__, results))
-        record = msgspec.structs.replace(record, finished=there)
+        now = Record(plan=self.plan, command=command)
+        record = self.record() or now
+        refuse_changed(self.folder, "reproduction", changed(record, now))
+        record = still_finished(record, self._results(), stay=("index", "split", "settings", "train", "page"))
         write_json(record, self.record_file)
         return record
 
@@ -151,16 +146,14 @@ class Reproduction:
             "cost": [],
             "train": [self.training(number).history_file for number in self.numbers],
             "models": list(self.files().values()),
-            "evaluations": [self.evaluations / name / EVALUATION for name in self.files()],
+            "evaluations": [self.evaluations / name for name in self.files()],
             "page": [self.page],
         }
 
-    def _remove_after(self, stage: str) -> None:
-        """Remove what was made of a result that is gone; trainings stay, since they know their data and refuse other."""
-        stages = list(self._results())
-        for later in stages[stages.index(stage) :]:
-            if later == "models":
-                shutil.rmtree(self.models, ignore_errors=True)
-                self.model.unlink(missing_ok=True)
-            if later == "evaluations":
-                shutil.rmtree(self.evaluations, ignore_errors=True)
+    def training_commands(self) -> Iterator[str]:
+        """Yield the command of each training, typed in this folder: where several machines are to share them."""
+        made = (*self.plan.changes, *self.settled.changes)
+        changes = [word for change in made if not change.startswith("seed=") for word in ("--set", change)]
+        for number in self.numbers:
+            settings = [*changes, "--set", f"seed={self.recipe_of(number).seed}"]
+            yield shlex.join(["osteon", "train", self.split.name, "--recipe", self.recipe.name, *settings, "-o", f"trainings/{number}"])

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from osteon.card import Metric
+from osteon.card_text import metric_name, metric_value
 from osteon.errors import UsageError
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.layouts import mura
 from osteon.lab.evaluation import published
-from osteon.lab.evaluation.comparison import Difference, compare
+from osteon.lab.evaluation.comparison import compare
 from osteon.lab.evaluation.evaluation import ALL, MACRO, Evaluation
 from osteon.lab.evaluation.folder import plan_for, predictions_of, read_evaluation
-from osteon.lab.pages import write_whole
-from osteon.lab.reproduction.commands import commands
+from osteon.lab.pages import markdown_table, write_whole
 from osteon.lab.reproduction.folder import Reproduction
 from osteon.lab.reproduction.rehearsal import Cost, in_words
 from osteon.lab.reproduction.settings import OURS
@@ -23,7 +22,7 @@ from osteon.lab.reproduction.shipping import release_lines, write_facts
 from osteon.opening import load_model
 from osteon.regions import MURA_STUDY_TYPES
 
-FIGURES = ("kappa", "auroc", "sensitivity", "specificity")
+METRICS = ("kappa", "auroc", "sensitivity", "specificity")
 TEST_STUDIES = 207
 """Of the hidden test split, which the paper's readers and model read."""
 
@@ -63,37 +62,40 @@ def _head(here: Reproduction, found: Found) -> Iterator[str]:
     if counts.studies != (known := _published_studies()):
         yield ""
         yield (
-            f"**This is not MURA as published**: its `valid` has {counts.studies:,} studies instead of {known:,}. The figures say that the "
+            f"**This is not MURA as published**: its `valid` has {counts.studies:,} studies instead of {known:,}. The metrics say that the "
             "command works, and cannot be compared with the rows beside them."
         )
 
 
 def _overall(here: Reproduction, found: Found) -> Iterator[str]:
-    ours, models = found["model"], here.plan.models
-    studies = f"valid, {ours.counts.measured_studies:,}"
     yield "## Overall"
     yield ""
-    yield "| | split, studies | kappa | AUROC | sensitivity | specificity |"
-    yield "|---|---|---|---|---|---|"
-    name = f"ensemble of {models}" if models > 1 else "one model"
-    yield _row(f"**osteon, {name}**", studies, *(f"**{_cell(ours.find('study', ALL, figure))}**" for figure in FIGURES))
-    if models > 1:
-        singles = [evaluation for model, evaluation in found.items() if model != "model"]
-        yield _row(f"osteon, its {models} single models", studies, *(_span(singles, figure) for figure in FIGURES))
-    yield _row("osteon, macro over study types", studies, *(_cell(ours.find("study", MACRO, figure)) for figure in FIGURES))
-    hidden = f"hidden test, {TEST_STUDIES}"
-    overall = published.PAPER_KAPPA["all"]
-    paper = (published.PAPER_AUROC, published.PAPER_SENSITIVITY, published.PAPER_SPECIFICITY)
-    yield _row("the paper's model", hidden, *(f"{value:.3f}" for value in (overall[-1], *paper)))
-    for reader, kappa in zip(published.READERS[:-1], overall[:-1], strict=True):
-        yield _row(reader, hidden, f"{kappa:.3f}", "", "", "")
-    for later in published.LATER:
-        yield _row(later.name, f"valid, {_published_studies():,}", later.kappa, later.auroc, "", "")
+    header = ("", "split, studies", "kappa", "AUROC", "sensitivity", "specificity")
+    yield from markdown_table(header, _models(here, found), range(len(header)))
     yield ""
     yield (
         "Only the authors can measure on the hidden test split, so these rows stand beside ours, not under the same conditions. "
-        "The later figures are on the same split as ours; none came with an interval."
+        "The later metrics are on the same split as ours; none came with an interval."
     )
+
+
+def _models(here: Reproduction, found: Found) -> Iterator[tuple[str, ...]]:
+    ours, models = found["model"], here.plan.models
+    studies = f"valid, {ours.counts.measured_studies:,}"
+    name = f"ensemble of {models}" if models > 1 else "one model"
+    yield f"**osteon, {name}**", studies, *(f"**{metric_value(ours.find('study', ALL, metric))}**" for metric in METRICS)
+    if models > 1:
+        singles = [evaluation for model, evaluation in found.items() if model != "model"]
+        yield f"osteon, its {models} single models", studies, *(_span(singles, metric) for metric in METRICS)
+    yield "osteon, mean over study types", studies, *(metric_value(ours.find("study", MACRO, metric)) for metric in METRICS)
+    hidden = f"hidden test, {TEST_STUDIES}"
+    overall = published.PAPER_KAPPA["all"]
+    paper = (published.PAPER_AUROC, published.PAPER_SENSITIVITY, published.PAPER_SPECIFICITY)
+    yield "the paper's model", hidden, *(f"{value:.3f}" for value in (overall[-1], *paper))
+    for reader, kappa in zip(published.READERS[:-1], overall[:-1], strict=True):
+        yield reader, hidden, f"{kappa:.3f}", "", "", ""
+    for later in published.LATER:
+        yield later.name, f"valid, {_published_studies():,}", later.kappa, later.auroc, "", ""
 
 
 def _by_type(here: Reproduction, found: Found) -> Iterator[str]:
@@ -101,13 +103,12 @@ def _by_type(here: Reproduction, found: Found) -> Iterator[str]:
     types = [m.group for m in ours.metrics if m.level == "study" and m.name == "kappa" and m.group.startswith("study_type=")]
     yield "## Cohen's kappa by study type"
     yield ""
-    yield "| | studies (abnormal) | osteon (95 %) | " + " | ".join(published.READERS) + " |"
-    yield "|---|--:|---|" + "--:|" * len(published.READERS)
+    rows = []
     for group in [*types, ALL]:
         metric, name = ours.find("study", group, "kappa"), group.removeprefix("study_type=")
         beside = [f"{kappa:.3f}" for kappa in published.PAPER_KAPPA[name]] if name in published.PAPER_KAPPA else [""] * 4
-        counted = f"{metric.n:,} ({metric.positives:,})" if metric else ""
-        yield _row(name.lower(), counted, _cell(metric), *beside)
+        rows.append((name.lower(), f"{metric.n:,} ({metric.positives:,})" if metric else "", metric_value(metric), *beside))
+    yield from markdown_table(("", "studies (abnormal)", "osteon (95 %)", *published.READERS), rows)
     absent = [name for name in MURA_STUDY_TYPES if f"study_type={name}" not in types]
     if absent:
         yield ""
@@ -130,9 +131,9 @@ def _gain(here: Reproduction, found: Found) -> Iterator[str]:
     yield ""
     yield f"Over model {best}, the best single one on `tune`, paired on the same studies:"
     yield ""
-    for figure in ("kappa", "auroc"):
-        difference = next(d for d in comparison.differences if (d.level, d.group, d.name) == ("study", ALL, figure))
-        yield f"- {'AUROC' if figure == 'auroc' else figure}: {_difference(difference)}"
+    for name in ("kappa", "auroc"):
+        difference = next(d for d in comparison.differences if (d.level, d.group, d.name) == ("study", ALL, name))
+        yield f"- {metric_name(name)}: {difference.words}"
 
 
 def _departures(here: Reproduction, found: Found) -> Iterator[str]:
@@ -150,12 +151,12 @@ def _departures(here: Reproduction, found: Found) -> Iterator[str]:
     yield from (f"- {departure}" for departure in here.recipe.departures)
     yield (
         f"- trained on {learned:,} films: {tuned:,} ({here.plan.tune_share:.0%} of the training patients' films) are the split `tune`, on "
-        "which the best pass is chosen; `valid` chose nothing"
+        "which the best epoch is chosen; `valid` chose nothing"
     )
     if here.plan.models > 1:
         seeds = [here.recipe_of(number).seed for number in here.numbers]
         yield (
-            f"- the ensemble is {here.plan.models} trainings from the seeds {seeds[0]} to {seeds[-1]}, each with its best pass; the paper "
+            f"- the ensemble is {here.plan.models} trainings from the seeds {seeds[0]} to {seeds[-1]}, each with its best epoch; the paper "
             "averages `the 5 models with the lowest validation losses`, and does not say of how many trainings"
         )
     if here.plan.models != 5:
@@ -178,10 +179,16 @@ def _origin(here: Reproduction, found: Found) -> Iterator[str]:
     ours, first = found["model"], here.training(1).record()
     yield "## What made it"
     yield ""
-    yield "```sh"
-    yield from commands(here)
-    yield "```"
-    yield ""
+    record = here.record()
+    yield from (
+        "```sh",
+        (record.command if record else "") or "osteon reproduce ...",
+        "```",
+        "",
+        "Its trainings, one by one in this folder:",
+        "",
+    )
+    yield from ("```sh", *here.training_commands(), "```", "")
     yield f"- osteon {ours.origin.osteon}, commit {first.code_commit or 'unknown'}, torch {first.torch}, trained on {first.device}"
     yield f"- first weights: {first.weights}"
     yield f"- index: fingerprint {fingerprint(read_index(here.split))}"
@@ -190,8 +197,8 @@ def _origin(here: Reproduction, found: Found) -> Iterator[str]:
         cost = msgspec.json.decode(here.cost.read_bytes(), type=Cost)
         yield f"- before it started: {cost.lines()[0]} ({cost.lines()[1]})"
     seconds = [sum(row.seconds for row in here.training(number).history()) for number in here.numbers]
-    passes = ", ".join(str(len(here.training(number).history())) for number in here.numbers)
-    yield f"- the trainings took {in_words(sum(seconds) / 3600)}, in passes: {passes}"
+    epochs = ", ".join(str(len(here.training(number).history())) for number in here.numbers)
+    yield f"- the trainings took {in_words(sum(seconds) / 3600)}, in epochs: {epochs}"
 
 
 def _release(here: Reproduction, _: Found) -> Iterator[str]:
@@ -204,27 +211,6 @@ def _published_studies() -> int:
     return sum(normal + abnormal for normal, abnormal, *_ in mura.PUBLISHED["valid"].values())
 
 
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _cell(metric: Metric | None) -> str:
-    if metric is None:
-        return ""
-    if metric.value is None:
-        return metric.note
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f} ({metric.note.partition(';')[0]})"
-    return f"{metric.value:.3f} ({metric.low:.3f}, {metric.high:.3f})"
-
-
-def _span(evaluations: list[Evaluation], figure: str) -> str:
-    found = [metric.value for e in evaluations if (metric := e.find("study", ALL, figure)) and metric.value is not None]
+def _span(evaluations: list[Evaluation], name: str) -> str:
+    found = [metric.value for e in evaluations if (metric := e.find("study", ALL, name)) and metric.value is not None]
     return f"{min(found):.3f} to {max(found):.3f}" if found else ""
-
-
-def _difference(difference: Difference) -> str:
-    if difference.value is None:
-        return difference.note
-    ends = f"({difference.low:+.3f}, {difference.high:+.3f})" if difference.low is not None and difference.high is not None else ""
-    return f"{difference.value:+.3f} {ends or difference.note}"

@@ -56,7 +56,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pass_seconds(self) -> float:
-        """One pass over the training films, and the selection after it."""
+        """One epoch over the training films, and the selection after it."""
         return self.train_films / self.train_rate + self.select_films / self.select_rate
 
     @property
@@ -67,7 +67,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def hours(self) -> tuple[float, float]:
-        """The whole, with the fewest and with the most passes."""
+        """The whole, with the fewest and with the most epochs."""
         least, most = (self.models * passes * self.pass_seconds + self.other_seconds for passes in self.passes)
         return least / HOUR, most / HOUR
 
@@ -81,9 +81,9 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         least, most = self.hours
         several = f"{self.models} trainings" if self.models > 1 else "one training"
         few, many = self.passes
-        passes = f"{few} to {many} passes" if few < many else f"{many} pass{'es' if many > 1 else ''}"
+        epochs = f"{few} to {many} epochs" if few < many else f"{many} epoch{'s' if many > 1 else ''}"
         span = in_words(most) if few == many else f"{in_words(least)} to {in_words(most)}"
-        total = f"it will take {span} on {self.device}: {several} of {passes}, {in_words(self.pass_seconds / HOUR)} a pass"
+        total = f"it will take {span} on {self.device}: {several} of {epochs}, {in_words(self.pass_seconds / HOUR)} an epoch"
         how = (
             f"measured in {self.measured_seconds:.0f} s: {self.steps} steps at {self.train_rate:.1f} films/s, selection at "
             f"{self.select_rate:.1f}, decoding at {self.prepare_rate:.0f}, the exported model at {self.score_rate:.1f}, export "

@@ -52,12 +52,13 @@ STAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """How it is made, none of which changes the result: the last stage, minutes of rehearsal (0: none), device, no network."""
+    """How it is made: the last stage, minutes of rehearsal (0: none), device, no network, what was typed. The result is the same."""
 
     until: str = "page"
     minutes: float = 1.0
     device: str = "auto"
     offline: bool = False
+    command: str = ""
 
 
 def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) -> Record:
@@ -81,7 +82,7 @@ def reproduce(folder: Path, plan: ReproductionPlan, work: Work, watch: Watch) ->
     }
     here.record()  # refuses a folder of something else before anything is written there
     with alone(folder):
-        return run_stages(here.begin(), here.record_file, stages, watch, work.until)
+        return run_stages(here.begin(work.command), here.record_file, stages, watch, work.until)
 
 
 def _index(here: Reproduction, tell: Tell) -> list[str]:
@@ -165,7 +166,7 @@ def _tell_training(tell: Tell, name: str, progress: Progress) -> None:
     last = progress.history[-1] if progress.history else None
     held = f", tune: loss {last.select_loss or 0:.3f}, AUROC {last.select_auroc or 0:.3f}" if last else ""
     pace = f", {progress.films_per_second:.1f} films/s, {progress.left / 3600:.1f} h left at most" if progress.films_per_second else ""
-    tell(progress.done, progress.total, f"{name}, pass {progress.epoch + 1} ({progress.stage}){held}{pace}")
+    tell(progress.done, progress.total, f"{name}, epoch {progress.epoch + 1} ({progress.stage}){held}{pace}")
 
 
 def _models(here: Reproduction, tell: Tell) -> list[str]:

@@ -26,7 +26,7 @@ class AblationPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         recipe: By name: paper, article, osteon or boxed.
         set: What every ablation changes in it, the base included.
         only: Folds to make; none: all.
-        budget: Minutes a fold, 0 for the recipe's passes.
+        budget: Minutes a fold, 0 for the recipe's epochs.
         by: Further columns of the index to make subgroups by.
         ablations: By name, what each changes beside.
     """

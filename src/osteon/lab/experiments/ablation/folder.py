@@ -18,9 +18,9 @@ from osteon.lab.evaluation.evaluation import ALL, Plan
 from osteon.lab.evaluation.folder import plan_for, predictions_of
 from osteon.lab.evaluation.folds import FOLDS
 from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationPlan, AblationStudy, folder_of
-from osteon.lab.experiments.ablation.table import FIGURES, markdown
+from osteon.lab.experiments.ablation.table import METRICS, markdown
 from osteon.lab.pages import write_whole
-from osteon.lab.stages import Held, alone, hold, read_record
+from osteon.lab.stages import alone, read_record
 
 STUDY, TABLE, LOCKS = "ablation.json", "ablation.md", "locks"
 
@@ -41,9 +41,9 @@ class StudyFolder:
         self.folder, self.asked, self.command = folder, asked, command
         self._record()  # refuses before anything is written
 
-    def take(self, ablation: Ablation) -> Held | None:
-        """Take an ablation for this process for a `with` block; None where another has it."""
-        return hold(self.folder / LOCKS / ablation.folder, wait=False)
+    def lock(self, ablation: Ablation) -> Path:
+        """Return the file that is locked by the process that makes an ablation."""
+        return self.folder / LOCKS / ablation.folder
 
     def made(self, ablation: Ablation | None = None) -> AblationStudy:
         """Write record and table anew, with an ablation that this process has made; returns what is made by all of them."""
@@ -80,4 +80,4 @@ def _differences(base: Path, other: Path) -> dict[str, Difference]:
     first, second = predictions_of(base), predictions_of(other)
     plan = Plan(split=ALL)
     apart = compare(first, second, (plan_for(first, plan), plan_for(second, plan))).differences
-    return {d.name: d for d in apart if d.group == FOLDS and d.name in FIGURES}
+    return {d.name: d for d in apart if d.group == FOLDS and d.name in METRICS}

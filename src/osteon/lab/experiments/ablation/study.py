@@ -18,8 +18,9 @@ from osteon.errors import CheckpointError, OsteonError
 from osteon.lab.evaluation.evaluation import ALL
 from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationPlan, AblationStudy, planned, read_plan
 from osteon.lab.experiments.ablation.folder import StudyFolder
-from osteon.lab.experiments.ablation.table import FIGURES
+from osteon.lab.experiments.ablation.table import METRICS
 from osteon.lab.experiments.crossvalidation.stages import Request, Step, cross_validate, rounds
+from osteon.lab.stages import shared
 from osteon.lab.training.recipe import Recipe
 
 
@@ -63,15 +64,9 @@ def ablate(asked: AblationRequest, watch: Watch) -> AblationStudy:
         told = _timed(place, here.made(), [ablation.name for ablation, _ in plans], asked.jobs, watch)
         here.made(_made(ablation, asked.out, _request(asked, plan, recipe), told))
 
-    others = []
-    for place, (ablation, _) in enumerate(plans):
-        if lock := here.take(ablation):
-            with lock:
-                make(place)
-        else:
-            others.append(place)
-    for place in others:  # other processes had taken these: what they have not made by now is made with them, fold by fold
-        if plans[place][0].name not in {made.name for made in here.made().ablations}:
+    for place, mine in shared(range(len(plans)), lambda place: here.lock(plans[place][0])):
+        # Other processes had taken the rest: what they have not made by now is made with them, fold by fold.
+        if mine or plans[place][0].name not in {made.name for made in here.made().ablations}:
             make(place)
     return here.made()
 
@@ -112,5 +107,5 @@ def _made(ablation: Ablation, out: Path, request: Request, watch: Callable[[Step
         if ablation.name == BASE or isinstance(fault, CheckpointError):
             raise
         return msgspec.structs.replace(ablation, error=str(fault))
-    figures = {name: mean for name in FIGURES if (mean := found.find(ALL, name))}
+    figures = {name: mean for name in METRICS if (mean := found.find(ALL, name))}
     return msgspec.structs.replace(ablation, figures=figures, seconds=found.seconds, notes=found.notes)

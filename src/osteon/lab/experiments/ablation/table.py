@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from osteon.card import Metric
+from osteon.card_text import interval
 from osteon.lab.evaluation.comparison import Difference
 from osteon.lab.evaluation.folds import AT_SPECIFICITY, POINTING
 from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationStudy
+from osteon.lab.pages import markdown_table
 
-FIGURES = {"auroc": "AUROC of films", "kappa": "kappa", AT_SPECIFICITY: "sens. at 90 % spec.", POINTING: "peak in a box"}
+METRICS = {"auroc": "AUROC of films", "kappa": "kappa", AT_SPECIFICITY: "sens. at 90 % spec.", POINTING: "pointing accuracy"}
 """What the table shows; each ablation's folder has the rest."""
 
 BY_CHANCE = (
@@ -20,15 +22,14 @@ BY_CHANCE = (
 
 def markdown(study: AblationStudy) -> str:
     """Return the table for a page."""
-    names = [name for name in FIGURES if any(name in ablation.figures for ablation in study.ablations)]
-    head = ["ablation", "change", *(part for name in names for part in (FIGURES[name], "difference")), "minutes"]
-    lines = [f"| {' | '.join(head)} |", f"|---|---|{'--:|' * (len(head) - 2)}"]
+    names = [name for name in METRICS if any(name in ablation.figures for ablation in study.ablations)]
+    head = ["ablation", "change", *(part for name in names for part in (METRICS[name], "difference")), "minutes"]
+    rows = []
     for ablation in study.ablations:
         changes = " ".join(f"`--set {change}`" for change in ablation.changes)
-        row = [ablation.name, changes, *cells(ablation, names), f"{ablation.seconds / 60:.1f}"]
-        lines.append(f"| {' | '.join(map(_escaped, row))} |")
+        rows.append((ablation.name, changes, *cells(ablation, names), f"{ablation.seconds / 60:.1f}"))
     told = [f"- {text}" for text in remarks(study)]
-    return "\n".join([*lines, "", BY_CHANCE, *(["", *told] if told else [])]) + "\n"
+    return "\n".join([*markdown_table(head, rows, words=(1,)), "", BY_CHANCE, *(["", *told] if told else [])]) + "\n"
 
 
 def remarks(study: AblationStudy) -> Iterator[str]:
@@ -42,18 +43,13 @@ def remarks(study: AblationStudy) -> Iterator[str]:
 
 
 def cells(ablation: Ablation, names: Sequence[str]) -> Iterator[str]:
-    """Yield an ablation's figures as people read them: each with its interval, and its difference to the base with that."""
+    """Yield an ablation's metrics as people read them: each with its interval, and its difference to the base with that."""
     for name in names:
         yield _shown(ablation.figures.get(name), ".3f")
         yield _shown(ablation.differences.get(name), "+.3f")
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
-
-
-def _shown(figure: Metric | Difference | None, form: str) -> str:
-    if figure is None or figure.value is None:
+def _shown(metric: Metric | Difference | None, form: str) -> str:
+    if metric is None or metric.value is None:
         return ""
-    ends = f" ({figure.low:{form}}, {figure.high:{form}})" if figure.low is not None and figure.high is not None else ""
-    return f"{figure.value:{form}}{ends}"
+    return f"{metric.value:{form}} {interval(metric.low, metric.high, form)}".strip()

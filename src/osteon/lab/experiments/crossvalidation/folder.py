@@ -3,7 +3,7 @@
 plan.json                   what was asked
 fold-0/index.parquet        all films; split `held` is the fold, split `learn` the other folds
 fold-0/run/                 the training, as `osteon train` makes it
-fold-0/model.onnx           its last pass
+fold-0/model.onnx           its last epoch
 fold-0/lock                 held by the process that makes this fold
 fold-0/predictions.parquet  the held films, scored by it
 predictions.parquet         the held films of all folds, split `fold-0`, `fold-1`, ...: an evaluation's folder
@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from osteon.atomic import write_json
-from osteon.errors import UsageError
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS
-from osteon.lab.stages import LOCK, hold, read_record
+from osteon.lab.stages import LOCK, changed, hold, read_record, refuse_changed
 from osteon.lab.training.earlier import read_stored, refuse_gone
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit
@@ -33,7 +31,7 @@ LEARN, HELD = "learn", "held"
 
 
 class CrossValidationPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the result depends on; `films` is the fingerprint of the index with its folds, `budget` minutes a fold (0: the passes)."""
+    """All that the result depends on; `films` is the fingerprint of the index with its folds, `budget` minutes a fold (0: the epochs)."""
 
     recipe: Recipe
     films: str
@@ -50,6 +48,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     command: str = ""
     code_commit: str = ""
     osteon: str = __version__
+
+
+ANOTHER = {"films": "other films, labels or folds", "recipe.departures": ""}
+"""How a plan is said to differ; how departures are worded does not matter."""
 
 
 class CrossValidation:
@@ -97,11 +99,9 @@ class CrossValidation:
         """
         before = self.asked()
         refuse_gone(self.asked_file)
-        if before is not None and (changed := _difference(before.plan, plan)):
+        if before is not None and (difference := changed(before.plan, plan, ANOTHER)):
             if any(self._taken(number) for number in before.plan.folds):
-                raise UsageError(
-                    f"{self.folder} holds a cross-validation with {changed}. Give the same command, or name another folder with -o."
-                )
+                refuse_changed(self.folder, "cross-validation", difference)
             for number in before.plan.folds:
                 shutil.rmtree(self.fold(number), ignore_errors=True)
             before = None
@@ -118,21 +118,3 @@ class CrossValidation:
         if lock:
             lock.lock.release()
         return lock is None
-
-
-def _difference(before: CrossValidationPlan, now: CrossValidationPlan) -> str:
-    """Return in words the first setting in which two plans differ, "" where they are one; how departures are worded does not matter."""
-    old, new = (_flat(msgspec.to_builtins(plan)) for plan in (before, now))
-    for name in sorted(old.keys() | new.keys()):
-        if name != "recipe.departures" and old.get(name) != new.get(name):
-            if name == "films":
-                return "other films, labels or folds"
-            return f"another {name.removeprefix('recipe.')}: {old.get(name)!r}, and not {new.get(name)!r}"
-    return ""
-
-
-def _flat(settings: dict[str, Any], outer: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        found |= _flat(value, f"{outer}{name}.") if isinstance(value, dict) else {f"{outer}{name}": value}
-    return found

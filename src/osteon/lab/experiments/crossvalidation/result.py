@@ -127,7 +127,7 @@ def _notes(plan: CrossValidationPlan, numbers: list[int], records: list[RunRecor
     if len(numbers) < len(plan.folds):
         yield f"{len(numbers)} of {len(plan.folds)} folds: the mean is of these, and the others may be easier or harder"
     if any(unknown_past(record.recipe) for record in records):
-        yield f"the trainings started from {plan.recipe.init}: if that has learned from held films, the figures are too good"
+        yield f"the trainings started from {plan.recipe.init}: if that has learned from held films, the metrics are too good"
     if len({record.code_commit for record in records}) > 1:
         yield "the folds were trained by different commits"
     if len({(record.device, record.threads) for record in records}) > 1:

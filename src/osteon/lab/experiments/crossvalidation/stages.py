@@ -21,7 +21,7 @@ from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.experiments.crossvalidation.first_weights import recipe_of_fold
 from osteon.lab.experiments.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated, together
-from osteon.lab.stages import LOCK, alone, hold
+from osteon.lab.stages import BEFORE, LOCK, Stage, Staged, Tell, alone, run_stages, shared, still_finished
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe
@@ -37,10 +37,10 @@ class Request:
         recipe: Of every fold; its `init` may be another cross-validation's folder, whose folds are then started from.
         index: With a column `fold`.
         name: Of the model files; by default the folder's name.
-        budget: Minutes a fold, 0 for the recipe's passes.
+        budget: Minutes a fold, 0 for the recipe's epochs.
         only: Folds to make now; none: all.
         by: Further columns to make subgroups by.
-        save_every: Minutes between checkpoints within a pass.
+        save_every: Minutes between checkpoints within an epoch.
         device: As for a training.
         offline: Open no network connection.
         command: What a reader would type to get the same.
@@ -113,22 +113,13 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
             here.begin(plan, request.index, request.command)
 
     begin()
-    left = dict.fromkeys(chosen)
-    for wait in (False, True):  # what other processes make is waited for at the end, and made here if they did not come to it
-        for number in tuple(left):
-            step = Step(fold=number, place=chosen.index(number) + 1, count=len(chosen))
-            if wait:
-                watch(replace(step, stage="wait"))
-            if lock := hold(here.fold(number) / LOCK, wait):
-                with lock:
-                    begin()  # again: until now another call with another plan could take the folder
-                    _write_index(here, number, films, request.index)
-                    others = [other for other in chosen if other != number]
-                    _train(here, request, recipes.get(number), step, _timed(here, others, request.jobs, watch))
-                    _export(here, plan, step, watch)
-                    _score(here, request.command, step, watch)
-                del left[number]
-    watch(replace(step, stage="measure"))
+    steps = {number: Step(fold=number, place=place, count=len(chosen)) for place, number in enumerate(chosen, 1)}
+    for number, _ in shared(chosen, lambda number: here.fold(number) / LOCK, lambda number: watch(replace(steps[number], stage="wait"))):
+        begin()  # again: until now another call with another plan could take the folder
+        _write_index(here, number, films, request.index)
+        others = [other for other in chosen if other != number]
+        _make(here, request, recipes.get(number), steps[number], _timed(here, others, request.jobs, watch))
+    watch(replace(steps[chosen[-1]], stage="measure"))
     with alone(folder, wait=True):
         return together(here, plan, films, request.by, request.command)
 
@@ -140,10 +131,37 @@ def _write_index(here: CrossValidation, number: int, films: pl.DataFrame, source
     write_index(films.with_columns(split=split), here.index(number), report)
 
 
+def _make(here: CrossValidation, request: Request, recipe: Recipe | None, step: Step, watch: Watch) -> None:
+    """Train on the other folds, or go on with the training that is there; export it, and score the fold's films by it."""
+    number, run = step.fold, here.run(step.fold)
+    model, scored = here.model(number), here.scored(number)
+
+    def train(tell: Tell) -> Sequence[str]:
+        for later in (model, scored):  # what an earlier training led to
+            later.unlink(missing_ok=True)
+        _train(here, request, recipe, step, watch)
+        return ()
+
+    def export(tell: Tell) -> Sequence[str]:
+        name = request.name or here.folder.resolve().name
+        export_run(Export(run.folder, model, f"{name}-{number}"))
+        return ()
+
+    def score(tell: Tell) -> Sequence[str]:
+        write_predictions(score_index(str(model), here.index(number), [HELD], request.command, tell), scored)
+        return ()
+
+    def told(stage: str, done: int, total: int, note: str) -> None:
+        if note != BEFORE and stage != "train":  # a training tells more of itself
+            watch(replace(step, stage=stage, done=done, total=total))
+
+    stages: dict[str, Stage] = {"train": train, "export": export, "score": score}
+    ended = tuple(stages) if run.record_file.exists() and has_ended(run.folder) else ()
+    run_stages(still_finished(Staged(finished=ended), {"train": (), "export": (model,), "score": (scored,)}), None, stages, told)
+
+
 def _train(here: CrossValidation, request: Request, recipe: Recipe | None, step: Step, watch: Watch) -> None:
-    """Train on the other folds, or go on where there is a training; what an earlier one led to is removed."""
     run = here.run(step.fold)
-    begun = run.record_file.exists()
 
     def told(progress: Progress) -> None:
         stage = "prepare" if progress.stage == "prepare" else "train"
@@ -151,11 +169,7 @@ def _train(here: CrossValidation, request: Request, recipe: Recipe | None, step:
         now = replace(step, stage=stage, done=progress.done, total=progress.total, left=left)
         watch(replace(now, films_per_second=progress.films_per_second, history=progress.history))
 
-    if begun and has_ended(run.folder):
-        return
-    for later in (here.model(step.fold), here.scored(step.fold)):
-        later.unlink(missing_ok=True)
-    if begun:
+    if run.record_file.exists():
         resume_training(run.folder, request.device, request.offline, [told])
     else:
         assert recipe is not None  # a training is only ever added between the call's begin and now
@@ -176,21 +190,6 @@ def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch
         watch(replace(step, left=step.left + waiting * each))
 
     return told
-
-
-def _export(here: CrossValidation, plan: CrossValidationPlan, step: Step, watch: Watch) -> None:
-    if not here.model(step.fold).exists():
-        watch(replace(step, stage="export"))
-        export_run(Export(here.run(step.fold).folder, here.model(step.fold), f"{plan.name}-{step.fold}"))
-
-
-def _score(here: CrossValidation, command: str, step: Step, watch: Watch) -> None:
-    def told(done: int, total: int) -> None:
-        watch(replace(step, stage="score", done=done, total=total))
-
-    if not here.scored(step.fold).exists():
-        scored = score_index(str(here.model(step.fold)), here.index(step.fold), [HELD], command, told)
-        write_predictions(scored, here.scored(step.fold))
 
 
 def rounds(others: int, jobs: int) -> int:
