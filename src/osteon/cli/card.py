@@ -44,8 +44,8 @@ def card(
 
 
 def show_card(card: Card) -> None:
-    """Print a card: the facts, the data it learned from, its metrics with their intervals, its limits."""
-    from osteon.card_text import facts, interval, number
+    """Print a card: the facts, the data it was trained on, its metrics with their intervals, its limits."""
+    from osteon.card_text import facts, interval, metric_name, number
     from osteon.cli.terminal import show, show_table
 
     show(f"{card.reference}: finds {card.finding}", "bold")
@@ -58,7 +58,7 @@ def show_card(card: Card) -> None:
     _show_int8(card)
     _show_guard(card)
     rows = [
-        (m.split, m.level, m.group, m.name, number(m.value), interval(m.low, m.high), f"{m.n:,}", f"{m.positives:,}", m.note)
+        (m.split, m.level, m.group, metric_name(m.name), number(m.value), interval(m.low, m.high), f"{m.n:,}", f"{m.positives:,}", m.note)
         for m in card.metrics
     ]
     show_table(_METRICS, rows)

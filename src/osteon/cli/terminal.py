@@ -33,7 +33,7 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str 
         title: What stands over it.
         bold: The rows that stand out.
     """
-    table = Table(*header, box=None, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(*header, box=None, title=title or None, title_justify="left", title_style="bold", pad_edge=False, show_header=any(header))
     for column in table.columns[1:]:  # rather breaks a cell's interval than a word of a header
         column.min_width = max(map(len, str(column.header).split()), default=0)
     marked = set(bold)

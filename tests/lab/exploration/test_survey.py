@@ -71,7 +71,7 @@ def test_a_shortcut_is_warned_of() -> None:
     films = mixture(300).with_columns(hardware=pl.col("label") == 1)
     first = notes(surveyed(films))[0]
     assert first.warns
-    assert "hardware alone predicts the label (AUROC 1.000" in first.text
+    assert "hardware alone predicts the label: AUROC 1.000" in first.text
     quiet = texts(surveyed(mixture(300)))
     assert any(text.startswith("No attribute of 4 alone predicts the label") for text in quiet)
 

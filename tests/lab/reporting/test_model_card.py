@@ -14,7 +14,7 @@ from osteon.lab.reporting.document import Gap, Table
 from osteon.lab.reporting.model_card import card_section
 
 
-def test_facts_and_figures(tmp_path: Path) -> None:
+def test_facts_and_metrics(tmp_path: Path) -> None:
     figure = Metric(split="valid", level="film", group="all", name="auroc", value=0.9, low=0.8, high=0.95, n=36, positives=12)
     told = made_run(tmp_path, metrics=(figure,), limits="Made films alone.").material(tmp_path / "out")
     [facts, figures] = [block for block in card_section(told).blocks if isinstance(block, Table)]
@@ -24,7 +24,7 @@ def test_facts_and_figures(tmp_path: Path) -> None:
     assert list(figures.rows) == [("AUROC", "valid", "film", "0.900 (0.800, 0.950)", "36", "12")]
 
 
-def test_a_card_without_figures_says_how_to_get_them(tmp_path: Path) -> None:
+def test_a_card_without_metrics_says_how_to_get_them(tmp_path: Path) -> None:
     section = card_section(made_run(tmp_path).material(tmp_path / "out"))
     [gap] = [block for block in section.blocks if isinstance(block, Gap)]
     assert "osteon evaluate --model" in gap.words
@@ -47,4 +47,4 @@ def test_guard_and_8_bits_with_their_costs(tmp_path: Path) -> None:
     assert "novelty above 1.5" in facts["guard"]
     assert "40 layers" in facts["INT8"]
     assert tables["What the guard refuses"].rows[0] == ("chest films", "20", "19", "0.950", "", "")
-    assert list(tables["What 8 bits cost"].rows) == [("valid", "36", "0", "0.9100", "0.9000", "1 (2.78%)", "10", "0", "0.000")]
+    assert list(tables["Cost of INT8"].rows) == [("valid", "36", "0", "0.9100", "0.9000", "1 (2.78%)", "10", "0", "0.000")]

@@ -180,12 +180,12 @@ def test_fixed_folds_say_which_films(ready: Ready, tmp_path: Path) -> None:
     asked = {"index": tmp_path / "index.parquet", "folds": tmp_path / "folds.csv"}
     found = ready.verify(**asked, splits={"valid": "fold-0"})
     assert broken(found) == []
-    assert any("learned from: the index has no split 'train'" in words for words in found.left_out)
+    assert any("trained on: the index has no split 'train'" in words for words in found.left_out)
     with pytest.raises(MeasurementError, match=r"with folds\.csv its folds too"):
         ready.verify(**asked, splits={"valid": "fold-7"})
 
 
-def test_a_card_without_figures_cannot_be_verified(tmp_path: Path, ready: Ready) -> None:
+def test_a_card_without_metrics_cannot_be_verified(tmp_path: Path, ready: Ready) -> None:
     make_network(tmp_path / "bare.onnx")
     with pytest.raises(MeasurementError, match="carries no metrics"):
         ready.verify(model=str(tmp_path / "bare.onnx"))

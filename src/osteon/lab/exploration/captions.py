@@ -171,11 +171,11 @@ def attribute_words(a: Attribute) -> str:
     """Return in a phrase how well one attribute alone predicts the label, by its AUROC within study types.
 
     >>> attribute_words(Attribute(name="width", films=9, abnormal=3, within=0.25, within_low=0.1, within_high=0.4))
-    'width alone predicts the label (AUROC 0.250 (0.100, 0.400): less in abnormal films)'
+    'width alone predicts the label: AUROC 0.250 (0.100, 0.400), less in abnormal films'
     """
     value = 0.5 if a.within is None else a.within
-    words = f"AUROC {value:.3f} {interval(a.within_low, a.within_high)}".strip()
-    return f"{a.name} alone predicts the label ({words}: {'more' if value > 0.5 else 'less'} in abnormal films)"
+    words = f"{a.name} alone predicts the label: AUROC {value:.3f} {interval(a.within_low, a.within_high)}".strip()
+    return f"{words}, {'more' if value > 0.5 else 'less'} in abnormal films"
 
 
 def _cells(e: Exploration, splits: Sequence[str], types: Sequence[str]) -> list[Cell]:

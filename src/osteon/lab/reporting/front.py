@@ -11,8 +11,8 @@ from osteon.lab.reporting.document import Headline, Picture, Section, Text
 from osteon.lab.reporting.material import Material
 
 HEADLINE = ("auroc", "sensitivity", "specificity", "kappa")
-FOUND = 3
-"""Films that were found, on the front: the surest, one between, the least sure."""
+FOUND = 4
+"""Films that were found, on the front: from the surest to the least sure."""
 
 CLEAR = 0.7
 """AUROC that the whole interval has to reach to be called good at telling films apart."""
@@ -21,7 +21,7 @@ CLEAR = 0.7
 def headline(m: Material) -> list[Headline]:
     """Return the metrics of the studies that a reader wants first."""
     found = [(name, m.measured.evaluation.find("study", ALL, name)) for name in HEADLINE]
-    return [Headline(metric_name(name), number(metric.value if metric else None), _spread(metric)) for name, metric in found]
+    return [Headline(f"{metric_name(name)}, studies", number(metric.value if metric else None), _spread(metric)) for name, metric in found]
 
 
 def verdict(m: Material) -> Text:

@@ -13,7 +13,7 @@ def markdown(report: Report, folder: Path) -> str:
     """Return the report (GitHub's Markdown); pictures are addressed from `folder`, where the file is to stand."""
     lines = [f"# {report.title}", "", f"{report.verdict.words} [{report.verdict.origin.mark}]", "", "Not for diagnosis.", ""]
     lines += [f"> **Attention:** {w.words} [{w.origin.mark}]\n" for w in report.warnings]
-    lines += markdown_table(("studies", "value", "95 % interval"), [(f.name, f.value, f.interval) for f in report.headline])
+    lines += markdown_table(("metric", "value", "95 % interval"), [(f.name, f.value, f.interval) for f in report.headline])
     lines += ["", f"`{report.measured.line}`", ""]
     for picture in report.pictures:
         lines += [*_block(picture, folder), ""]
