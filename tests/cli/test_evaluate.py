@@ -14,6 +14,7 @@ from made_index import made_index
 from made_model import made_card, make_model
 from made_predictions import made_films, made_predictions
 from osteon.card import DataSource
+from osteon.lab.data.index import COLUMNS
 from osteon.lab.evaluation.comparison import Comparison
 from osteon.lab.evaluation.folder import predictions_of, read_evaluation
 from osteon.lab.evaluation.scoring import Predictions, write_predictions
@@ -146,6 +147,30 @@ def test_calibrate_writes_a_model_that_says_so(osteon: Typed) -> None:
     assert card.decision.rule.startswith("sensitivity of at least 0.9")
     assert "logistic (chosen)" in out
     assert {file.name for file in Path("n.calibration").iterdir()} == {"calibration.json", "calibration.png"}
+
+
+def test_calibrate_takes_a_cross_validation_and_the_splits_that_the_index_names(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64, data=(DataSource(name="made", split="train"),)))
+    films = made_films()
+    half = pl.col("patient") < films["patient"].sort()[len(films) // 2]
+    film = {"format": "PNG", "sha256": "", "boxes": None}
+    index = films.select(*(c for c in COLUMNS if c not in film)).with_columns(
+        pl.lit(value, COLUMNS[name]).alias(name) for name, value in film.items()
+    )
+    index.with_columns(split=pl.when(half).then(pl.lit("train")).otherwise(pl.lit("valid"))).write_parquet("index.parquet")
+    Path("cv").mkdir()
+    table("cv/predictions.parquet", films.with_columns(split=pl.when(half).then(pl.lit("fold-0")).otherwise(pl.lit("fold-1"))))
+    words = ("calibrate", "--model", "m.onnx", "--predictions", "cv", "-o", "n.onnx")
+    assert "name the index with --index" in osteon(*words)[2]
+    status, out, _ = osteon(*words, "--index", "index.parquet", "--split", "train")
+    assert status == 0 and f"{films.filter(half).height:,} films" in out
+    card = load_model("n.onnx").card
+    assert card.calibration.split.startswith("the films of cross-validation 'cv', each scored by another training")
+    assert osteon(*words, "--index", "index.parquet")[1].count(f"{films.height:,} films") == 1
+    assert "none of its predictions is of a film of split test" in osteon(*words, "--index", "index.parquet", "--split", "test")[2]
+    table("p.parquet", films)
+    status, _, err = osteon("calibrate", "--predictions", "p.parquet", "--split", "a", "--split", "b", "-o", "n.onnx")
+    assert status == 64 and "a model is calibrated on one split" in err
 
 
 def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Typed) -> None:

@@ -26,7 +26,7 @@ CALIBRATION = "calibration.json"
 def is_cross_validation(path: Path) -> bool:
     """Return whether a folder, or a table, has the predictions of a cross-validation."""
     try:
-        return bool(fold_names(predictions_of(path).films))
+        return len(fold_names(predictions_of(path).films)) > 1
     except MeasurementError:  # none, or another program's: who reads it says what is wrong
         return False
 
