@@ -16,6 +16,7 @@ import typer
 from drawn_tree import ROOT, Module
 from osteon.cli import app
 from osteon.lab.phantom import film, png
+from osteon.lab.release.plan import may_hold
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BOOK = "docs/experiments/"
@@ -68,6 +69,11 @@ def test_the_command_line_knows_every_command_and_option_that_a_page_names(page:
         options = {option for parameter in known[name].params for option in [*parameter.opts, *parameter.secondary_opts]}
         unknown = {word for word in words if word.startswith("-") and not re.match(r"-?\d|-$", word)} - options
         assert not unknown, f"{page}: osteon {name} has no {unknown}"
+
+
+def test_the_page_of_releases_explains_each_key_of_a_plan() -> None:
+    page = (ROOT / "docs/release.md").read_text(encoding="utf-8")
+    assert [key for key in may_hold() if f"`{key}`" not in page and f"`.{key.rpartition('.')[2]}`" not in page] == []
 
 
 def test_readme_draws_the_folders_that_are_there() -> None:
