@@ -56,7 +56,7 @@ def content(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, preamble: bool
     ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     if ds.file_meta.TransferSyntaxUID.is_little_endian is False and ds.BitsAllocated == 16:
         ds.PixelData = np.frombuffer(ds.PixelData, "<u2").astype(">u2").tobytes()
-    ds["PixelData"].VR = "OW" if ds.BitsAllocated == 16 and not ds.file_meta.TransferSyntaxUID.is_encapsulated else "OB"
+    ds["PixelData"].VR = "OW" if ds.get("BitsAllocated") == 16 and not ds.file_meta.TransferSyntaxUID.is_encapsulated else "OB"
     file = io.BytesIO()
     ds.save_as(file, enforce_file_format=preamble)
     return file.getvalue()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from osteon.bounds import MOST_BYTES
 from osteon.errors import OversizedFilm, UnreadableFilm, UsageError
-
-MOST_BYTES = 2**30
-"""Of a file; 100 million pixels of 16 bits are a fifth of it."""
 
 _TOO_LARGE = f"{{}}: larger than {MOST_BYTES:,} bytes. Export one film by itself."
 

@@ -19,7 +19,8 @@ from osteon.content import content_of, name_of
 from osteon.dicom import is_dicom, read_dicom
 from osteon.errors import BlankFilm, UnreadableFilm, UnsupportedFilm, UsageError
 from osteon.exposure import exposed_part
-from osteon.raster import raster_format, read_raster, unit_scale
+from osteon.grey import unit_scale
+from osteon.raster import raster_format, read_raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Film:
 
     `pixels` is (H, W) float32 in [0, 1], bone bright (the sense of MONOCHROME2). `path` is what the film is called. `truncated`: the file
     ends early and was read as far as it goes. `study_type`, `view` (ViewPosition) and `study` (StudyInstanceUID) are "" where the file
-    does not say.
+    does not say. `remarks` tell a person what the reader assumed, none for an ordinary film.
     """
 
     pixels: NDArray[np.float32]
@@ -55,6 +56,7 @@ class Film:
     study_type: str = ""
     view: str = ""
     study: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse pixels of another shape or type, as a `UsageError`: the network's input would be made of them all the same."""
@@ -107,7 +109,7 @@ def read_film(
     """Read a film from PNG, JPEG, TIFF or DICOM, or take an array as one; the content decides which, not the name.
 
     Files show bone bright as they stand; DICOM says what is bright (PS3.4 N.2) and is turned so. It may be called from several
-    threads at once.
+    threads at once, and takes no more work and memory than `osteon.bounds` says.
 
     Args:
         source: A path, a file's content as bytes, a file opened with "rb", or an array: (H, W), uint8, uint16, or float from 0 to 1.
@@ -119,7 +121,7 @@ def read_film(
         UnreadableFilm: the file is not there, or no decoder makes pixels of it.
         UnsupportedFilm: no radiograph, or a side shorter than 32 pixels.
         BlankFilm: all pixels have one grey.
-        OversizedFilm: the file or the picture that its header promises is larger than is sane.
+        OversizedFilm: the file, the picture that its header promises, or the work that it asks for is larger than is sane.
     """
     name = name or name_of(source) or "film"
     if isinstance(source, np.ndarray):
@@ -226,7 +228,7 @@ def unprepare(square: NDArray[np.uint8], placement: Placement) -> tuple[NDArray[
 def _decoded(content: bytes, name: str) -> Film:
     if is_dicom(content):  # first: a DICOM file may begin as a TIFF (PS3.10 section 7.1)
         seen = read_dicom(content, name)
-        return Film(seen.pixels, name, "DICOM", seen.truncated, seen.study_type, seen.view, seen.study)
+        return Film(seen.pixels, name, "DICOM", seen.truncated, seen.study_type, seen.view, seen.study, seen.remarks)
     if raster_format(content) is None:
         raise UnreadableFilm(f"{name}: neither PNG, JPEG, TIFF nor DICOM. Export the film as one of these.")
     raster = read_raster(content, name)

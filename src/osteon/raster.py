@@ -1,14 +1,13 @@
 """PNG, JPEG, TIFF -> grey pixels.
 
-Pillow decodes. A file that ends early is read as far as it goes and flagged. What cannot be a radiograph by its pixels alone
-(colour, black and white, several pages) is refused with the reason.
+Pillow decodes; imagecodecs only what has several samples of 16 bits a pixel, of which Pillow keeps 8. A file that ends early is read as
+far as it goes and flagged; one whose codes are damaged is refused. What cannot be a radiograph by its pixels alone (colour, black and
+white, several pages) is refused with the reason.
 """
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,24 +15,20 @@ import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
+from osteon.bounds import MOST_PIXELS
 from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.grey import Decoded, grey
+from osteon.jpeg import BrokenJpeg, EndlessJpeg, Jpeg, check_scans, jpeg_markers
+from osteon.png import completed_png, png_chunks
+from osteon.tiff import Tiff, tiff_directory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
 RasterFormat = Literal["PNG", "JPEG", "TIFF"]
-
-MOST_PIXELS = 100_000_000
-"""More than three times a stitched whole-leg film; one film of this size takes about 1 GB while it is read."""
-
-COLOURED_CELLS = 0.01
-"""A film of which more than this share of a coarse grid is coloured is a colour picture. Grey JPEGs in RGB have none."""
-
-COLOUR_SPREAD = 24
-"""Grey levels (of 255) between a cell's highest and lowest channel from which it counts as coloured."""
 
 _SIGNATURES: dict[bytes, RasterFormat] = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -76,28 +71,36 @@ def raster_size(content: bytes, name: str) -> tuple[int, int]:
         UnreadableFilm: the header is broken.
         OversizedFilm: it promises more than `MOST_PIXELS`.
     """
-    image = _open(content, name)
-    return image.size[::-1] if _orientation(image) in (5, 6, 7, 8) else image.size
+    if content.startswith((b"II", b"MM")):
+        directory = tiff_directory(content, name)
+        size, turn = (directory.width, directory.height), directory.orientation
+    else:
+        if raster_format(content) == "PNG":
+            content = png_chunks(content, name).content
+        image = _open(content, name)
+        size, turn = image.size, _orientation(image)
+    return size[::-1] if turn in (5, 6, 7, 8) else size
 
 
 def read_raster(content: bytes, name: str) -> Raster:
     """Decode a PNG, JPEG or TIFF; `name` is what a refusal calls it.
 
-    8-bit samples are divided by 255, 16-bit ones by 65535, or by 4095 where no sample is larger: a detector's 12 bits. Floating
-    point and 32-bit samples are taken as they are where they lie in [0, 1], else stretched from their own range. Transparent
-    pixels become black. The orientation that the file asks for (EXIF) is applied.
+    8-bit samples are divided by 255, 16-bit ones by the range that the file uses (`osteon.depth`). Floating point and 32-bit samples
+    are taken as they are where they lie in [0, 1], else stretched from their own range. Transparent pixels become black. The
+    orientation that the file asks for (EXIF) is applied.
 
     Raises:
-        UnreadableFilm: no pixels come out of it.
+        UnreadableFilm: no pixels come out of it, or damaged ones.
         UnsupportedFilm: colour, black and white, or several pages.
-        OversizedFilm: more than `MOST_PIXELS` pixels.
+        OversizedFilm: more pixels or work than is sane (`osteon.bounds`).
     """
-    image, truncated = _decode(content, name)
-    turn = _TURNS.get(_orientation(image))
-    grey = _grey(image if turn is None else image.transpose(turn), name)
-    if isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0 and image.mode.startswith(("I", "F")):
-        grey = 1 - grey  # Pillow inverts WhiteIsZero in 8 bits only
-    return Raster(grey, raster_format(content) or "PNG", truncated)
+    kind = raster_format(content)
+    if kind is None:
+        raise UnreadableFilm(f"{name}: neither PNG, JPEG nor TIFF. Export the film in one of these, or as DICOM.")
+    decoded = {"PNG": _png, "JPEG": _jpeg, "TIFF": _tiff}[kind](content, name)
+    pixels = grey(decoded, name)
+    turn = _TURNS.get(decoded.turn)
+    return Raster(pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn)), kind, decoded.truncated)
 
 
 def _open(content: bytes, name: str) -> ImageFile:
@@ -108,35 +111,109 @@ def _open(content: bytes, name: str) -> ImageFile:
         # The format's own class: Image.open would load every other decoder, and warn of what is refused below.
         image = _READERS[kind](io.BytesIO(content))
     except Exception as fault:  # a broken header raises anything
-        raise UnreadableFilm(f"{name}: its {kind} header is broken ({fault}). Export the film again.") from fault
+        raise UnreadableFilm(f"{name}: its {kind} header is broken ({_line(fault)}). Export the film again.") from fault
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise OversizedFilm(f"{name}: its header promises {width} x {height} pixels, more than {MOST_PIXELS:,}. Scale the film down.")
+    if getattr(image, "is_animated", False):
+        raise UnsupportedFilm(f"{name}: it holds more than one page. Export each film as a file of its own.")
     return image
 
 
-def _decode(content: bytes, name: str) -> tuple[ImageFile, bool]:
-    image = _open(content, name)
-    _check_pages(image, name)
+def _loaded(image: ImageFile, name: str, fault: Exception | None = None) -> ImageFile:
+    try:
+        image.load()
+    except Exception as again:
+        early = "it ends before its pixels begin" if fault else "no decoder makes pixels of it"
+        raise UnreadableFilm(f"{name}: {early} ({_line(again)}). Export the film again.") from again
+    return image
+
+
+def _png(content: bytes, name: str) -> Decoded:
+    png = png_chunks(content, name)
+    image, truncated, kept = _open(png.content, name), False, png.content
     try:
         image.load()
     except Exception as fault:
-        completed = _completed(content, image)
-        if completed is None:
-            raise UnreadableFilm(f"{name}: no decoder makes pixels of it ({fault}). Export the film again.") from fault
-        image = _open(completed, name)
-    else:
-        return image, False
-    try:
-        image.load()
-    except Exception as fault:
-        raise UnreadableFilm(f"{name}: it ends before its pixels begin ({fault}). Export the film again.") from fault
-    return image, True
+        kept, truncated = completed_png(png), True
+        image = _loaded(_open(kept, name), name, fault)
+    if png.bits == 16 and png.channels > 1:
+        return Decoded(_deep(kept, "png", name), truncated, png.said, scaled=True, turn=_orientation(image))
+    return Decoded(image, truncated, png.said, scaled=True, turn=_orientation(image))
 
 
-def _check_pages(image: ImageFile, name: str) -> None:
-    if getattr(image, "is_animated", False):
+def _tiff(content: bytes, name: str) -> Decoded:
+    directory = tiff_directory(content, name)
+    if directory.deep:
+        return _deep_tiff(content, directory, name)
+    image = _loaded(_open(content, name), name)
+    # Pillow turns a TIFF as it asks, and inverts WhiteIsZero in 8 bits only.
+    return Decoded(image, said=directory.said, inverted=directory.photometric == 0 and image.mode.startswith(("I", "F")))
+
+
+def _deep_tiff(content: bytes, directory: Tiff, name: str) -> Decoded:
+    if directory.pages:
         raise UnsupportedFilm(f"{name}: it holds more than one page. Export each film as a file of its own.")
+    if directory.samples - directory.alpha != {0: 1, 1: 1, 2: 3}.get(directory.photometric):
+        raise UnsupportedFilm(f"{name}: {directory.samples} samples a pixel of a kind that no film has. Export it in grey.")
+    samples = _deep(content, "tiff", name)
+    samples = np.moveaxis(samples, 0, 2) if directory.planes == 2 and directory.samples == samples.shape[0] else samples
+    if samples.shape != (directory.height, directory.width, directory.samples):
+        raise UnreadableFilm(f"{name}: its pixels have another size than its header says. Export the film again.")
+    return Decoded(samples, said=directory.said, turn=directory.orientation, inverted=directory.photometric == 0)
+
+
+def _deep(content: bytes, codec: Literal["png", "tiff"], name: str) -> NDArray[np.uint16]:
+    """Decode several samples of 16 bits a pixel, of which Pillow keeps 8 bits."""
+    import imagecodecs
+
+    try:
+        return np.asarray(imagecodecs.png_decode(content) if codec == "png" else imagecodecs.tiff_decode(content), np.uint16)
+    except Exception as fault:
+        raise UnreadableFilm(f"{name}: no decoder makes pixels of it ({_line(fault)}). Export the film again.") from fault
+
+
+def _jpeg(content: bytes, name: str) -> Decoded:
+    image = _open(content, name)
+    try:
+        markers = jpeg_markers(content)
+    except EndlessJpeg as fault:
+        raise OversizedFilm(f"{name}: {fault}, more than is sane. Export the film again.") from fault
+    if markers is None or not markers.huffman:
+        raise UnreadableFilm(f"{name}: its JPEG markers are broken, or of a kind that no film has. Export the film again.")
+    try:
+        return Decoded(_checked(content, markers), turn=_orientation(image))
+    except BrokenJpeg as fault:
+        raise UnreadableFilm(f"{name}: its pixels are damaged ({fault}). Copy or export the film again.") from fault
+    except OSError as fault:  # the data end, and no marker says so
+        completed = content + b"\xff\xd9"
+        return Decoded(_loaded(_open(completed, name), name, fault), truncated=True, turn=_orientation(image))
+
+
+def _checked(content: bytes, markers: Jpeg) -> Image.Image:
+    """Decode a JPEG, and hold its codes against its size: grey ones by the very decoding, others by one that makes a pixel a block.
+
+    Raises:
+        BrokenJpeg: codes are missing or left over.
+        OSError: the file ends early.
+    """
+    if markers.components == 1:
+        return Image.fromarray(np.ascontiguousarray(check_scans(content, markers, _samples)))
+    image = JpegImageFile(io.BytesIO(content))
+    image.load()
+    scaled = 8 if len(markers.scans) == 1 else 1
+    check_scans(content, markers, _samples_of_blocks if scaled == 8 else _samples, scaled)
+    return image
+
+
+def _samples(content: bytes) -> NDArray[np.uint8]:
+    return np.asarray(JpegImageFile(io.BytesIO(content)))
+
+
+def _samples_of_blocks(content: bytes) -> NDArray[np.uint8]:
+    image = JpegImageFile(io.BytesIO(content))
+    image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
+    return np.asarray(image)
 
 
 def _orientation(image: ImageFile) -> int:
@@ -149,80 +226,5 @@ def _orientation(image: ImageFile) -> int:
         return 1  # a broken EXIF block says nothing
 
 
-def _completed(content: bytes, image: ImageFile) -> bytes | None:
-    """Return a file that ends early with an end of its own, the missing pixels neutral; None where that cannot be done.
-
-    Pillow's own switch for this, `ImageFile.LOAD_TRUNCATED_IMAGES`, is one for all threads.
-    """
-    if isinstance(image, JpegImageFile):
-        return content + b"\xff\xd9"
-    return _completed_png(content) if isinstance(image, PngImageFile) else None
-
-
-def _completed_png(content: bytes) -> bytes:
-    """Return the PNG anew, its pixels inflated as far as they go and then zero (PNG, third edition, 10.1 and 11.2)."""
-    width, height, bits = struct.unpack_from(">IIB", content, 16)
-    most = height * (width * bits * 4 // 8 + 10) + 64  # four samples a pixel and Adam7's seven rows of filters: never too few
-    inflate, pixels, kept, at = zlib.decompressobj(), bytearray(), [], 8
-    while at + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, at)
-        body = content[at + 8 : at + 8 + length]
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"eXIf"):
-            kept.append(_chunk(kind, body))
-        elif kind == b"IDAT" and len(pixels) < most:
-            try:
-                pixels += inflate.decompress(body, most - len(pixels))
-            except zlib.error:
-                break
-        at += 12 + length
-    pixels += bytes(most - len(pixels))
-    return b"".join([content[:8], *kept, _chunk(b"IDAT", zlib.compress(pixels, 1)), _chunk(b"IEND", b"")])
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _grey(image: Image.Image, name: str) -> NDArray[np.float32]:
-    if image.mode.startswith(("I", "F")):
-        return _deep(np.asarray(image), name)
-    if image.mode == "1":
-        raise UnsupportedFilm(f"{name}: it is black and white without greys, no radiograph.")
-    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        full = image.convert("RGBA")
-        return np.asarray(_grey(full.convert("RGB"), name) * unit_scale(np.asarray(full.getchannel("A"))), np.float32)
-    if image.mode != "L":
-        image = image.convert("RGB")
-        _check_colour(image, name)
-        image = image.convert("L")
-    return unit_scale(np.asarray(image))
-
-
-def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Bring samples to [0, 1]: uint8 by 255, uint16 by 65535, or by 4095 where none is larger, a detector's 12 bits; others stay."""
-    if values.dtype.kind != "u":
-        return values.astype(np.float32)
-    white = 255 if values.dtype.itemsize == 1 else 4095 if values.max(initial=0) <= 4095 else 65535
-    return np.asarray(values.astype(np.float32) / np.float32(white), np.float32)
-
-
-def _deep(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return unit_scale(values)
-    wide = values.astype(np.float64)
-    low, high = float(wide.min()), float(wide.max())
-    if not np.isfinite([low, high]).all():
-        raise UnsupportedFilm(f"{name}: some pixels are not numbers. Export the film with 8 or 16 bits.")
-    if not 0 <= low <= high <= 1:
-        wide = (wide - low) / ((high - low) or 1)
-    return wide.astype(np.float32)
-
-
-def _check_colour(image: Image.Image, name: str) -> None:
-    """Refuse a colour picture; the noise of JPEG's colour channels, and a small coloured mark, are none."""
-    # Channel by channel: numpy takes ten times as long over an axis of three.
-    red, green, blue = np.moveaxis(np.asarray(image.reduce(max(1, min(image.size) // 128)), np.int16), 2, 0)
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    coloured = (spread >= COLOUR_SPREAD).mean()
-    if coloured > COLOURED_CELLS:
-        raise UnsupportedFilm(f"{name}: a colour picture ({coloured:.0%} of it), no radiograph. If it is one, export it in grey.")
+def _line(fault: Exception) -> str:
+    return " ".join(str(fault).split())[:200]

@@ -9,11 +9,14 @@ pydicom's processing functions are not used for the last two steps: its VOI LUT 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.dicom.tags import code, has_items, number, whole
+from osteon.depth import FEW, bits_used, counted
+from osteon.dicom.luts import first_lut, has_lut
+from osteon.dicom.tags import code, number, whole
 from osteon.errors import UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -22,41 +25,66 @@ if TYPE_CHECKING:
 
     from osteon.dicom.transfer import Codes
 
-UNWINDOWED_SHARE = 0.001
-"""Share of the pixels cut off at either end where a deep film names no window: dead pixels and markers must not set the range."""
+LEAST_SHOWN = 0.005
+"""Share of the pixels that a window must leave between black and white; one that leaves fewer shows nothing, and counts as none."""
+
+NOTHING_SHOWN = "its window or VOI LUT (0028,1050) (0028,3010) shows nothing of it; it is shown over its own range"
+UNKNOWN_FUNCTION = "VOILUTFunction (0028,1056) is an unknown value; LINEAR is assumed"
 
 _NO_VALUE = 2**31  # that no pixel of 16 bits has
+_EDGE = 1 / 512  # from black and from white
 
 
-def display_table(ds: Dataset, codes: Codes) -> NDArray[np.float32]:
-    """Return what each stored code is shown as.
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """How often each stored code occurs on a film, without what a shutter hides: all that is asked of its pixels."""
 
-    Where the film names neither VOI LUT nor window, one of up to 8 bits is shown over its whole stored range, like any 8-bit file, and
-    a deeper one between the 0.1 and 99.9 percentiles of its values: detectors fill a part of their range that nothing else names.
-    The first of several windows counts; a window of no width counts as none. A VOI LUT goes before a window.
+    counts: NDArray[np.int64]
+    signed: bool
+
+    @property
+    def values(self) -> NDArray[np.int64]:
+        """Return the stored value of each code: two's complement where the film is signed."""
+        every = np.arange(self.counts.size)
+        return np.where(every >= every.size // 2, every - every.size, every) if self.signed else every
+
+
+def count_codes(codes: Codes, bits: int, *, signed: bool, hidden: NDArray[np.bool_] | None = None) -> Counted:
+    """Count a film's codes, (H, W) of 0 to 2 ** bits - 1, without those that are hidden."""
+    return Counted(counted(codes if hidden is None else codes[~hidden], bits), signed)
+
+
+def display_table(ds: Dataset, film: Counted) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return what each stored code is shown as, and remarks.
+
+    Where the film names neither VOI LUT nor window, it is shown over its own range: one of up to 8 bits over all that it can store, a
+    deeper one over the bits that it uses, by the rule that 16-bit PNG and TIFF have (`osteon.depth`). No film is stretched: neither
+    DCMTK nor pydicom do, and the standard asks for nothing. The first of several windows counts. A window of no width, and one that
+    leaves hardly a pixel between black and white, count as none. A VOI LUT goes before a window. A VOILUTFunction that DICOM does not
+    know is LINEAR (as in DCMTK).
 
     Args:
         ds: the data set; its Modality LUT, VOI LUT and padding attributes are read.
-        codes: the film's stored codes, as `transfer.stored_codes` returns them; read only where no window is named.
+        film: its codes.
 
     Returns:
-        (2 ** BitsStored,) in [0, 1], bone bright; padding (PS3.3 C.7.5.1.1.2) is 0.
+        (2 ** bits,) in [0, 1], bone bright; padding (PS3.3 C.7.5.1.1.2) is 0.
 
     Raises:
         UnsupportedFilm: an attribute is there and makes no sense; the message names its tag.
     """
-    bits = whole(ds, "BitsStored", 0)
-    every = np.arange(2**bits)
-    stored = np.where(every >= every.size // 2, every - every.size, every) if whole(ds, "PixelRepresentation", 0) == 1 else every
-    padding = _padding(ds, stored)
-    values = _modality(ds, stored)
-    shown = _voi(ds, values)
+    padding = _padding(ds, film.values)
+    counts = np.where(padding, 0, film.counts)
+    values = _modality(ds, film.values)
+    shown, remarks = _voi(ds, values)
+    if shown is not None and not _shows(shown, counts):
+        shown, remarks = None, (NOTHING_SHOWN,)
     if shown is None:
-        low, high = (values.min(), values.max()) if bits <= 8 else _spread(values, codes, padding)
+        low, high = _own_range(ds, film, counts)
         shown = np.clip((values - low) / ((high - low) or 1), 0, 1)
     if code(ds, "PhotometricInterpretation") == "MONOCHROME1" or code(ds, "PresentationLUTShape") == "INVERSE":
         shown = 1 - shown
-    return np.where(padding, 0, shown).astype(np.float32)
+    return np.where(padding, 0, shown).astype(np.float32), remarks
 
 
 def _padding(ds: Dataset, stored: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -69,62 +97,58 @@ def _padding(ds: Dataset, stored: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _modality(ds: Dataset, stored: NDArray[np.int64]) -> NDArray[np.float64]:
     """Modality LUT, else rescale (PS3.3 C.11.1)."""
-    if has_items(ds, "ModalityLUTSequence"):
-        first, entries = _lut(ds, "ModalityLUTSequence")
-        return entries[np.clip(stored - first, 0, entries.size - 1)].astype(np.float64)
+    if has_lut(ds, "ModalityLUTSequence"):
+        values = stored.astype(np.float64)
+        return first_lut(ds, "ModalityLUTSequence", values).of(values).astype(np.float64)
     slope, intercept = number(ds, "RescaleSlope", 1.0), number(ds, "RescaleIntercept", 0.0)
     if slope == 0 or not abs(slope) + abs(intercept) < 1e9:
         raise UnsupportedFilm(f"RescaleSlope (0028,1053) {slope:g}, RescaleIntercept {intercept:g}: no scale. Have the sender correct it.")
     return np.asarray(stored * slope + intercept, np.float64)
 
 
-def _voi(ds: Dataset, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """VOI LUT, else window, into [0, 1] (PS3.3 C.11.2); None where the film names neither."""
-    if has_items(ds, "VOILUTSequence"):
-        first, entries = _lut(ds, "VOILUTSequence")
-        # Descriptors often promise more bits than the entries use; the largest entry says how many they are.
-        top = 2 ** max(1, int(entries.max()).bit_length()) - 1
-        at = np.clip(np.rint(values).astype(np.int64) - first, 0, entries.size - 1)
-        return np.asarray(entries[at] / top, np.float64)
+def _voi(ds: Dataset, values: NDArray[np.float64]) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """VOI LUT, else window, into [0, 1] (PS3.3 C.11.2), and remarks; None where the film names neither."""
+    if has_lut(ds, "VOILUTSequence"):
+        lut = first_lut(ds, "VOILUTSequence", values)
+        return np.asarray(lut.of(values) / lut.top, np.float64), ()
     centre, width = number(ds, "WindowCenter", np.nan), number(ds, "WindowWidth", np.nan)
     if np.isnan(centre) or np.isnan(width) or width <= 0:
-        return None
-    return _windowed(values, centre, width, code(ds, "VOILUTFunction") or "LINEAR")
+        return None, ()
+    function = code(ds, "VOILUTFunction") or "LINEAR"
+    known = function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+    return _windowed(values, centre, width, function), () if known else (UNKNOWN_FUNCTION,)
 
 
 def _windowed(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:
     """The three functions of PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     if function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700))), np.float64)
-    if function == "LINEAR":
+    if function != "LINEAR_EXACT":
         centre, width = centre - 0.5, width - 1
-    elif function != "LINEAR_EXACT":
-        raise UnsupportedFilm(f"VOILUTFunction (0028,1056) is {function}, none that DICOM knows. Have the sender correct it.")
     if width <= 0:  # LINEAR of width 1 is a threshold
         return (values > centre).astype(np.float64)
     return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1), np.float64)
 
 
-def _lut(ds: Dataset, keyword: str) -> tuple[int, NDArray[np.int64]]:
-    """Return the first value mapped and the entries of a sequence's first LUT (PS3.3 C.11.1.1 and C.11.2.1.1)."""
-    try:
-        item = ds[keyword].value[0]
-        count, first = int(item.LUTDescriptor[0]) or 2**16, int(item.LUTDescriptor[1])
-        data = item.LUTData
-        if isinstance(data, bytes):
-            order = ">" if ds.original_encoding[1] is False else "<"
-            data = np.frombuffer(data, np.uint8 if len(data) < 2 * count else f"{order}u2")
-        entries = np.atleast_1d(np.asarray(data, np.int64))[:count]
-        if not entries.size:
-            raise ValueError("no entries")
-    except Exception as fault:  # pydicom raises anything for a broken item
-        raise UnsupportedFilm(f"{keyword} is broken. Have the sender correct it.") from fault
-    return first, entries
+def _shows(shown: NDArray[np.float64], counts: NDArray[np.int64]) -> bool:
+    """Tell whether enough pixels lie between black and white."""
+    between = (shown > _EDGE) & (shown < 1 - _EDGE)
+    return bool(counts[between].sum() >= LEAST_SHOWN * counts.sum() and np.unique(shown[counts > 0]).size > 1)
 
 
-def _spread(values: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]) -> tuple[float, float]:
-    counts = np.where(padding, 0, np.bincount(codes.ravel(), minlength=values.size))
-    order = np.argsort(values, kind="stable")
-    share = np.cumsum(counts[order]) / max(1, counts.sum())
-    low, high = np.minimum(np.searchsorted(share, [UNWINDOWED_SHARE, 1 - UNWINDOWED_SHARE]), values.size - 1)
-    return float(values[order[low]]), float(values[order[high]])
+def _own_range(ds: Dataset, film: Counted, counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the values between which a film without a window is shown, as the Modality LUT gives them."""
+    if has_lut(ds, "ModalityLUTSequence"):
+        values = _modality(ds, film.values).astype(np.int64)
+        return 0, 2 ** bits_used(np.bincount(values, counts, minlength=2**16).astype(np.int64)) - 1
+    stored = film.values
+    below = stored < 0
+    if counts.size <= 2**8:
+        ends = np.array([stored.min(), stored.max()])
+    elif counts[below].sum() > FEW * counts.sum():
+        top = 2 ** bits_used(np.bincount(np.where(below, -1 - stored, stored), counts, minlength=2**15).astype(np.int64))
+        ends = np.array([-top, top - 1])
+    else:
+        ends = np.array([0, 2 ** bits_used(np.bincount(stored[~below], counts[~below], minlength=counts.size).astype(np.int64)) - 1])
+    low, high = sorted(_modality(ds, ends))
+    return float(low), float(high)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from osteon.bounds import MOST_VALUE
+from osteon.dicom.terms import UNKNOWN
 from osteon.errors import UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def text(ds: Dataset, keyword: str) -> str:
-    """Return an attribute as text, the first of several; "" where it is missing, empty or broken."""
+    """Return an attribute as text, the first of several; "" where it is missing, empty or broken. It is free text: not for a message."""
     try:
-        value = ds.get(keyword)
+        value = _value(ds, keyword)
         if value is None or isinstance(value, str):
             return (value or "").strip()
         return str(value[0]).strip() if value else ""
@@ -24,36 +26,34 @@ def text(ds: Dataset, keyword: str) -> str:
 
 
 def code(ds: Dataset, keyword: str) -> str:
-    """Return a code string (PS3.5 6.2, CS) of one word, upper case, fit for a message; "?" where it is anything else.
-
-    A damaged length makes an element swallow its neighbours, a patient's name among them.
-    """
+    """Return a code string (PS3.5 6.2, CS) of one word, upper case; "?" where it is anything else. Not for a message, either."""
     found = text(ds, keyword).upper()
     return found if re.fullmatch("[A-Z0-9_]{0,16}", found) else "?"
 
 
 def called(uid: str) -> str:
-    """Return the name of a UID that DICOM registers, or the UID; "?" where it is none."""
-    from pydicom.uid import UID
+    """Return the name of a UID that DICOM registers (PS3.6 annex A), else that it is unknown: a private one may carry anything."""
+    from pydicom._uid_dict import UID_dictionary
 
-    return UID(uid).name if re.fullmatch("[0-9.]{1,64}", uid) else "?"
+    return UID_dictionary[uid][0] if uid in UID_dictionary else UNKNOWN
+
+
+def there(ds: Dataset, keyword: str) -> bool:
+    """Tell whether an attribute is there and has a value, broken or not."""
+    try:
+        item = ds.get_item(keyword)
+        return item is not None and bool(item.value or item.value == 0)
+    except Exception:
+        return True
 
 
 def whole(ds: Dataset, keyword: str, absent: int) -> int:
     """Return an attribute as a whole number; `absent` where it is missing or empty, -1 where it is broken."""
     try:
-        value = ds.get(keyword)
+        value = _value(ds, keyword)
         return absent if value is None or value == "" else int(value)
     except Exception:
         return -1
-
-
-def has_items(ds: Dataset, keyword: str) -> bool:
-    """Tell whether a sequence is there and not empty; a broken one counts as there."""
-    try:
-        return bool(ds.get(keyword))
-    except Exception:
-        return True
 
 
 def number(ds: Dataset, keyword: str, absent: float) -> float:
@@ -62,13 +62,31 @@ def number(ds: Dataset, keyword: str, absent: float) -> float:
     Raises:
         UnsupportedFilm: it is there and no finite number.
     """
+    found = numbers(ds, keyword)
+    return found[0] if found else absent
+
+
+def numbers(ds: Dataset, keyword: str) -> list[float]:
+    """Return an attribute's numbers, none where it is missing or empty.
+
+    Raises:
+        UnsupportedFilm: one of them is no finite number.
+    """
     try:
-        value = ds.get(keyword)
+        value = _value(ds, keyword)
         if value is None or (not isinstance(value, (int, float)) and len(value) == 0):
-            return absent
-        found = float(value if isinstance(value, (int, float, str)) else value[0])
+            return []
+        found = [float(value)] if isinstance(value, (int, float, str)) else [float(one) for one in value]
     except Exception:
-        found = math.nan
-    if not math.isfinite(found):
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
         raise UnsupportedFilm(f"{keyword} is no number. Have the sender correct it.")
     return found
+
+
+def _value(ds: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as pydicom makes it
+    """Return the value of an attribute that is of a sane size; pydicom makes an object of each of its numbers."""
+    raw = ds.get_item(keyword)
+    if raw is not None and isinstance(raw.value, bytes) and len(raw.value) > MOST_VALUE:
+        raise ValueError(keyword)
+    return ds.get(keyword)

@@ -1,23 +1,32 @@
 """PixelData in any transfer syntax -> the stored code of each pixel (PS3.5 section 8 and annex A).
 
-imagecodecs decodes what is compressed: libjpeg-turbo, CharLS, OpenJPEG and an RLE of its own behind one door. Other decoders end the
-whole process over one damaged film (GDCM by an exception that nobody can catch, pylibjpeg-rle by a panic). Before a decoder runs, the
-size that the codestream itself announces is held against Rows and Columns: it makes room for the former.
+imagecodecs decodes what is compressed: libjpeg-turbo, CharLS, OpenJPEG and PackBits behind one door. Other decoders end the whole
+process over one damaged film (GDCM by an exception that nobody can catch, pylibjpeg-rle by a panic). Before a decoder runs, what the
+codestream itself announces is held against Rows, Columns and `osteon.bounds`: it makes room for the former.
+
+Where a codestream says another depth or sign than BitsStored and PixelRepresentation, the codestream's depth holds (PS3.5 8.2.3 and
+8.2.4), and the bits are read with the sign of PixelRepresentation: what pydicom's decoders do, and DCMTK for JPEG-LS.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from osteon.dicom.tags import called, text, whole
-from osteon.errors import UnreadableFilm, UnsupportedFilm
+from osteon.dicom.codestream import Header, TooMuchError, bare_codestream, check_pieces, codestream_header
+from osteon.dicom.fragments import EndsEarlyError, TooManyFragmentsError, joined_frame
+from osteon.dicom.rle import rle_words
+from osteon.dicom.tags import called
+from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.jpeg import EndlessJpeg, check_scans, jpeg_markers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
+
+    from osteon.dicom.layout import Layout
+    from osteon.dicom.parsed import Parsed
 
     Codes = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -40,109 +49,140 @@ COMPRESSED = {
     "1.2.840.10008.1.2.4.201": "jpeg2k",  # HTJ2K, lossless only
     "1.2.840.10008.1.2.4.202": "jpeg2k",  # HTJ2K, RPCL, lossless only
     "1.2.840.10008.1.2.4.203": "jpeg2k",  # HTJ2K
-    RLE: "dicomrle",
+    RLE: "",
 }
-"""Transfer syntax -> imagecodecs' codec."""
+"""Transfer syntax -> imagecodecs' codec; "" where our own reader checks every length first."""
 
-_AS_STORED: dict[str, Any] = {"raw": True, "correct_unused_bits": False}  # pydicom does not look at HighBit
+_SEQUENTIAL = (0xC0, 0xC1, 0xC3)  # processes of JPEG that DICOM still has (PS3.5 A.4.1)
 
 
-def stored_codes(ds: Dataset, name: str) -> tuple[Codes, int]:
-    """Return the stored bits of each pixel, and how many pixels the file ends too early for.
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """The stored code of each pixel.
 
-    Bits above and below the stored ones, where overlays may sit, are cut off. Two's complement is left as it is.
+    `codes` is (Rows, Columns), 0 to 2 ** `bits` - 1, two's complement left as it is; `missing` is how many pixels the file ends too
+    early for: the last ones, which are zero.
+    """
+
+    codes: Codes
+    bits: int
+    missing: int = 0
+
+
+def stored_codes(parsed: Parsed, layout: Layout, name: str) -> Stored:
+    """Return the stored bits of each pixel; bits above and below them, where overlays may sit, are cut off.
 
     Args:
-        ds: one grey frame of 8 or 16 bits allocated.
+        parsed: the file.
+        layout: one grey frame of 8 or 16 bits allocated.
         name: what a refusal calls the file.
 
-    Returns:
-        (Rows, Columns), 0 to 2 ** BitsStored - 1, zero where the file ends too early.
-
     Raises:
-        UnreadableFilm: broken, or no decoder makes pixels of it.
+        UnreadableFilm: broken, cut, or no decoder makes pixels of it.
         UnsupportedFilm: a transfer syntax that osteon does not decode.
+        OversizedFilm: more fragments, or pieces of a codestream, than is sane.
     """
-    syntax, bits = text(ds.file_meta, "TransferSyntaxUID"), whole(ds, "BitsStored", 0)
-    if syntax in UNCOMPRESSED:
-        values, missing = _uncompressed(ds, name)
-    elif syntax in COMPRESSED:
-        values, missing = _decompressed(ds, name, syntax), 0
-    else:
+    syntax = parsed.syntax
+    if syntax not in (*UNCOMPRESSED, *COMPRESSED):
         raise UnsupportedFilm(f"{name}: osteon does not decode transfer syntax (0002,0010) {called(syntax)}. Send the film uncompressed.")
-    native = values.astype(values.dtype.newbyteorder("="), copy=False)
-    codes = cast("Codes", native.view(f"u{native.dtype.itemsize}"))
-    # Only what is stored as words keeps unused bits (PS3.5 8.1.1); a codec gives the sample alone.
-    shift = whole(ds, "HighBit", bits - 1) + 1 - bits if syntax in (*UNCOMPRESSED, RLE) else 0
-    return cast("Codes", (codes >> max(0, shift)) & (2 ** min(bits, 8 * codes.itemsize) - 1)), missing
-
-
-def codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Return rows and columns that a JPEG, JPEG-LS or JPEG 2000 codestream announces; None for any other bytes.
-
-    Sources: ISO 15444-1 A.5.1 (SIZ), ISO 10918-1 B.2.2 (SOF), ISO 14495-1 C.2.2 (SOF55).
-    """
-    if frame[:4] == b"\xff\x4f\xff\x51" and len(frame) >= 24:
-        right, bottom, left, top = struct.unpack_from(">4I", frame, 8)
-        return bottom - top, right - left
-    at = 2
-    while frame[:2] == b"\xff\xd8" and at + 9 <= len(frame) and frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = struct.unpack_from(">HH", frame, at + 5)
-            return rows, columns
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-    return None
-
-
-def _uncompressed(ds: Dataset, name: str) -> tuple[NDArray[np.integer], int]:
-    from pydicom.pixels.decoders.base import get_decoder
-
+    if (parsed.length is None) != (syntax in COMPRESSED):
+        held = "compressed" if parsed.length is None else "uncompressed"
+        raise UnreadableFilm(f"{name}: TransferSyntaxUID (0002,0010) is {called(syntax)}, its pixels are {held}. Send the film again.")
+    if syntax in UNCOMPRESSED:
+        return _uncompressed(parsed, layout, name)
     try:
-        promised, data = getattr(ds.get_item("PixelData"), "length", 0), ds.PixelData or b""
-        size, width = int(ds.Rows) * int(ds.Columns), int(ds.BitsAllocated) // 8
-        held = len(data) // width
-        if held < size:
-            if held == 0 or 0 < promised < size * width:
-                raise ValueError(f"Rows and Columns promise {size:,} pixels, the file holds {held:,}")
-            ds.PixelData = data[: held * width] + bytes((size - held) * width)
-        values, _ = get_decoder(ds.file_meta.TransferSyntaxUID).as_array(ds, **_AS_STORED)
-    except Exception as fault:  # broken elements raise anything
-        raise UnreadableFilm(f"{name}: no pixels come out of it ({_line(fault)}). Send the film again.") from fault
-    return values, max(0, size - held)
-
-
-def _decompressed(ds: Dataset, name: str, syntax: str) -> NDArray[np.integer]:
-    from pydicom.encaps import get_frame
-
-    rows, columns = int(ds.Rows), int(ds.Columns)
-    try:
-        frame = get_frame(ds.PixelData, 0, number_of_frames=1)
-        if syntax != RLE:
-            _check_codestream(frame, rows, columns)
-        values = _decoded(frame, COMPRESSED[syntax], int(ds.BitsAllocated))
-        return values.reshape(rows, columns)
-    except Exception as fault:  # so do decoders
+        frame = joined_frame(parsed.value)
+        return _words_of_rle(frame, layout) if syntax == RLE else _decompressed(bare_codestream(frame), COMPRESSED[syntax], layout)
+    except EndsEarlyError as fault:
+        raise UnreadableFilm(f"{name}: the file ends early. Send it again.") from fault
+    except (TooManyFragmentsError, TooMuchError, EndlessJpeg, MemoryError) as fault:
+        raise OversizedFilm(f"{name}: its {called(syntax)} pixels ask for too much ({_line(fault)}). Send the film again.") from fault
+    except Exception as fault:  # decoders raise anything
         raise UnreadableFilm(f"{name}: its {called(syntax)} pixels are broken ({_line(fault)}). Send the film again.") from fault
 
 
-def _check_codestream(frame: bytes, rows: int, columns: int) -> None:
-    size = codestream_size(frame)
-    if size is None:
+def _uncompressed(parsed: Parsed, layout: Layout, name: str) -> Stored:
+    width = layout.allocated // 8
+    size, promised = layout.size, parsed.length or 0
+    held = min(promised, len(parsed.value)) // width
+    if held == 0 or promised < size * width:
+        if promised > len(parsed.value):
+            raise UnreadableFilm(f"{name}: the file ends early. Send it again.")
+        raise UnreadableFilm(f"{name}: Rows and Columns promise {size:,} pixels, the file holds {held:,}. Send the film again.")
+    words = np.frombuffer(parsed.value, f"{'<' if parsed.little else '>'}u{width}", min(held, size))
+    if width == 1 and parsed.word and not parsed.little:  # bytes in words of the other order (PS3.5 8.1.2)
+        words = _swapped(parsed.value, min(promised, len(parsed.value)), size)
+    missing = max(0, size - words.size)
+    if missing:
+        words = np.concatenate([words, np.zeros(missing, words.dtype)])
+    native = words.astype(words.dtype.newbyteorder("="), copy=False)
+    return Stored(_stored_bits(native, layout), layout.stored, missing)
+
+
+def _swapped(value: memoryview, length: int, size: int) -> NDArray[np.uint8]:
+    pairs = np.frombuffer(value, np.uint8, length // 2 * 2).reshape(-1, 2)
+    return np.ascontiguousarray(pairs[:, ::-1]).reshape(-1)[:size]
+
+
+def _words_of_rle(frame: bytes, layout: Layout) -> Stored:
+    return Stored(_stored_bits(rle_words(frame, layout.size, layout.allocated // 8), layout), layout.stored)
+
+
+def _stored_bits(words: NDArray[np.uint8] | NDArray[np.uint16], layout: Layout) -> Codes:
+    """Cut out the stored bits: only what is kept as words has others (PS3.5 8.1.1); a codec gives the sample alone."""
+    shift = layout.high + 1 - layout.stored
+    grid = words.reshape(layout.rows, layout.columns)
+    return cast("Codes", (grid >> shift if shift else grid) & words.dtype.type(2**layout.stored - 1))
+
+
+def _decompressed(frame: bytes, codec: str, layout: Layout) -> Stored:
+    header = codestream_header(frame)
+    if header is None or header.kind != codec:
         raise ValueError("no codestream of this kind")
-    if size != (rows, columns):
-        raise ValueError(f"{size[1]} x {size[0]}, where the header says {columns} x {rows}")
-    if b"\xff\xf7" in frame[:256] and b"\xff\xd9" not in frame[-16:]:
-        raise ValueError("it ends early")  # CharLS would look for JPEG-LS's end for seconds
+    if (header.rows, header.columns) != (layout.rows, layout.columns):
+        raise ValueError(f"{header.columns} x {header.rows}, where the header says {layout.columns} x {layout.rows}")
+    if header.components != 1 or header.precision > 16:
+        raise ValueError(f"{header.components} components of {header.precision} bits, as no grey film has")
+    samples = {"jpeg8": _jpeg, "jpegls": _jpeg_ls, "jpeg2k": _jpeg_2000}[codec](frame)
+    if samples.shape != (layout.rows, layout.columns):
+        raise ValueError("its decoder gives another size")
+    return _sample_bits(samples, header, layout)
 
 
-def _decoded(frame: bytes, codec: str, bits: int) -> NDArray[np.integer]:
+def _sample_bits(samples: NDArray[np.integer], header: Header, layout: Layout) -> Stored:
+    """Return samples as codes of BitsStored bits, or of the codestream's precision where they need more, or their sign stands there."""
+    precision, stored = header.precision, layout.stored
+    words = samples.view(f"u{samples.dtype.itemsize}")
+    codes = cast("Codes", words & words.dtype.type(2 ** min(precision, 8 * words.dtype.itemsize) - 1))
+    more = precision > stored and int(codes.max()) >= 2**stored
+    return Stored(codes, precision if more or (layout.signed and precision < stored) else stored)
+
+
+def _jpeg(frame: bytes) -> NDArray[np.integer]:
     import imagecodecs
 
-    if codec == "dicomrle":
-        return np.frombuffer(imagecodecs.dicomrle_decode(frame, np.dtype(f"<u{bits // 8}")), f"<u{bits // 8}")
-    return np.asarray(getattr(imagecodecs, f"{codec}_decode")(frame))
+    markers = jpeg_markers(frame)
+    if markers is None or markers.process not in _SEQUENTIAL or len(markers.scans) != 1:
+        raise ValueError("a process of JPEG that DICOM no longer has")
+    if not markers.ended:
+        raise ValueError("it ends early")
+    return np.asarray(check_scans(frame, markers, imagecodecs.jpeg8_decode))
 
 
-def _line(fault: Exception) -> str:
+def _jpeg_ls(frame: bytes) -> NDArray[np.integer]:
+    import imagecodecs
+
+    if b"\xff\xd9" not in frame[-16:]:
+        raise ValueError("it ends early")  # CharLS would look for JPEG-LS's end for seconds
+    return np.asarray(imagecodecs.jpegls_decode(frame))
+
+
+def _jpeg_2000(frame: bytes) -> NDArray[np.integer]:
+    import imagecodecs
+
+    check_pieces(frame)
+    return np.asarray(imagecodecs.jpeg2k_decode(frame))
+
+
+def _line(fault: BaseException) -> str:
     return " ".join(str(fault).split())[:200]
