@@ -182,6 +182,90 @@ def test_the_orientation_that_the_file_asks_for(kind: str, orientation: int) -> 
     assert raster_size(content, "film") == turned.shape[::-1]
 
 
+# ---- depth of 16-bit samples
+
+
+def deep_picture(bits: int, height: int = 96, width: int = 128) -> NDArray[np.uint16]:
+    y, x = np.mgrid[:height, :width]
+    return ((np.sin(x / 19) * np.cos(y / 13) + 1) / 2 * (2**bits - 1)).astype(np.uint16)
+
+
+def deep_png(samples: NDArray[np.uint16], *extra: bytes, colour: int = 0) -> bytes:
+    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    return b"".join(
+        (b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    )
+
+
+def deep_tiff(samples: NDArray[np.uint16], said: int = 0, **options: Any) -> bytes:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    if said:
+        tags[281] = said
+    return saved(Image.fromarray(samples), "TIFF", tiffinfo=tags, **options)
+
+
+@pytest.mark.parametrize("bits", range(8, 17))
+@pytest.mark.parametrize("marked", ["", "one pixel", "a mark"])
+def test_the_bits_that_are_used_are_the_range(bits: int, marked: str) -> None:
+    samples = deep_picture(bits)
+    shares = np.minimum(samples / (2**bits - 1), 1)
+    if marked == "one pixel":
+        samples[40, 50], shares[40, 50] = 65535, 1
+    elif marked:
+        samples[4:14, 6:16], shares[4:14, 6:16] = 65535, 1
+    for content in (deep_png(samples), deep_tiff(samples), deep_tiff(samples, compression="tiff_lzw")):
+        assert_allclose(read(content), shares, atol=1e-6)
+
+
+@pytest.mark.parametrize("said", [10, 12, 14, 16])
+def test_what_the_file_says_is_the_range_of_a_dim_film(said: int) -> None:
+    samples = deep_picture(8)
+    assert_allclose(read(deep_png(samples, chunk(b"sBIT", bytes([said])))), samples / (2**said - 1), atol=1e-6)
+    assert_allclose(read(deep_tiff(samples, 2**said - 1)), samples / (2**said - 1), atol=1e-6)
+
+
+def test_samples_that_png_has_scaled() -> None:
+    """PNG scales samples of 12 bits to 16 and keeps the 12 in sBIT (third edition, 11.3.2.4)."""
+    samples = deep_picture(12)
+    content = deep_png(samples * np.uint16(16) + (samples >> np.uint16(8)), chunk(b"sBIT", b"\x0c"))
+    assert_allclose(read(content), samples / 4095, atol=1e-3)
+
+
+def test_more_than_the_tiff_says_is_a_guess_again() -> None:
+    samples = deep_picture(14)
+    assert_allclose(read(deep_tiff(samples, 255)), samples / 16383, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_48_bits_and_grey_with_alpha(bits: int) -> None:
+    samples, alpha = deep_picture(bits), np.full((96, 128), 65535, np.uint16)
+    alpha[:, :20] = 0
+    shown = np.where(alpha == 0, 0, samples / (2**bits - 1))
+    assert_allclose(read(deep_png(np.stack([samples] * 3, 2), colour=2)), samples / (2**bits - 1), atol=1e-6)
+    assert_allclose(read(deep_png(np.stack([samples, alpha], 2), colour=4)), shown, atol=1e-6)
+    assert_allclose(read(deep_png(np.stack([samples, samples, samples, alpha], 2), colour=6)), shown, atol=1e-6)
+    for compression in (None, "adobe_deflate"):
+        grey = {"photometric": "minisblack", "compression": compression}
+        assert_allclose(read(tiff_of(np.stack([samples] * 3, 2), photometric="rgb", compression=compression)), samples / (2**bits - 1), atol=1e-6)
+        assert_allclose(read(tiff_of(np.stack([samples, alpha], 2), extrasamples=["unassalpha"], **grey)), shown, atol=1e-6)
+
+
+def tiff_of(samples: NDArray[np.uint16], **options: Any) -> bytes:
+    import tifffile
+
+    file = io.BytesIO()
+    tifffile.imwrite(file, samples, **options)
+    return file.getvalue()
+
+
+def test_deep_colour_is_refused() -> None:
+    samples = deep_picture(16)
+    content = deep_png(np.stack([samples, samples[::-1], 65535 - samples], 2), colour=2)
+    with pytest.raises(UnsupportedFilm, match="colour picture"):
+        read(content)
+
+
 # ---- what is no radiograph
 
 
@@ -315,6 +399,59 @@ def test_a_small_file_of_the_largest_size_is_the_most_that_is_read() -> None:
     assert raster_size(png(side, side, body), "film") == (side, side)
     with pytest.raises(OversizedFilm):
         raster_size(png(side + 1, side, body), "film")
+
+
+def test_a_small_png_that_promises_gigabytes_is_refused() -> None:
+    for colour, bits in ((0, 16), (2, 8), (6, 16), (6, 8)):
+        with pytest.raises(OversizedFilm, match="10000 x 10000"):
+            read_raster(png(10_000, 10_000, b"", bits, colour), "film")
+    with pytest.raises(OversizedFilm, match="10000 x 10000"):
+        read_raster(png(10_000, 10_000, zlib.compress(bytes(10_000)), 8, 0), "film")
+
+
+def test_pixels_whose_check_sum_is_wrong_are_refused() -> None:
+    content = saved(Image.fromarray(np.random.default_rng(4).integers(0, 256, (90, 90), dtype=np.uint8)))
+    for place in (300, 2000, 5000):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x10
+        with pytest.raises(UnreadableFilm, match="check sum"):
+            read_raster(bytes(damaged), "film")
+
+
+def test_millions_of_chunks_are_refused() -> None:
+    content = saved(Image.fromarray(GREY))
+    many = content[:33] + chunk(b"IDAT", b"") * 60_000 + content[33:]
+    with pytest.raises(OversizedFilm, match="chunks"):
+        read_raster(many, "film")
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_of_millions_of_entries_is_refused(big: bool) -> None:
+    content = tiff_of(DEEP, bigtiff=big)
+    form, size = ("<HHQ", 20) if big else ("<HHI", 12)
+    at = content.index(struct.pack("<HH", 273, 16 if big else 4))
+    huge = content[:at] + struct.pack(form, 273, 4, 2**28) + content[at + struct.calcsize(form) :]
+    assert size
+    for ask in (raster_size, read_raster):
+        with pytest.raises(OversizedFilm, match="entries"):
+            ask(huge, "film")
+
+
+@pytest.mark.parametrize(("damage", "reason"), [("cut", "it ends early"), ("hole", "ends early|more codes"), ("flip", "ends early|more codes")])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_damaged_jpegs_are_refused(damage: str, reason: str, mode: str) -> None:
+    """With an end that says they were whole; without one they end early, and are read as far as they go."""
+    noise = np.random.default_rng(5).integers(0, 256, (160, 160), dtype=np.uint8)
+    content = saved(Image.fromarray(noise).convert(mode), "JPEG")
+    half = len(content) // 2
+    if damage == "cut":
+        content = content[:half] + b"\xff\xd9"
+    elif damage == "hole":
+        content = content[:half] + content[half + 900 :]
+    else:
+        content = content[:half] + bytes(40) + content[half + 40 :]
+    with pytest.raises(UnreadableFilm, match=reason):
+        read_raster(content, "film")
 
 
 FILES = [

@@ -22,7 +22,7 @@ MARK_ALIKE = 0.8
 
 LEAST_BITS = 8
 
-ENOUGH = 4_000_000
+ENOUGH = 250_000
 """Samples that are counted of a large film, evenly spread over it: more say nothing else, and cost time and memory."""
 
 

@@ -28,11 +28,11 @@ LUMA = (0.299, 0.587, 0.114)
 class Decoded:
     """A picture, and what its header says.
 
-    `samples` is Pillow's image, or (H, W, C) of 16 bits: grey or red, green and blue, then alpha. `said` and `scaled` are those of
-    `depth.unit`, `turn` the EXIF orientation that is still to be applied, `inverted` where white is 0.
+    `samples` is Pillow's image, or (H, W) of 8 bits, or (H, W, C) of 16: grey or red, green and blue, then alpha. `said` and `scaled`
+    are those of `depth.unit`, `turn` the EXIF orientation that is still to be applied, `inverted` where white is 0.
     """
 
-    samples: Image.Image | NDArray[np.uint16]
+    samples: Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
     truncated: bool = False
     said: int = 0
     scaled: bool = False
@@ -48,7 +48,7 @@ def grey(decoded: Decoded, name: str) -> NDArray[np.float32]:
     """
     samples = decoded.samples
     if isinstance(samples, np.ndarray):
-        return _grey_of_deep(samples, decoded, name)
+        return _of_255(samples) if samples.ndim == 2 else _grey_of_deep(samples.astype(np.uint16, copy=False), decoded, name)
     if not samples.mode.startswith(("I", "F")):
         return _grey_of_bytes(samples, name)
     values = np.asarray(samples)
@@ -65,13 +65,12 @@ def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def check_colour(image: Image.Image, name: str) -> None:
-    """Refuse a colour picture; the noise of JPEG's colour channels, and a small coloured mark, are none.
+    """Refuse an RGB picture that is coloured; the noise of JPEG's colour channels, and a small coloured mark, are none.
 
     Raises:
         UnsupportedFilm: it is one.
     """
     # Channel by channel: numpy takes ten times as long over an axis of three.
-    image = image.convert("RGB")
     red, green, blue = np.moveaxis(np.asarray(image.reduce(max(1, min(image.size) // 128)), np.int16), 2, 0)
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     coloured = (spread >= COLOUR_SPREAD).mean()
@@ -86,7 +85,7 @@ def _grey_of_bytes(image: Image.Image, name: str) -> NDArray[np.float32]:
         full = image.convert("RGBA")
         return np.asarray(_grey_of_bytes(full.convert("RGB"), name) * _of_255(full.getchannel("A")), np.float32)
     if image.mode != "L":
-        image = image.convert("RGB")
+        image = image if image.mode == "RGB" else image.convert("RGB")
         check_colour(image, name)
         image = image.convert("L")
     return _of_255(image)
@@ -105,8 +104,8 @@ def _grey_of_deep(samples: NDArray[np.uint16], decoded: Decoded, name: str) -> N
     return shares if colours == channels else shares * unit(samples[..., -1], 16)
 
 
-def _of_255(image: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(np.asarray(image, np.float32) / np.float32(255), np.float32)
+def _of_255(samples: Image.Image | NDArray[np.integer]) -> NDArray[np.float32]:
+    return np.asarray(np.asarray(samples, np.float32) / np.float32(255), np.float32)
 
 
 def _stretched(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:

@@ -26,9 +26,9 @@ HIGHEST = 65500
 
 _HUFFMAN, _PROGRESSIVE, _LOSSLESS = (0xC0, 0xC1), (0xC2,), (0xC3,)
 _BARE = (0x01, *range(0xD0, 0xD9))  # markers without a length
-_LINEAR = (1, 2, 3, 4)  # predictors whose arithmetic modulo 65536 can be undone
+_LINEAR = (1, 2, 3, 4)  # predictors that can be undone where samples wrap around
 _NO_FRAME = (0xC4, 0xC8, 0xCC)  # among 0xC0 to 0xCF: tables and reserved
-_AFTER_DATA = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_WITHIN_DATA = (0x00, 0xFF, *range(0xD0, 0xD8))  # behind 0xFF: a stuffed byte, fill, restart markers
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _TAIL = bytes((37 * k * k + 91 * k + 5) % 251 for k in range(96))  # arbitrary, without 0xFF: any codes
 
@@ -151,8 +151,11 @@ def _facts(content: bytes, frame: int, restart: int) -> tuple[int, int, int, int
 
 
 def _data_end(content: bytes, start: int) -> int:
-    found = _AFTER_DATA.search(content, start)
-    return found.start() if found else len(content)
+    """Return where the entropy-coded data end: at the next marker, or with the file."""
+    at = content.find(b"\xff", start)
+    while 0 <= at < len(content) - 1 and content[at + 1] in _WITHIN_DATA:
+        at = content.find(b"\xff", at + 1 if content[at + 1] == 0xFF else at + 2)
+    return at if at >= 0 else len(content)
 
 
 def _progress(body: bytes) -> list[tuple[int, int, int]]:
@@ -214,7 +217,8 @@ def _check_lossless(content: bytes, jpeg: Jpeg, decode: Decoder) -> NDArray[np.i
     predictor, shift = content[start - 3], content[start - 1] & 15
     ambiguous = predictor not in _LINEAR or jpeg.restart > 0
     if not ambiguous:
-        differences = _differences(seen[-1].astype(np.int64) >> shift, seen[-2].astype(np.int64) >> shift, predictor)
+        last, above = seen[-1].astype(np.int64) >> shift, seen[-2].astype(np.int64) >> shift
+        differences = _differences(last, above, predictor) % 2 ** (8 * seen.dtype.itemsize - shift)  # samples wrap around
         if (differences[1:] != differences[-1]).any():
             raise BrokenJpeg("it holds more codes than its pixels need")
         ambiguous = not differences.any()
@@ -224,7 +228,7 @@ def _check_lossless(content: bytes, jpeg: Jpeg, decode: Decoder) -> NDArray[np.i
 
 
 def _differences(row: NDArray[np.int64], above: NDArray[np.int64], predictor: int) -> NDArray[np.int64]:
-    """Return what a row of samples adds to its prediction, modulo 65536 (H.1.2.1); the one above predicts the first sample."""
+    """Return what a row of samples adds to its prediction (H.1.2.1); the one above predicts the first sample."""
     left, corner, up = row[:-1], above[:-1], above[1:]
     predicted = {1: left, 2: up, 3: corner, 4: left + up - corner}[predictor]
-    return np.concatenate([row[:1] - above[:1], row[1:] - predicted]) % 2**16
+    return np.concatenate([row[:1] - above[:1], row[1:] - predicted])

@@ -182,7 +182,7 @@ def _jpeg(content: bytes, name: str) -> Decoded:
     if markers is None or not markers.huffman:
         raise UnreadableFilm(f"{name}: its JPEG markers are broken, or of a kind that no film has. Export the film again.")
     try:
-        return Decoded(_checked(content, markers), turn=_orientation(image))
+        return Decoded(_checked(content, image, markers), turn=_orientation(image))
     except BrokenJpeg as fault:
         raise UnreadableFilm(f"{name}: its pixels are damaged ({fault}). Copy or export the film again.") from fault
     except OSError as fault:  # the data end, and no marker says so
@@ -190,7 +190,7 @@ def _jpeg(content: bytes, name: str) -> Decoded:
         return Decoded(_loaded(_open(completed, name), name, fault), truncated=True, turn=_orientation(image))
 
 
-def _checked(content: bytes, markers: Jpeg) -> Image.Image:
+def _checked(content: bytes, image: ImageFile, markers: Jpeg) -> ImageFile | NDArray[np.uint8]:
     """Decode a JPEG, and hold its codes against its size: grey ones by the very decoding, others by one that makes a pixel a block.
 
     Raises:
@@ -198,11 +198,12 @@ def _checked(content: bytes, markers: Jpeg) -> Image.Image:
         OSError: the file ends early.
     """
     if markers.components == 1:
-        return Image.fromarray(np.ascontiguousarray(check_scans(content, markers, _samples)))
-    image = JpegImageFile(io.BytesIO(content))
+        return check_scans(content, markers, _samples).astype(np.uint8, copy=False)
     image.load()
-    scaled = 8 if len(markers.scans) == 1 else 1
-    check_scans(content, markers, _samples_of_blocks if scaled == 8 else _samples, scaled)
+    if len(markers.scans) == 1:
+        check_scans(content, markers, _samples_of_blocks, 8)
+    else:
+        check_scans(content, markers, _samples)
     return image
 
 
