@@ -16,9 +16,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from osteon.bounds import MOST_PIXELS
 from osteon.errors import FilmError, OversizedFilm, UnreadableFilm, UnsupportedFilm
 from osteon.film import read_film
-from osteon.bounds import MOST_PIXELS
 from osteon.raster import raster_format, raster_size, read_raster
 
 GREY = (np.add.outer(np.arange(48) * 2, np.arange(64) * 2) % 256).astype(np.uint8)
@@ -193,9 +193,7 @@ def deep_picture(bits: int, height: int = 96, width: int = 128) -> NDArray[np.ui
 def deep_png(samples: NDArray[np.uint16], *extra: bytes, colour: int = 0) -> bytes:
     header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    return b"".join(
-        (b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
-    )
+    return b"".join((b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")))
 
 
 def deep_tiff(samples: NDArray[np.uint16], said: int = 0, **options: Any) -> bytes:
@@ -247,7 +245,8 @@ def test_48_bits_and_grey_with_alpha(bits: int) -> None:
     assert_allclose(read(deep_png(np.stack([samples, samples, samples, alpha], 2), colour=6)), shown, atol=1e-6)
     for compression in (None, "adobe_deflate"):
         grey = {"photometric": "minisblack", "compression": compression}
-        assert_allclose(read(tiff_of(np.stack([samples] * 3, 2), photometric="rgb", compression=compression)), samples / (2**bits - 1), atol=1e-6)
+        colour = tiff_of(np.stack([samples] * 3, 2), photometric="rgb", compression=compression)
+        assert_allclose(read(colour), samples / (2**bits - 1), atol=1e-6)
         assert_allclose(read(tiff_of(np.stack([samples, alpha], 2), extrasamples=["unassalpha"], **grey)), shown, atol=1e-6)
 
 
@@ -437,7 +436,9 @@ def test_a_tiff_of_millions_of_entries_is_refused(big: bool) -> None:
             ask(huge, "film")
 
 
-@pytest.mark.parametrize(("damage", "reason"), [("cut", "it ends early"), ("hole", "ends early|more codes"), ("flip", "ends early|more codes")])
+@pytest.mark.parametrize(
+    ("damage", "reason"), [("cut", "it ends early"), ("hole", "ends early|more codes"), ("flip", "ends early|more codes")]
+)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_damaged_jpegs_are_refused(damage: str, reason: str, mode: str) -> None:
     """With an end that says they were whole; without one they end early, and are read as far as they go."""

@@ -211,7 +211,9 @@ def test_the_range_is_the_descriptors_unless_entries_plainly_use_fewer_bits(bits
     assert_allclose(through(lut(0, curve(top=top), bits)), WHOLE * top / range_, atol=2e-3)
 
 
-@pytest.mark.parametrize(("first", "vr", "written"), [(-2000, "SS", -2000), (-2000, "US", 63536), (40000, "US", 40000), (40000, "SS", -25536)])
+@pytest.mark.parametrize(
+    ("first", "vr", "written"), [(-2000, "SS", -2000), (-2000, "US", 63536), (40000, "US", 40000), (40000, "SS", -25536)]
+)
 def test_a_first_value_of_the_wrong_sign(first: int, vr: str, written: int) -> None:
     item = lut(0, curve(), 12)
     item["LUTDescriptor"] = DataElement(0x00283002, vr, [4096, written, 12])

@@ -22,6 +22,7 @@ MOST_ASPECT = 10.0
 
 _ASPECTS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
 _MOST_VERTICES = 2_000
+_NUDGE = 1e-3  # pixels, to either side: a polygon's edges belong to what is shown
 
 
 def pixel_aspect(ds: Dataset) -> float:
@@ -79,7 +80,8 @@ def shutter(ds: Dataset, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
                 (row, column), radius = numbers(ds, "CenterOfCircularShutter"), numbers(ds, "RadiusOfCircularShutter")[0]
                 shown &= (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
             elif kind == "POLYGONAL":
-                shown &= _inside(numbers(ds, "VerticesOfThePolygonalShutter"), rows, columns)
+                vertices = numbers(ds, "VerticesOfThePolygonalShutter")
+                shown &= _inside(vertices, rows - _NUDGE, columns - _NUDGE) | _inside(vertices, rows + _NUDGE, columns + _NUDGE)
     except (UnsupportedFilm, ValueError, IndexError):
         return None
     return None if shown.all() or not shown.any() else ~shown
@@ -92,7 +94,7 @@ def _shapes(ds: Dataset) -> list[str]:
     return [text(ds, "ShutterShape").upper()] if isinstance(value, str) else [str(one).strip().upper() for one in value][:3]
 
 
-def _inside(vertices: list[float], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _inside(vertices: list[float], rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which points lie inside a polygon of (row, column) pairs: a ray to the left crosses an odd number of edges."""
     corners = np.reshape(vertices[:_MOST_VERTICES], (-1, 2))
     flips = np.zeros((rows.size, columns.size + 1), np.uint8)
@@ -102,7 +104,7 @@ def _inside(vertices: list[float], rows: NDArray[np.int64], columns: NDArray[np.
         low, high = sorted((row, next_row))
         crossed = np.flatnonzero((rows.ravel() >= low) & (rows.ravel() < high))
         where = column + (rows.ravel()[crossed] - row) * (next_column - column) / (next_row - row)
-        flips[crossed, np.clip(np.ceil(where) - 1, 0, columns.size).astype(np.int64)] ^= 1
+        flips[crossed, np.searchsorted(columns.ravel(), where)] ^= 1
     return np.bitwise_xor.accumulate(flips[:, :-1], axis=1).astype(np.bool_)
 
 
