@@ -1,7 +1,7 @@
 # GNU make 3.81 or later, Python 3.11 or later. `make` alone lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-core docs lint format bench soak model clean
+.PHONY: help demo test test-long test-core docs lint format bench soak fuzz model clean
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -42,6 +42,12 @@ bench: $(VENV)/dev.stamp .venv-bench/peers.stamp  ## osteon against its peers, i
 
 soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, very many films -> bench-out/soak.json, for the next bench
 	$(RUN)/python benchmarks/soak.py -o bench-out/soak.json
+
+FUZZ_RUNS ?= 200000
+fuzz: $(VENV)/dev.stamp  ## the readers of films on mutated input (Linux): a crash, 10 s or 2 GB end it; FUZZ_RUNS says how many
+	$(INSTALL) $(VENV) lab,dev,fuzz
+	mkdir -p bench-out/fuzz
+	$(RUN)/python fuzz/films.py bench-out/fuzz fuzz/corpus/films -runs=$(FUZZ_RUNS) -timeout=10 -rss_limit_mb=2048 -max_len=20000
 
 model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the history -> the shelf: make model NAME=fracture@0.1.0
 	$(RUN)/python scripts/earlier_model.py $(NAME)
