@@ -12,7 +12,9 @@ from osteon.results import as_csv, as_json, group
 from osteon.sources import Source, Sources
 
 FILMS = (
-    FilmPrediction("s/a.png", logit=0.5, probability=0.25, level="no", peak=(1.0, 2.0, 3.0), overlay_file="o.png", study_type="HAND"),
+    FilmPrediction(
+        "s/a.png", logit=0.5, probability=0.25, level="no", study_type="HAND", remarks=("R",), peak=(1.0, 2.0, 3.0), overlay_file="o.png"
+    ),
     FilmPrediction("s/b.png", level="out of scope", reason="blank"),
     FilmPrediction("s/c.png", error="empty"),
 )
@@ -30,10 +32,10 @@ def test_the_json() -> None:
     a, b, c = study["films"]
     assert a == {
         "film": "s/a.png", "level": "no", "probability": 0.25, "logit": 0.5, "study_type": "HAND", "truncated": False,
-        "peak": {"x": 1.0, "y": 2.0, "evidence": 3.0}, "overlay": "o.png", "reason": "", "error": "",
+        "peak": {"x": 1.0, "y": 2.0, "evidence": 3.0}, "overlay": "o.png", "remarks": ["R"], "reason": "", "error": "",
     }  # fmt: skip
     assert (b["level"], b["reason"], c["level"], c["error"]) == ("out of scope", "blank", None, "empty")
-    assert list(b) == ["film", "level", "probability", "logit", "study_type", "truncated", "reason", "error"]
+    assert list(b) == ["film", "level", "probability", "logit", "study_type", "truncated", "remarks", "reason", "error"]
 
 
 def test_the_csv() -> None:
@@ -54,9 +56,10 @@ def test_the_csv() -> None:
             "overlay",
             "reason",
             "error",
+            "remarks",
         ],
-        ["study", "s", "", "no", "0.25", "", "3", "1", "1", "", "", "", "", ""],
-        ["film", "s", "s/a.png", "no", "0.25", "0.5", "", "", "", "HAND", "False", "o.png", "", ""],
-        ["film", "s", "s/b.png", "out of scope", "", "", "", "", "", "", "False", "", "blank", ""],
-        ["film", "s", "s/c.png", "", "", "", "", "", "", "", "False", "", "", "empty"],
+        ["study", "s", "", "no", "0.25", "", "3", "1", "1", "", "", "", "", "", ""],
+        ["film", "s", "s/a.png", "no", "0.25", "0.5", "", "", "", "HAND", "False", "o.png", "", "", "R"],
+        ["film", "s", "s/b.png", "out of scope", "", "", "", "", "", "", "False", "", "blank", "", ""],
+        ["film", "s", "s/c.png", "", "", "", "", "", "", "", "False", "", "", "empty", ""],
     ]

@@ -139,3 +139,19 @@ class TestMura:
             mura_sources(tmp_path / "list.csv")
         with pytest.raises(UsageError, match="cannot be read"):
             mura_sources(tmp_path / "none.csv")
+
+
+def test_films_without_a_suffix_are_known_by_their_content(tmp_path: Path) -> None:
+    bare = b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(40)  # a data set without preamble and file meta
+    for name, content in {
+        "IM1": DICOM,
+        "IM2": bare,
+        "IM3": b"\x89PNG\r\n\x1a\n",
+        "IM4": b"II*\x00",
+        "notes": b"text",
+        "empty": b"",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    sources = find_sources([str(tmp_path)], StudyBy.FILM)
+    assert [Path(s.file).name for s in sources.films] == ["IM1", "IM2", "IM3", "IM4"]
+    assert sources.ignored == {"other files": 2}

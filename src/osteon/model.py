@@ -130,7 +130,7 @@ class Model:
         placement = placement or place(film, frame)
         seen = prepare(film, frame, placement)
         told = FilmPrediction(
-            film.path, study_type=film.study_type, truncated=film.truncated, study_uid=film.study,
+            film.path, study_type=film.study_type, truncated=film.truncated, remarks=film.remarks, study_uid=film.study,
             card=self.card, placement=placement, seen=seen,
         )  # fmt: skip
         if guard and (reason := undeclared(film.study_type, self.card) or blank(seen, placement)):

@@ -43,6 +43,7 @@ class FilmPrediction:
         level: The one of three that people are shown, "out of scope", or None where the film was refused.
         study_type: As the file says, "" where it does not.
         truncated: The file ends early and was read as far as it goes.
+        remarks: What the reader assumed, as the film says.
         reason: Why it is out of scope.
         error: Why it could not be used.
         peak: The heat map's hottest point, x and y in film pixels, and its evidence.
@@ -60,6 +61,7 @@ class FilmPrediction:
     level: Level | OutOfScope | None = None
     study_type: str = ""
     truncated: bool = False
+    remarks: tuple[str, ...] = ()
     reason: str = ""
     error: str = ""
     peak: tuple[float, float, float] | None = None
@@ -72,8 +74,9 @@ class FilmPrediction:
 
     @property
     def remark(self) -> str:
-        """What people are told beside level and probability: why there is none, and that the file ends early."""
-        parts = (f"refused: {self.error}" if self.error else "", self.reason, "the file ends early" if self.truncated else "")
+        """What people are told beside level and probability: what the reader met, since it may be the cause, and why there is none."""
+        refused, ends = f"refused: {self.error}" if self.error else "", "the file ends early" if self.truncated else ""
+        parts = (refused, ends, *self.remarks, self.reason)
         return "; ".join(filter(None, parts))
 
     def answered(self, logit: float, evidence: NDArray[np.float32]) -> FilmPrediction:
@@ -98,7 +101,7 @@ class FilmPrediction:
             told["peak"] = dict(zip(("x", "y", "evidence"), self.peak, strict=True))
         if self.overlay_file:
             told["overlay"] = self.overlay_file
-        return told | {"reason": self.reason, "error": self.error}
+        return told | {"remarks": list(self.remarks), "reason": self.reason, "error": self.error}
 
     def overlay(self, film: Film | None = None) -> Image:
         """Draw the film with its heat map over it and a legend below.

@@ -21,7 +21,7 @@ MOST_SHOWN = 20
 
 CSV_COLUMNS = (
     "row", "study", "film", "level", "probability", "logit", "films", "refused", "out_of_scope", "study_type", "truncated", "overlay",
-    "reason", "error",
+    "reason", "error", "remarks",
 )  # fmt: skip
 """`films`, `refused` and `out_of_scope` count a study's; `reason` says why a film is out of scope, `error` why it could not be used."""
 
@@ -107,7 +107,7 @@ def as_csv(studies: Iterable[Prediction]) -> Iterator[str]:
     for s in studies:
         counts = {"films": len(s.films), "refused": len(s.refused), "out_of_scope": len(s.out_of_scope)}
         writer.writerow({"row": "study", **s.to_dict(), **counts})
-        writer.writerows({"row": "film", "study": s.study, **film.to_dict()} for film in s.films)
+        writer.writerows({"row": "film", "study": s.study, **film.to_dict(), "remarks": "; ".join(film.remarks)} for film in s.films)
         yield text.getvalue()
         text.seek(0)
         text.truncate()

@@ -29,8 +29,8 @@ OVERLAY_SUFFIX = ".overlay.png"
 MANY = 24
 """From so many films on it pays that a core reads a film by itself."""
 
-_DICOM_MAGIC = 128
-"""PS3.10 section 7.1: DICM stands behind a preamble of 128 bytes."""
+_HEAD = 132
+"""Bytes that tell what a file is (PS3.10 section 7.1: DICM behind a preamble of 128)."""
 
 
 class StudyBy(StrEnum):
@@ -188,10 +188,14 @@ def _is_film(entry: os.DirEntry[str]) -> bool:
     if name == "dicomdir" or not entry.is_file():
         return False
     try:
-        with Path(entry.path).open("rb") as file:  # a PACS exports DICOM under any name
-            return file.read(_DICOM_MAGIC + 4)[_DICOM_MAGIC:] == b"DICM"
+        with Path(entry.path).open("rb") as file:  # a PACS exports DICOM under any name, without a preamble too
+            head = file.read(_HEAD)
     except OSError:
         return False
+    from osteon.dicom import is_dicom  # here, so that a model is opened while the decoders are still being imported
+    from osteon.raster import raster_format
+
+    return is_dicom(head) or raster_format(head) is not None
 
 
 def _in_manifest(table: Path, study_by: StudyBy) -> Iterator[Source]:
