@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ def test_it_stands_there_once_it_is_whole(tmp_path: Path, durable: bool, shared:
         assert not path.exists() and part.suffix == ".csv"
         part.write_text("whole")
     assert path.read_text() == "whole" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_system_that_flushes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "O_DIRECTORY")  # as on Windows
+    with whole(tmp_path / "table.csv", durable=True) as part:
+        part.write_text("whole")
+    assert (tmp_path / "table.csv").read_text() == "whole"
 
 
 def test_what_was_there_stays_where_writing_fails(tmp_path: Path) -> None:

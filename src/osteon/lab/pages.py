@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from osteon.atomic import whole
+from osteon.errors import UsageError
 
 
 def environment() -> Environment:
@@ -45,7 +46,10 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text; stopped at any moment, the file is whole or as it was.
 
     Raises:
-        OSError: it cannot be written.
+        UsageError: it cannot be written.
     """
-    with whole(path) as part:
-        part.write_text(text, encoding="utf-8")
+    try:
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise UsageError(f"{path}: cannot be written ({fault.strerror}). Make room, or name another folder with -o.") from fault

@@ -69,13 +69,13 @@ def test_an_ablation_is_set_against_the_base_on_the_same_films(folder: Path, mad
     assert [ablation.name for ablation in made.ablations] == [BASE, "no change", "Other seed!"]
     base, same, other = made.ablations
     assert not base.differences
-    assert same.figures == base.figures
+    assert same.metrics == base.metrics
     assert same.differences["auroc"].value == 0
     first, second = (predictions_of(folder / "study" / name) for name in (BASE, "other-seed"))
     differences = compare(first, second, (plan_for(first, Plan(split=ALL)), plan_for(second, Plan(split=ALL)))).differences
     [wanted] = [d for d in differences if (d.group, d.name) == (FOLDS, "auroc")]
     assert other.differences["auroc"] == wanted
-    assert other.figures["auroc"].value == wanted.b
+    assert other.metrics["auroc"].value == wanted.b
 
 
 def test_the_table_has_a_line_a_ablation(folder: Path, made: AblationStudy) -> None:
@@ -158,8 +158,8 @@ def test_what_another_process_makes_is_passed_over_and_at_the_end_joined(folder:
     with taken:
         shared = ablate(asked(folder, out="shared"), lambda name, *_: order.setdefault(name))
     assert list(order) == ["no change", "Other seed!", BASE]
-    assert [(ablation.name, ablation.figures, ablation.differences) for ablation in shared.ablations] == [
-        (ablation.name, ablation.figures, ablation.differences) for ablation in made.ablations
+    assert [(ablation.name, ablation.metrics, ablation.differences) for ablation in shared.ablations] == [
+        (ablation.name, ablation.metrics, ablation.differences) for ablation in made.ablations
     ]
 
 

@@ -10,9 +10,10 @@ import polars as pl
 
 from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates
 from osteon.lab.data.index import COLUMNS, Ignored, Report
-from osteon.lab.data.inspection import Progress, inspect_films, read_headers
+from osteon.lab.data.inspection import inspect_films, read_headers
 from osteon.lab.data.layouts import Dataset, Problem, read_dataset
 from osteon.lab.data.layouts.mura import check_counts
+from osteon.lab.stages import Progress
 
 SHAPE_TOLERANCE = 0.01
 """How much the aspect ratio of a film and of the picture that its boxes were drawn on may differ."""

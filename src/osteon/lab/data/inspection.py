@@ -10,7 +10,7 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -22,11 +22,10 @@ from osteon.dicom import is_dicom
 from osteon.errors import FilmError, UnreadableFilm
 from osteon.film import read_film
 from osteon.lab.data.duplicates import thumbnail
+from osteon.lab.stages import Progress
 from osteon.network import cores
 from osteon.raster import raster_format, raster_size
 from osteon.version import __version__
-
-Progress = Callable[[int, int], None]
 
 SAVE_EVERY = 60.0
 """Seconds between two savings of what was decoded: what a killed index loses at most."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ from osteon.cache import STORE, working_folder
 from osteon.card import Frame
 from osteon.errors import CheckpointError, EmptyDataset, FilmError
 from osteon.film import Placement, place, prepare, read_film
+from osteon.lab.stages import Progress
 from osteon.version import __version__
 
 THERE = 1
 CHUNK = 256  # films between two flushes: what an interruption can cost
-Progress = Callable[[int, int], None]
 Mapped = np.memmap[tuple[int, ...], np.dtype[Any]]
 
 

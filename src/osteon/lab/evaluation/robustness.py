@@ -25,10 +25,10 @@ from osteon.lab.evaluation.comparison import compare
 from osteon.lab.evaluation.corruptions import CORRUPTIONS, corrupted
 from osteon.lab.evaluation.evaluation import ALL, Plan, Refusal
 from osteon.lab.evaluation.folder import plan_for
-from osteon.lab.evaluation.scoring import Origin, Predictions, Progress, of_split, read_predictions, write_predictions
+from osteon.lab.evaluation.scoring import Origin, Predictions, of_split, read_predictions, write_predictions
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.pages import markdown_table
-from osteon.lab.stages import alone
+from osteon.lab.stages import Progress, alone
 from osteon.model import OUTPUTS, Model
 from osteon.opening import load_model
 from osteon.version import __version__

@@ -8,7 +8,7 @@ again. It is written as Parquet with its `Origin` in the file's metadata. A tabl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,10 +27,9 @@ from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.store import open_store
 from osteon.lab.evaluation import localisation
 from osteon.lab.model_file import file_sha256, model_path
+from osteon.lab.stages import Progress
 from osteon.model import OUTPUTS, Model
 from osteon.opening import load_model
-
-Progress = Callable[[int, int], None]
 
 BATCH = 16
 SCORES: dict[str, pl.DataType] = {

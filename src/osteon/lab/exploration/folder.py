@@ -15,9 +15,10 @@ from osteon.lab.exploration import captions, count_figures, counts, film_figures
 from osteon.lab.exploration.galleries import Gallery, galleries, tiles
 from osteon.lab.exploration.page import SECTIONS, write_page
 from osteon.lab.exploration.records import Exploration, Figure, Origin
-from osteon.lab.exploration.samples import Look, Progress
+from osteon.lab.exploration.samples import Look
 from osteon.lab.exploration.sheet import draw_tiles
 from osteon.lab.exploration.survey import problems_of, survey
+from osteon.lab.stages import Progress
 from osteon.version import __version__
 
 JSON = "exploration.json"

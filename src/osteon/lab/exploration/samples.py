@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,8 @@ from osteon.errors import FilmError
 from osteon.film import read_film
 from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration.records import ALL, WORDS, Opened, Range
+from osteon.lab.stages import Progress
 from osteon.network import cores
-
-Progress = Callable[[int, int], None]
 
 TILE = 256
 """Longest side of a film in a gallery, pixels."""

@@ -28,10 +28,10 @@ from osteon.lab.guard.graph import FEATURES, NOVELTY, with_features, with_guard,
 from osteon.lab.guard.pictures import KINDS, made_pictures
 from osteon.lab.guard.variations import varied
 from osteon.lab.model_file import write_model_file
+from osteon.lab.stages import Progress
 from osteon.model import Model
 from osteon.opening import load_model
 
-Progress = Callable[[int, int], None]
 Values = NDArray[np.float32]
 Square = NDArray[np.uint8]
 

@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from osteon.lab.quantisation.weight_rounding import Floats, Layer, Progress, fitted, moments, on_steps, rounded_layers, seen
+from osteon.lab.quantisation.weight_rounding import Floats, Layer, fitted, moments, on_steps, rounded_layers, seen
+from osteon.lab.stages import Progress
 from osteon.precision import Bias, Ranges, Rounding, Weights
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ the logit most are left in float32 too, as few as keep the cost within `card.INT
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +28,7 @@ from osteon.lab.quantisation.cost import Answers, Held
 from osteon.lab.quantisation.pruning import prune
 from osteon.lab.quantisation.ranges import made_with, nncf_runtime, round_network
 from osteon.lab.quantisation.weight_rounding import round_weights
+from osteon.lab.stages import Progress
 from osteon.model import OUTPUTS, Model
 from osteon.network import compile_network, open_network, read_content
 from osteon.opening import load_model
@@ -37,7 +37,6 @@ from osteon.precision import Ranges, folded, quantise
 if TYPE_CHECKING:
     import openvino
 
-Progress = Callable[[int, int], None]
 
 _CONVOLUTIONS = frozenset(("Convolution", "GroupConvolution"))
 

@@ -7,7 +7,7 @@ rounded one after the other, and what each is off by is made up for by those to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from osteon.lab.stages import Progress
 from osteon.network import compile_network
 from osteon.precision import Bias, Ranges, Rounding, Weights
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import openvino
 
 Floats = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 STEPS = 63
 """On either side of zero: weights use half of their 8 bits, as in `ranges.round_network`."""

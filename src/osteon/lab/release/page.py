@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, guard_rows, int8_rows, metric_name, metric_value, number
-from osteon.errors import UsageError
 from osteon.lab.evaluation.comparison import Comparison, Difference
 from osteon.lab.evaluation.evaluation import ALL, Evaluation
 from osteon.lab.evaluation.folder import COMPARISON, read_evaluation
@@ -33,10 +32,7 @@ def write_page(here: Release, _: Callable[[int, int], None]) -> list[str]:
     assert record
     model, now = load_model(here.file), read_evaluation(here.evaluation)
     parts = (_head(here, model, now), _change(here, now), _costs(model), _origin(here, record, now))
-    try:
-        write_whole(here.page, "\n".join(line for part in parts for line in part).rstrip() + "\n")
-    except OSError as fault:
-        raise UsageError(f"{here.page}: cannot be written ({fault.strerror}). Make room and give the same command again.") from fault
+    write_whole(here.page, "\n".join(line for part in parts for line in part).rstrip() + "\n")
     return []
 
 

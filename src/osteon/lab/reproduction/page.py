@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from osteon.card_text import metric_name, metric_value
-from osteon.errors import UsageError
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.layouts import mura
 from osteon.lab.evaluation import published
@@ -38,10 +37,7 @@ def write_page(here: Reproduction, _: Callable[[int, int, str], None]) -> list[s
     text = "\n\n".join("\n".join(part(here, found)) for part in parts)
     if here.plan.recipe in OURS:
         write_facts(here)
-    try:
-        write_whole(here.page, text.rstrip() + "\n")
-    except OSError as fault:
-        raise UsageError(f"{here.page}: cannot be written ({fault.strerror}). Make room and give the same command again.") from fault
+    write_whole(here.page, text.rstrip() + "\n")
     return []
 
 

@@ -6,7 +6,6 @@ It also finds what would fail at the end of days of training: first weights that
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, start_training
+from osteon.network import cores
 from osteon.opening import load_model
 
 TRAIN_FILMS, TUNE_FILMS, OTHER_FILMS = 512, 96, 24
@@ -186,16 +186,12 @@ def _film_rates(path: Path, films: pl.DataFrame) -> tuple[float, float]:
     for root, name in films.select("root", "path").iter_rows():
         with contextlib.suppress(FilmError):
             prepared.append(prepare(read_film(Path(root) / name), model.card.frame))
-    prepare_rate = max(len(prepared), 1) * _cores() / max(time.monotonic() - began, 1e-9)
+    prepare_rate = max(len(prepared), 1) * cores() / max(time.monotonic() - began, 1e-9)
     pixels = np.stack(prepared)
     model.run(pixels[:1])  # the first is slower
     began = time.monotonic()
     model.run(pixels)
     return prepare_rate, len(pixels) / max(time.monotonic() - began, 1e-9)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_words(hours: float) -> str:

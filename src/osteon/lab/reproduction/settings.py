@@ -19,7 +19,7 @@ OURS = ("osteon",)
 """Recipes whose settings follow the data and the device, and whose probabilities, threshold and pooling are fitted on `tune`."""
 
 LEAST_ABNORMAL = 0.25
-"""Share of a pass's films that are to be abnormal: films are repeated until it is reached, as often as the recipe does at most."""
+"""Share of an epoch's films that are to be abnormal: films are repeated until it is reached, as often as the recipe does at most."""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

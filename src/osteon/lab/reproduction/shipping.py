@@ -23,7 +23,7 @@ NAME, VERSION = "abnormality", "0.1.0"
 """What a release is called until people name it otherwise."""
 
 GUARD_BYTES, INT8_BYTES = 400_000, 250_000
-"""What a release adds at most: guard and figures once, and for each member what to round in INT8 (`fracture@0.1.0`: 0.29 and 0.20 MB)."""
+"""What a release adds at most: guard and metrics once, and for each member what to round in INT8 (`fracture@0.1.0`: 0.29 and 0.20 MB)."""
 
 MURA = NamedData(
     name="MURA-v1.1",

@@ -170,7 +170,7 @@ def _tell_training(tell: Tell, name: str, progress: Progress) -> None:
 
 
 def _models(here: Reproduction, tell: Tell) -> list[str]:
-    """Export each training's best pass, and all of them as one file."""
+    """Export each training's best epoch, and all of them as one file."""
     files = here.files()
     for done, (name, file) in enumerate(files.items()):
         tell(done, len(files), file.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from osteon.lab.guard.fit import TOLERANCE, Square, folder_squares, made_squares
 from osteon.lab.guard.graph import NOVELTY
 from osteon.lab.guard.pictures import KINDS
 from osteon.lab.quantisation.quantise import cost_of
+from osteon.lab.stages import Progress
 from osteon.lab.verification.check import Check, between, check
 from osteon.opening import load_model
 
@@ -23,8 +24,6 @@ AREA = 0.001
 
 SHIFT = 0.3
 """Likewise, of the shift itself."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

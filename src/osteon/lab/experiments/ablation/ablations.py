@@ -42,13 +42,13 @@ class AblationPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Ablation(msgspec.Struct, frozen=True, kw_only=True):
     """One ablation: what it changes, its means over folds by name, their paired differences to the base, what its trainings took.
 
-    In `error` stands why it has no figures.
+    In `error` stands why it has no metrics.
     """
 
     name: str
     folder: str
     changes: tuple[str, ...]
-    figures: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     differences: dict[str, Difference] = {}
     seconds: float = 0.0
     notes: tuple[str, ...] = ()

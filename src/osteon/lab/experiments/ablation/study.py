@@ -107,5 +107,5 @@ def _made(ablation: Ablation, out: Path, request: Request, watch: Callable[[Step
         if ablation.name == BASE or isinstance(fault, CheckpointError):
             raise
         return msgspec.structs.replace(ablation, error=str(fault))
-    figures = {name: mean for name in METRICS if (mean := found.find(ALL, name))}
-    return msgspec.structs.replace(ablation, figures=figures, seconds=found.seconds, notes=found.notes)
+    metrics = {name: mean for name in METRICS if (mean := found.find(ALL, name))}
+    return msgspec.structs.replace(ablation, metrics=metrics, seconds=found.seconds, notes=found.notes)

@@ -22,7 +22,7 @@ BY_CHANCE = (
 
 def markdown(study: AblationStudy) -> str:
     """Return the table for a page."""
-    names = [name for name in METRICS if any(name in ablation.figures for ablation in study.ablations)]
+    names = [name for name in METRICS if any(name in ablation.metrics for ablation in study.ablations)]
     head = ["ablation", "change", *(part for name in names for part in (METRICS[name], "difference")), "minutes"]
     rows = []
     for ablation in study.ablations:
@@ -45,7 +45,7 @@ def remarks(study: AblationStudy) -> Iterator[str]:
 def cells(ablation: Ablation, names: Sequence[str]) -> Iterator[str]:
     """Yield an ablation's metrics as people read them: each with its interval, and its difference to the base with that."""
     for name in names:
-        yield _shown(ablation.figures.get(name), ".3f")
+        yield _shown(ablation.metrics.get(name), ".3f")
         yield _shown(ablation.differences.get(name), "+.3f")
 
 

@@ -33,7 +33,7 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
         return recipe_from(name, changes)
     begun = [str(path) for path in sorted(other.folder.glob("fold-*/run")) if RunFolder(path).history()]
     if not begun:
-        raise UsageError(f"{init}: no fold of that cross-validation has finished a pass. Finish it first.")
+        raise UsageError(f"{init}: no fold of that cross-validation has finished an epoch. Finish it first.")
     fitted = recipe_from(name, [*changes, f"init={begun[0]}"])
     told = tuple(departure.replace(begun[0], init) for departure in fitted.departures)
     return msgspec.structs.replace(fitted, init=init, departures=told)

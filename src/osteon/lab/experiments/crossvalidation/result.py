@@ -22,7 +22,7 @@ from osteon.lab.training.start.lineage import unknown_past
 
 
 class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One fold: its held films, its figures by name (of films; None where undefined), and what its training cost and started from."""
+    """One fold: its held films, its metrics by name (of films; None where undefined), and what its training cost and started from."""
 
     fold: int
     films: int

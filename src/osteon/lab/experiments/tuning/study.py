@@ -32,6 +32,7 @@ from osteon.lab.experiments.tuning.figure import draw_tuning
 from osteon.lab.experiments.tuning.results import TrialResult, Tuned, ended, result, results, write_results
 from osteon.lab.experiments.tuning.trial import Tuning, TuningPlan, drop_weights, make, next_trial
 from osteon.lab.training.progress import Watch
+from osteon.network import cores
 
 PRUNE_AFTER = 4
 """Finished trials before others are stopped against their median."""
@@ -189,8 +190,7 @@ def _threads_each(workers: int) -> Iterator[None]:
     if "OMP_NUM_THREADS" in os.environ:
         yield
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ["OMP_NUM_THREADS"] = str(max(cores // workers, 1))
+    os.environ["OMP_NUM_THREADS"] = str(max(cores() // workers, 1))
     try:
         yield
     finally:
