@@ -11,7 +11,7 @@ INSTALL = @test -n "$(PYTHON)" || { echo "osteon needs Python 3.11 or later, and
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/lab.stamp  ## made radiographs -> index -> training -> evaluation -> prediction -> demo/report.html, in minutes
+demo: $(VENV)/lab.stamp  ## synthetic films -> index -> training -> model file -> evaluation -> demo/report.html, in minutes
 	$(RUN)/osteon demo
 
 test: lint  ## ruff, mypy, then every test but the long ones, on all processors

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from osteon.network import cores
 from osteon.version import __version__
 
 PACKAGES = ("openvino", "numpy", "pillow", "imagecodecs", "pydicom", "polars", "torch", "onnxruntime", "nncf")
@@ -41,7 +42,7 @@ def describe_machine() -> Machine:
     flags = set(re.findall(r"\w+", _field(about, r"flags|Features")))
     return Machine(
         processor=_field(about, "model name") or platform.processor() or platform.machine(),
-        cores=usable_cores(),
+        cores=cores(),
         instructions=tuple(name for name in INSTRUCTIONS if name in flags),
         memory_gb=round(int((re.findall(r"MemTotal: +(\d+)", _proc("/proc/meminfo")) or ["0"])[0]) * 1024 / 1e9, 1),
         system=f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}",
@@ -49,11 +50,6 @@ def describe_machine() -> Machine:
         packages={"osteon": __version__} | {name: version for name in PACKAGES if (version := _version(name))},
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
     )
-
-
-def usable_cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resident_mb() -> float:

@@ -53,11 +53,13 @@ def check_size(core: Path) -> None:
 
 
 def make_film(folder: Path) -> Path:
-    """Return a made radiograph of a broken hand (PNG)."""
-    from osteon.lab.phantom import film, png
+    """Return a synthetic film of a broken hand (PNG)."""
+    from PIL import Image
+
+    from osteon.lab.phantom import film
 
     path = folder / "hand.png"
-    path.write_bytes(png.encode_png(film.make_film(np.random.default_rng(7), "HAND", abnormal=True).pixels))
+    Image.fromarray(film.make_film(np.random.default_rng(7), "HAND", abnormal=True).pixels).save(path)
     return path
 
 

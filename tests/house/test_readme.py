@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from drawn_tree import ROOT, Module
 from osteon.cli import app
-from osteon.lab.phantom import film, png
+from osteon.lab.phantom import film
 from osteon.lab.release.plan import may_hold
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,7 +90,7 @@ def test_readme_draws_the_folders_that_are_there() -> None:
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     made = film.make_film(np.random.default_rng(1), "WRIST", abnormal=True)
-    (tmp_path / "wrist.png").write_bytes(png.encode_png(made.pixels))
+    Image.fromarray(made.pixels).save(tmp_path / "wrist.png")
     monkeypatch.chdir(tmp_path)
     [example] = blocks("python")
     exec(compile(example, "README.md", "exec"), {})

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from osteon.cli import app
 from osteon.cli.progress import stages_bar, stopped
 
+if TYPE_CHECKING:
+    from osteon.lab.evaluation.evaluation import Evaluation
+
 
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the demo; a demo that was stopped goes on there.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Minutes of training.", min=0.1)] = 2.5,
-    studies: Annotated[int, typer.Option(help="Made studies of each of the seven study types.", min=2)] = 48,
-    seed: Annotated[int, typer.Option(help="Another seed makes other films.", min=0)] = 0,
 ) -> None:
-    """Show the whole chain on made radiographs: films, index, training, evaluation, answers, and a page of it all."""
-    from osteon.cli.phantom import usable_cores
-    from osteon.lab.demo.folder import DemoPlan
-    from osteon.lab.demo.run import STAGES, run_demo
+    """Show the whole chain on synthetic films: films, index, training, evaluation, and a report with heat maps."""
+    from osteon.lab.demo.run import STAGES, DemoPlan, run_demo
+    from osteon.lab.reporting.folder import HTML
+    from osteon.network import cores
 
-    plan = DemoPlan(studies=studies, minutes=minutes, seed=seed)
+    began = time.monotonic()
     with stopped(), stages_bar(STAGES) as watch:
-        record = run_demo(out, plan, usable_cores(), watch)
-    total = sum(record.seconds.values())
-    typer.echo(f"{out / 'report.html'}: open it in a browser ({total // 60:.0f} min {total % 60:.0f} s in all)")
+        trained, packaged = run_demo(out, DemoPlan(), cores(), watch)
+    counts = trained.counts
+    typer.echo(f"On {counts.measured_films} synthetic films of {counts.patients} patients that the training has not seen:")
+    typer.echo(f"  the trained model:   AUROC {_auroc(trained)} (95 % interval)")
+    typer.echo(f"  the packaged model, which it began with: AUROC {_auroc(packaged)}")
+    minutes, seconds = divmod(round(time.monotonic() - began), 60)
+    typer.echo(f"{out / HTML}: open it in a browser. Total time {minutes} min {seconds} s.")
+
+
+def _auroc(evaluation: Evaluation) -> str:
+    from osteon.lab.evaluation.evaluation import ALL
+
+    metric = evaluation.find("film", ALL, "auroc")
+    if metric is None or metric.value is None:
+        return "not measured"
+    return f"{metric.value:.3f}" + (f" ({metric.low:.3f}, {metric.high:.3f})" if metric.low is not None and metric.high is not None else "")

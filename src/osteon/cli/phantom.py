@@ -17,15 +17,15 @@ def phantom(
     seed: Annotated[int, typer.Option(help="The same seed gives the same films.", min=0)] = 0,
     valid_share: Annotated[float, typer.Option(help="Share of the patients in the validation split.", min=0, max=0.9)] = 0.15,
     size: Annotated[tuple[int, int], typer.Option(help="Shortest and longest long side of a film, pixels.")] = (256, 384),
-    workers: Annotated[int, typer.Option(help="Processes; 0 = as many as there are cores.", min=0)] = 0,
 ) -> None:
-    """Make radiographs with known findings, in MURA's layout, with the boxes of the findings beside them."""
+    """Make synthetic films with known findings, in MURA's layout, with the boxes of the findings beside them."""
     from rich.console import Console
 
     from osteon.cli.progress import counting_bar
     from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
+    from osteon.network import cores
 
-    spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=workers or usable_cores())
+    spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=cores())
     with counting_bar("films") as progress:
         made = make_dataset(out, spec, progress)
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())
@@ -35,10 +35,3 @@ def phantom(
         highlight=False,
         soft_wrap=True,
     )
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

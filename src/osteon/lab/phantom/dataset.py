@@ -1,4 +1,4 @@
-"""A data set of made films in MURA's layout, with the boxes of the findings beside it.
+"""A data set of synthetic films in MURA's layout, with the boxes of the findings beside it.
 
     <folder>/<name>/{train,valid}/XR_HAND/patient00001/study1_positive/image1.png
     <folder>/<name>/{train,valid}_image_paths.csv          a path a line, no header
@@ -14,19 +14,20 @@ from __future__ import annotations
 import csv
 import io
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from PIL import Image
 
 from osteon.errors import DatasetError, UsageError
 from osteon.lab.phantom.anatomy import REGIONS
 from osteon.lab.phantom.build import draw_build
 from osteon.lab.phantom.film import PhantomFilm, draw_patient, take
-from osteon.lab.phantom.png import encode_png
+from osteon.lab.phantom.findings import SHARES
 from osteon.regions import MURA_STUDY_TYPES
 
 RECORD = "phantom.json"
@@ -45,6 +46,7 @@ class DatasetSpec:
         abnormal_share: Chance of a study to be abnormal; MURA has 0.39.
         sizes: Longest side of a film, pixels: the shortest and the longest of the even draw.
         study_types: Which; MURA's seven unless told otherwise.
+        findings: Kinds of finding, of `findings.SHARES`; one besides worn joints, which growing patients do not have.
         name: Root folder; not MURA's own name, so that nobody takes it for the published data.
         workers: Processes that make films; 0 makes them in this one.
     """
@@ -55,6 +57,7 @@ class DatasetSpec:
     abnormal_share: float = 0.42
     sizes: tuple[int, int] = (256, 384)
     study_types: tuple[str, ...] = MURA_STUDY_TYPES
+    findings: tuple[str, ...] = tuple(SHARES)
     name: str = "PHANTOM-v1"
     workers: int = 0
 
@@ -101,7 +104,7 @@ class Made:
 
 
 def make_dataset(folder: str | Path, spec: DatasetSpec, progress: Callable[[int, int], None] | None = None) -> Made:
-    """Write a data set of made films.
+    """Write a data set of synthetic films.
 
     Args:
         folder: Where the root folder `spec.name` is made.
@@ -152,11 +155,11 @@ def plan_dataset(spec: DatasetSpec) -> list[PlannedStudy]:
     return sorted(plan, key=lambda s: s.folder)
 
 
-def make_study(study: PlannedStudy, sizes: tuple[int, int]) -> list[PhantomFilm]:
-    """Return a study's films: views of the same limb with the same finding."""
+def make_study(study: PlannedStudy, sizes: tuple[int, int], findings: Collection[str] = tuple(SHARES)) -> list[PhantomFilm]:
+    """Return a study's films: views of the same limb with the same finding, of one of some kinds."""
     build = draw_build(np.random.default_rng(study.patient_seed))
     patient_rng, order_rng, *film_rngs = np.random.default_rng(study.seed).spawn(2 + study.films)
-    patient = draw_patient(patient_rng, study.study_type, study.abnormal, build)
+    patient = draw_patient(patient_rng, study.study_type, study.abnormal, build, findings)
     views = REGIONS[study.study_type].views
     order = order_rng.permutation(len(views))
     films = []
@@ -170,17 +173,20 @@ def _check(spec: DatasetSpec) -> None:
     unknown = [t for t in spec.study_types if t not in REGIONS]
     if unknown:
         raise UsageError(f"no phantoms of study type {unknown[0]}. Choose from {', '.join(REGIONS)}.")
+    if not set(spec.findings) - {"joint-space loss"} or not set(spec.findings) <= set(SHARES):
+        told = ", ".join(spec.findings) or "none"
+        raise UsageError(f"no finding can be drawn from {told}. Choose from {', '.join(SHARES)}, and not joint-space loss alone.")
     if spec.studies < 1 or not 0 <= spec.valid_share < 1:
         raise UsageError("a phantom data set needs at least one study of each type, and a validation share from 0 to below 1.")
     if not 128 <= spec.sizes[0] <= spec.sizes[1] <= 4096:
         raise UsageError(f"sizes {spec.sizes[0]} to {spec.sizes[1]} do not fit. Give the longest side in pixels, from 128 to 4096.")
     if spec.name.upper().startswith("MURA"):
-        raise UsageError(f"made films must not carry the name {spec.name}. Choose a name that is not MURA's.")
+        raise UsageError(f"synthetic films must not carry the name {spec.name}. Choose a name that is not MURA's.")
 
 
 def _settings(spec: DatasetSpec) -> dict[str, object]:
     told = {name: value for name, value in asdict(spec).items() if name != "workers"}
-    return told | {"sizes": list(spec.sizes), "study_types": list(spec.study_types)}
+    return told | {"sizes": list(spec.sizes), "study_types": list(spec.study_types), "findings": list(spec.findings)}
 
 
 def _claim(root: Path, spec: DatasetSpec) -> None:
@@ -209,24 +215,24 @@ def _patients(order: list[str], rng: np.random.Generator) -> list[list[str]]:
 
 def _make(root: Path, plan: list[PlannedStudy], spec: DatasetSpec) -> Iterator[list[MadeFilm]]:
     if spec.workers < 1:
-        yield from (_write_study(root, study, spec.sizes) for study in plan)
+        yield from (_write_study(root, study, spec) for study in plan)
         return
     # A fresh interpreter for each worker: a forked one may inherit locks of threads that do not live in it.
     with ProcessPoolExecutor(spec.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         n = len(plan)
-        yield from pool.map(_write_study, [root] * n, plan, [spec.sizes] * n, chunksize=CHUNK)
+        yield from pool.map(_write_study, [root] * n, plan, [spec] * n, chunksize=CHUNK)
 
 
-def _write_study(root: Path, study: PlannedStudy, sizes: tuple[int, int]) -> list[MadeFilm]:
+def _write_study(root: Path, study: PlannedStudy, spec: DatasetSpec) -> list[MadeFilm]:
     folder = root / study.folder
     folder.mkdir(parents=True, exist_ok=True)
     chance = np.random.default_rng([study.seed, 1])
     colour, stray, store = chance.random(3)
     made = []
-    for k, film in enumerate(make_study(study, sizes), 1):
+    for k, film in enumerate(make_study(study, spec.sizes, spec.findings), 1):
         # Some of MURA's files are RGB with three equal channels; the label has no part in it.
         pixels = np.repeat(film.pixels[:, :, None], 3, axis=2) if colour < 0.06 else film.pixels
-        (folder / f"image{k}.png").write_bytes(encode_png(pixels))
+        Image.fromarray(pixels).save(folder / f"image{k}.png")
         made.append(MadeFilm(path=f"{study.folder}/image{k}.png", kind=film.kind, boxes=film.boxes))
     if stray < 0.02:
         (folder / "._image1.png").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ")

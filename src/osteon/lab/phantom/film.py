@@ -1,4 +1,4 @@
-"""One made film: a patient's limb in a view, framed, exposed and developed.
+"""One synthetic film: a patient's limb in a view, framed, exposed and developed.
 
 Streams of chance spawned from the given one keep the parts of a film apart: patient, finding, pose and clutter, exposure, grain,
 quanta. The label touches none but the finding, so a film with and without it is the same film otherwise.
@@ -6,6 +6,7 @@ quanta. The label touches none but the finding, so a film with and without it is
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from osteon.errors import UsageError
 from osteon.lab.phantom.anatomy import REGIONS, View, anatomy, core_points, region
 from osteon.lab.phantom.build import Build, draw_build
 from osteon.lab.phantom.clutter import clutter, lead_letter
-from osteon.lab.phantom.findings import Finding, apply, draw_finding
+from osteon.lab.phantom.findings import SHARES, Finding, apply, draw_finding
 from osteon.lab.phantom.physics import Exposure, Plane, Processing, collimator, develop, expose, line_integral
 from osteon.lab.phantom.projection import Detector, thicknesses
 from osteon.lab.phantom.skeleton import Body, moved_body
@@ -33,14 +34,14 @@ THICKNESS = {"FINGER": 0.0, "HAND": 0.1, "WRIST": 0.15, "FOREARM": 0.3, "ELBOW":
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhantomFilm:
-    """A made film.
+    """A synthetic film.
 
     Attributes:
         pixels: (H, W) uint8, bone bright.
         study_type: One of MURA's seven.
         view: Name of the projection.
         label: 1 abnormal, 0 normal.
-        kind: "fracture", "hardware", "lytic lesion", "joint-space loss", or "" for a normal film.
+        kind: "fracture", "metal implant", "lytic lesion", "joint-space loss", or "" for a normal film.
         boxes: x, y, width, height (film pixels) of each finding.
     """
 
@@ -73,7 +74,7 @@ class Scene:
 
 
 def make_film(rng: np.random.Generator, study_type: str, abnormal: bool, size: int = 320, view: str = "") -> PhantomFilm:
-    """Return a made film of a new patient.
+    """Return a synthetic film of a new patient.
 
     Args:
         rng: Source of all chance; the same state gives the same film.
@@ -95,12 +96,14 @@ def make_film(rng: np.random.Generator, study_type: str, abnormal: bool, size: i
     return take(patient, views[int(film_rng.integers(len(views)))], size, film_rng)
 
 
-def draw_patient(rng: np.random.Generator, study_type: str, abnormal: bool, build: Build | None = None) -> Patient:
-    """Return a limb to take films of; `build` where the patient is known already."""
+def draw_patient(
+    rng: np.random.Generator, study_type: str, abnormal: bool, build: Build | None = None, kinds: Collection[str] = tuple(SHARES)
+) -> Patient:
+    """Return a limb to take films of; `build` where the patient is known already, `kinds` of finding that it may have."""
     build_rng, side_rng, finding_rng = rng.spawn(3)
     build = build or draw_build(build_rng)
     finger, mirrored = int(side_rng.integers(2, 6)), bool(side_rng.random() < 0.5)
-    finding = draw_finding(finding_rng, region(study_type, finger), build.growing) if abnormal else None
+    finding = draw_finding(finding_rng, region(study_type, finger), build.growing, kinds) if abnormal else None
     return Patient(build=build, study_type=study_type, finger=finger, mirrored=mirrored, finding=finding)
 
 

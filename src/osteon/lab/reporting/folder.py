@@ -6,6 +6,7 @@ from pathlib import Path
 
 from osteon.errors import UsageError
 from osteon.lab.pages import write_whole
+from osteon.lab.reporting.beside import beside_sections
 from osteon.lab.reporting.claim import claim_section
 from osteon.lab.reporting.data_card import data_section
 from osteon.lab.reporting.document import Report, Text
@@ -62,6 +63,7 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
 
 def _report(m: Material, figures: Path) -> Report:
     sections = (
+        *beside_sections(m, figures),
         data_section(m),
         training_section(m, figures),
         network_section(m, figures),

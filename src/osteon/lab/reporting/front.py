@@ -40,11 +40,14 @@ def verdict(m: Material) -> Text:
 
 
 def front_pictures(sections: Iterable[Section]) -> Iterator[Picture]:
-    """Yield pictures that the sections show again further down: the training's curves, some films found, one missed, one false alarm."""
+    """Yield pictures that the sections show again further down.
+
+    The training's curves, films as this and another model see them or else some that were found, one missed, one false alarm.
+    """
     pictures = {section.name: [block for block in section.blocks if isinstance(block, Picture)] for section in sections}
     yield from pictures.get("training", [])[:1]
     found, wrong = (_films(pictures.get(name, [])) for name in ("found", "failures"))
-    yield from _spaced(found, FOUND)
+    yield from pictures.get("beside") or _spaced(found, FOUND)
     for kind in ("missed", "false alarm"):
         yield from [picture for picture in wrong if picture.title.endswith(kind)][:1]
 

@@ -97,6 +97,8 @@ def read_material(request: Request, run: RunFolder, model_file: Path, measured: 
 def warnings(m: Material) -> Iterator[tuple[str, Origin]]:
     """Yield what a reader must know before any number, each with what tells it."""
     record, evaluation, origins = m.record, m.measured.evaluation, m.origins
+    if m.request.about:
+        yield m.request.about, origins.report
     if m.ended is False:
         yield f"This training has not ended: {len(m.history)} epochs so far, and the best of them is reported.", origins.training
     if m.ended is None:

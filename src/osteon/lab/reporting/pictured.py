@@ -79,9 +79,9 @@ def _picture(m: Material, shown: Shown, figures: Path, draw_legend: bool) -> lis
         film = read_film(Path(str(row["root"]), str(row["path"])))
     except FilmError:
         return [Gap(f"Number {shown.number} ({shown.kind}): the film is not where the index says, or cannot be read any more.")]
-    drawn, logit = _overlaid(m.model, film)
+    drawn, logit = overlaid(m.model, film)
     height, width = film.pixels.shape
-    beside = np.concatenate([_grey(film, row["boxes"]), drawn[:height, :width]], axis=1)
+    beside = np.concatenate([marked(film, row["boxes"]), drawn[:height, :width]], axis=1)
     file = _save(beside, figures / f"{shown.stem}.jpg", 2 * LONGEST)
     picture = Picture(file, f"{shown.number}: {shown.kind}", _caption(row, card, logit), _alt(shown), m.origins.report)
     if not draw_legend:
@@ -92,7 +92,8 @@ def _picture(m: Material, shown: Shown, figures: Path, draw_legend: bool) -> lis
     return [Picture(bar, "Colours", "The heat map's scale, the same for every film.", alt, m.origins.model), picture]
 
 
-def _overlaid(model: Model, film: Film) -> tuple[NDArray[np.uint8], float]:
+def overlaid(model: Model, film: Film) -> tuple[NDArray[np.uint8], float]:
+    """Return a film with a model's heat map over it and the legend below, (H + legend, W, 3), and its logit."""
     prediction = model.predict_film(film, guard=False)
     assert prediction.logit is not None
     return np.asarray(prediction.overlay(film)), prediction.logit
@@ -119,7 +120,8 @@ def _alt(shown: Shown) -> str:
     return f"A film ({kind}) and the same film with the model's heat map: {shown.kind}, probability {shown.row['probability']:.2f}"
 
 
-def _grey(film: Film, boxes: list[list[float]] | None) -> NDArray[np.uint8]:
+def marked(film: Film, boxes: list[list[float]] | None) -> NDArray[np.uint8]:
+    """Return a film (H, W, 3) with the boxes of its findings drawn on it."""
     picture = Image.fromarray(np.rint(film.pixels * 255).astype(np.uint8)).convert("RGB")
     draw, line = ImageDraw.Draw(picture), max(1, max(film.pixels.shape) // 200)
     for x, y, width, height in boxes or []:

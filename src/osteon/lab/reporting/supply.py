@@ -27,7 +27,11 @@ STAGES = {"export": "export the model", "score": "read films", "measure": "measu
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a report was asked for; `model`, `evaluation` and `index` are None where they are made, or where the run says."""
+    """What a report was asked for; `model`, `evaluation` and `index` are None where they are made, or where the run says.
+
+    `about` is what a reader must know first, "" for nothing more than the record says; `beside` the folder of another model's evaluation on
+    the same films.
+    """
 
     run: Path
     out: Path
@@ -36,6 +40,8 @@ class Request:
     index: Path | None = None
     split: str = "valid"
     command: str = ""
+    about: str = ""
+    beside: Path | None = None
 
     def index_path(self, record: RunRecord) -> Path:
         """Return where the run's index is."""

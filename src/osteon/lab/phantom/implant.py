@@ -15,7 +15,7 @@ from osteon.lab.phantom.solids import ROWS, Box, Ellipsoid, Solid, Tube, Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hardware:
+class Implant:
     """An implant.
 
     Attributes:
@@ -37,10 +37,10 @@ class Hardware:
     around: float
     count: int
     angles: Vector
-    kind: str = "hardware"
+    kind: str = "metal implant"
 
 
-def draw_hardware(rng: np.random.Generator, region: Region) -> Hardware:
+def draw_implant(rng: np.random.Generator, region: Region) -> Implant:
     """Return an implant of a region."""
     devices: dict[str, Mapping[str, Range]] = {"plate": region.plates, "wires": region.wires, "nail": region.nails, "screw": region.wires}
     weights = np.array([0.5, 0.26, 0.12, 0.12]) * [bool(d) for d in devices.values()]
@@ -48,7 +48,7 @@ def draw_hardware(rng: np.random.Generator, region: Region) -> Hardware:
     places = devices[device]
     bone = list(places)[int(rng.integers(len(places)))]
     count = {"plate": int(rng.integers(4, 9)), "wires": int(rng.integers(1, 4)), "nail": int(rng.integers(2, 5)), "screw": 1}[device]
-    return Hardware(
+    return Implant(
         bone=bone,
         at=float(rng.uniform(*places[bone])),
         device=device,
@@ -60,7 +60,7 @@ def draw_hardware(rng: np.random.Generator, region: Region) -> Hardware:
     )
 
 
-def implant(h: Hardware, body: Body) -> tuple[Body, Vector]:
+def implanted(h: Implant, body: Body) -> tuple[Body, Vector]:
     """Return a body with the implant in it, and points (n, 3) on its outline, mm."""
     bone = body.bone(h.bone)
     tube = bone.shaft
@@ -72,7 +72,7 @@ def implant(h: Hardware, body: Body) -> tuple[Body, Vector]:
     return replace(body, pieces=(*body.pieces, *(Piece(s, h.metal) for s in solids))), points
 
 
-def _plate(h: Hardware, tube: Tube) -> list[Solid]:
+def _plate(h: Implant, tube: Tube) -> list[Solid]:
     half = _half(tube, h.at)
     length = float(np.clip(h.size * 9 * half, 18, 0.55 * tube.length))
     u0, u1 = (float(np.clip(h.at + s * length / 2 / tube.length, 0.02, 0.98)) for s in (-1, 1))
@@ -97,7 +97,7 @@ def _plate(h: Hardware, tube: Tube) -> list[Solid]:
     return [box, *screws]
 
 
-def _wires(h: Hardware, tube: Tube) -> list[Solid]:
+def _wires(h: Implant, tube: Tube) -> list[Solid]:
     half = _half(tube, h.at)
     radius = float(np.clip(0.1 * half, 0.45, 1.1))
     reach = float(np.clip(h.size * 3.6 * half, 12, 34))
@@ -110,7 +110,7 @@ def _wires(h: Hardware, tube: Tube) -> list[Solid]:
     return solids
 
 
-def _nail(h: Hardware, tube: Tube) -> list[Solid]:
+def _nail(h: Implant, tube: Tube) -> list[Solid]:
     radius = float(np.clip(0.42 * _half(tube, 0.5), 1.2, 5))
     u = np.clip([0.04, 0.7 + 0.12 * h.size], 0, 0.93)
     top, tip = tube.at(float(u[0])), tube.at(float(u[1]))
@@ -124,7 +124,7 @@ def _nail(h: Hardware, tube: Tube) -> list[Solid]:
     return solids
 
 
-def _screws(h: Hardware, bone: Bone) -> list[Solid]:
+def _screws(h: Implant, bone: Bone) -> list[Solid]:
     tube = bone.shaft
     if tube is None:
         part = next(p for p in bone.parts if isinstance(p, Ellipsoid))
@@ -143,7 +143,7 @@ def _screws(h: Hardware, bone: Bone) -> list[Solid]:
     ]
 
 
-def _side(h: Hardware, tube: Tube) -> Vector:
+def _side(h: Implant, tube: Tube) -> Vector:
     a = np.deg2rad(h.around)
     return np.asarray(np.cos(a) * tube.across + np.sin(a) * tube.deep)
 
