@@ -43,7 +43,7 @@ def exported_at_once(asked: Export) -> Exported:
     pooling = Pooling(kind="logsumexp", sharpness=2.0, bias=mark(asked.run))
     card = made_card(name=asked.name, pooling=pooling)
     make_network(asked.out, card)
-    return Exported(card, 0.0)
+    return Exported(asked.out, card, 0.0)
 
 
 def mark(run: Path) -> float:

@@ -107,7 +107,7 @@ def test_against_says_what_was_gained_on_the_same_films(osteon: Typed) -> None:
     assert film.value is not None and film.value > 0.3 and film.low is not None and film.high is not None
     assert "A old@1.0.0, B made@1.0.0 on 'valid'" in out
     assert f"Film AUROC is {film.value:.3f} higher ({film.low:.3f} to {film.high:.3f}).\n" in out and "Study AUROC is " in out
-    assert osteon("compare", "e/against.parquet", "e", "-o", "c")[0] == 0  # neither model is needed again
+    assert osteon("compare", "e/a.parquet", "e", "-o", "c")[0] == 0  # neither model is needed again
     kept = msgspec.json.decode(Path("c/comparison.json").read_bytes(), type=Comparison)
     assert [(d.group, d.name, d.value) for d in kept.differences] == [(d.group, d.name, d.value) for d in comparison.differences]
     status, out, _ = osteon("evaluate", "--predictions", "e", "--against", "e", "-o", "f", "--resamples", "200")
@@ -195,7 +195,7 @@ def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Ty
         (("evaluate", "--model", "absent.onnx", "--index", "i.parquet"), 65, "no such model file"),
         (("evaluate", "--predictions", "p.parquet", "--against", "packaged"), 64, "name the index with --index"),
         (("evaluate", "--predictions", "p.parquet", "--against", "absent.parquet"), 65, "there is no such table"),
-        (("compare", "p.parquet", "absent"), 65, "there is no such table"),
+        (("compare", "p.parquet", "absent"), 64, "absent is no table of predictions, and a model is run on an index"),
         (("calibrate", "--model", "absent.onnx", "-o", "n.onnx"), 65, "no such model file"),
         (("calibrate", "--rule", "best", "-o", "n.onnx"), 64, "is no rule"),
         (("calibrate", "--doubt", "best", "-o", "n.onnx"), 64, "says nothing of --doubt"),

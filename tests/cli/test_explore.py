@@ -33,7 +33,7 @@ def test_missing_films_are_an_exit_status_of_1(tmp_path: Path) -> None:
 
 
 def test_no_pixels(tmp_path: Path) -> None:
-    status, printed = run(written(mixture(40), tmp_path), "-o", tmp_path / "out", "--no-pixels")
+    status, printed = run(written(mixture(40), tmp_path), "-o", tmp_path / "out", "--sample", "0")
     assert status == 0
     assert "No film was opened" in printed
 
@@ -41,4 +41,4 @@ def test_no_pixels(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(BadManifest, match="no such index"):
         run(tmp_path / "absent.parquet", "-o", tmp_path / "out")
-    assert run(tmp_path / "absent.parquet", "--sample", "0")[0] == 2
+    assert run(tmp_path / "absent.parquet", "--sample", "-1")[0] == 2

@@ -50,21 +50,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-LAB_PACKAGES = (
-    "torch",
-    "polars",
-    "matplotlib",
-    "seaborn",
-    "sklearn",
-    "scipy",
-    "onnx",
-    "onnxscript",
-    "jinja2",
-    "tensorboard",
-    "optuna",
-    "nncf",
-)
-
 
 def _tell_version(asked: bool) -> None:
     if asked:
@@ -91,7 +76,9 @@ def main() -> None:
     except OsteonError as refusal:
         _stop(refusal)
     except ModuleNotFoundError as fault:
-        if (fault.name or "").split(".")[0] not in LAB_PACKAGES:
+        from osteon.lab import PACKAGES
+
+        if (fault.name or "").split(".")[0] not in PACKAGES:
             raise
         _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[lab]'"))
     finally:

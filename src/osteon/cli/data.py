@@ -11,7 +11,7 @@ import typer
 from osteon.cli import app
 
 if TYPE_CHECKING:
-    from osteon.lab.data.index import Report
+    from osteon.lab.data.index import Index, Report
 
 PARTS = "train=0.75,tune=0.10,valid=0.15"
 
@@ -26,22 +26,16 @@ def index(
     article_csv: Annotated[Path | None, typer.Option(help="folder to write the article's four tables to as well")] = None,
 ) -> None:
     """Scan a dataset and check every film."""
-    from osteon.cli.progress import counting_bar
-    from osteon.lab.data.build import build_index
-    from osteon.lab.data.index import write_article_csv, write_index
-    from osteon.lab.data.splits import refuse_leaks
+    from osteon import lab
+    from osteon.cli.progress import bar_of
+    from osteon.lab.data.index import write_article_csv
 
-    _check_suffix(out)
-    if no_decode:
-        films, report = build_index(dataset, decode=False, count_check=not no_count_check)
-    else:
-        with counting_bar("look at films") as progress:
-            films, report = build_index(dataset, count_check=not no_count_check, progress=progress)
-    report.findings += refuse_leaks(films, allow_leaks)
-    _show(write_index(films, out, report), out)
-    for table in write_article_csv(films, article_csv) if article_csv else []:
+    with bar_of("look at films") as progress:
+        made = lab.index(dataset, out, decode=not no_decode, count_check=not no_count_check, allow_leaks=allow_leaks, progress=progress)
+    _show(made)
+    for table in write_article_csv(made.films, article_csv) if article_csv else []:
         typer.echo(f"{table}")
-    if (films["status"] == "unreadable").any():
+    if (made.films["status"] == "unreadable").any():
         raise typer.Exit(1)
 
 
@@ -61,38 +55,13 @@ def split(
     seed: Annotated[int, typer.Option(help="another seed, another split")] = 0,
 ) -> None:
     """Split films at random by patient: duplicates stay together, parts are alike in study types and labels."""
-    from osteon.errors import UsageError
-    from osteon.lab.data import splits
-    from osteon.lab.data.index import Report, read_index, read_report, write_index
-
-    out = out or index
-    _check_suffix(out)
-    films = read_index(index)
-    report = read_report(index) or Report(dataset=str(index), layout="index", decoded=bool((films["sha256"] != "").any()))
-    if not folds and first:
-        raise UsageError("--first is about folds: say how many with --folds.")
-    if folds.isdigit():
-        films = splits.folds(films, int(folds), seed, first)
-        report.split = f"{folds} folds{f', fold 0 is split {first}' if first else ''}, seed {seed}"
-    elif folds:
-        if first:
-            raise UsageError(f"{folds} says which film is in which fold: leave --first out.")
-        films, strangers = splits.fixed_folds(films, Path(folds))
-        report.split = f"folds of {folds}"
-        if strangers:
-            typer.echo(f"{folds} names {strangers:,} films that are not in {index}: left out", err=True)
-    else:
-        films = splits.split(films, _parts(parts), seed, of)
-        report.split = f"{parts}{f' of {of}' if of else ''}, seed {seed}"
-    report.findings = [f for f in report.findings if f.kind != "leak"] + splits.refuse_leaks(films, allow=True)
-    _show(write_index(films, out, report), out)
-
-
-def _check_suffix(out: Path) -> None:
+    from osteon import lab
     from osteon.errors import UsageError
 
-    if out.suffix not in (".parquet", ".csv"):
-        raise UsageError(f"{out}: an index ends in .parquet or .csv. Name it so with -o.")
+    if first and not folds.isdigit():
+        raise UsageError("--first goes with a number of folds: say how many with --folds.")
+    into = lab.Folds(int(folds), first) if folds.isdigit() else folds or _parts(parts)
+    _show(lab.split(index, out, into=into, of=of, seed=seed))
 
 
 def _parts(text: str) -> dict[str, float]:
@@ -108,15 +77,18 @@ def _parts(text: str) -> dict[str, float]:
     return parts
 
 
-def _show(report: Report, out: Path) -> None:
+def _show(index: Index) -> None:
     from osteon.cli.terminal import show, show_table
     from osteon.lab.data.index import KINDS
 
+    report, out = index.report, index.path
     rows = list(_rows(report))
     header = ("split", "study type", "studies", "films", "abnormal films", "normal", "no label")
     show_table(header, rows, bold=[place for place, row in enumerate(rows) if row[1] == "all"])
     patients = f"{report.patients:,} patients, " if report.patients else ""
     show(f"{report.layout}: {report.films:,} films, {report.studies:,} studies, {patients}{report.groups:,} groups")
+    if report.split:
+        show(f"split: {report.split}")
     for kind, count in report.found.items():
         show(f"{count:>6,}  {kind}: {KINDS[kind]}", "yellow")
     for name, ignored in (("hidden files", report.hidden), ("other files", report.strays)):

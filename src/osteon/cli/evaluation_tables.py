@@ -10,8 +10,6 @@ from osteon.cli.terminal import show, show_notes, show_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import polars as pl
-
     from osteon.lab.calibration.calibrate import Calibrated
     from osteon.lab.evaluation.comparison import Comparison, Difference
     from osteon.lab.evaluation.evaluation import Evaluation
@@ -44,8 +42,11 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
     show(f"{folder}: evaluation.json and figures ({evaluation.seconds:.1f} s)")
 
 
-def show_comparison(comparison: Comparison, apart: pl.DataFrame, folder: Path) -> None:
+def show_comparison(comparison: Comparison) -> None:
     """Print a comparison: each metric's difference, study types, McNemar's test, the studies that are furthest apart."""
+    from osteon.lab.evaluation.folder import read_disagreements
+
+    apart = read_disagreements(comparison.folder)
     names = comparison.a.model or "A", comparison.b.model or "B"
     show(f"\nA {names[0]}, B {names[1]} on {comparison.split!r}", "bold")
     show(
@@ -63,20 +64,20 @@ def show_comparison(comparison: Comparison, apart: pl.DataFrame, folder: Path) -
             f"{test.level}: both right {test.both_right:,}, only A {test.only_a_right:,}, only B {test.only_b_right:,}, "
             f"both wrong {test.both_wrong:,}; McNemar ({kind}) p = {test.p:.3g}, as if each {test.level} were independent"
         )
-    show(f"They disagree on {len(apart):,} studies: {folder}/disagreements.csv" + (" and .png" if len(apart) else ""))
+    show(f"They disagree on {len(apart):,} studies: {comparison.folder}/disagreements.csv" + (" and .png" if len(apart) else ""))
     show_table(("study", "label", "A", "B", "right"), [_disagreement(row) for row in apart.head(_NAMED).to_dicts()])
     show_notes(comparison.notes)
 
 
-def show_gain(d: Difference) -> None:
-    """Print one difference as a sentence."""
-    if d.value is None:
-        return
-    higher = d.value >= 0
-    ends = (d.low, d.high) if higher else (d.high and -d.high, d.low and -d.low)
-    spread = f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends[0] is not None and ends[1] is not None else f" ({d.note})"
-    clear = "." if d.clear else ": no difference beyond chance."
-    show(f"{d.level.capitalize()} {metric_name(d.name)} is {abs(d.value):.3f} {'higher' if higher else 'lower'}{spread}{clear}")
+def show_gain(comparison: Comparison) -> None:
+    """Print the difference of the AUROC, of studies and of films, as a sentence each."""
+    for d in comparison.differences:
+        if (d.group, d.name) == ("all", "auroc") and d.value is not None:
+            higher = d.value >= 0
+            ends = (d.low, d.high) if higher else (d.high and -d.high, d.low and -d.low)
+            spread = f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends[0] is not None and ends[1] is not None else f" ({d.note})"
+            clear = "." if d.clear else ": no difference beyond chance."
+            show(f"{d.level.capitalize()} {metric_name(d.name)} is {abs(d.value):.3f} {'higher' if higher else 'lower'}{spread}{clear}")
 
 
 def show_calibration(calibrated: Calibrated, out: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osteon.cli import app, typed
+from osteon.cli import app
 
 if TYPE_CHECKING:
     from osteon.lab.exploration.records import Exploration
@@ -19,19 +19,14 @@ def explore(
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for the page, its figures (PNG) and its numbers (JSON)")] = Path(
         "exploration"
     ),
-    sample: Annotated[int, typer.Option(min=1, help="films to open for their grey levels, drawn at random")] = 400,
-    no_pixels: Annotated[bool, typer.Option("--no-pixels", help="open no film: no samples, grey levels, duplicates side by side")] = False,
+    sample: Annotated[int, typer.Option(min=0, help="films to open for their grey levels, drawn at random; 0 opens none at all")] = 400,
 ) -> None:
     """Show on one page what a dataset is like: counts, films, possible shortcuts, and problems."""
-    from osteon.cli.progress import counting_bar
-    from osteon.lab.exploration.folder import explore
+    from osteon import lab
+    from osteon.cli.progress import bar_of
 
-    command = typed()
-    if no_pixels:
-        found = explore(index, out, command, sample=0)
-    else:
-        with counting_bar("open films") as progress:
-            found = explore(index, out, command, sample=sample, progress=progress)
+    with bar_of("open films") as progress:
+        found = lab.explore(index, out, sample=sample, progress=progress)
     _show(found, out)
     if found.pixels is not None and found.pixels.missing + found.pixels.refused:
         raise typer.Exit(1)

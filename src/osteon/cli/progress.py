@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from osteon import lab
     from osteon.lab.training.progress import Progress
 
 
@@ -21,8 +22,15 @@ def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
+@contextlib.contextmanager
+def bar_of(what: str) -> Iterator[Callable[[lab.Progress], None]]:
+    """Show the bar of `counting_bar`; the function it gives takes what the functions of `osteon.lab` tell."""
+    with counting_bar(what) as tell:
+        yield lambda progress: tell(progress.done, progress.total)
 
 
 @contextlib.contextmanager

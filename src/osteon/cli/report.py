@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from osteon.cli import app, typed
+from osteon.cli import app
 from osteon.cli.progress import stages_bar, stopped
 
 
@@ -25,17 +25,14 @@ def report(
     index: Annotated[Path | None, typer.Option(help="the run's index, if it has moved")] = None,
 ) -> None:
     """Write on one page what a training is worth: verdict, curves, heat maps, data, metrics, failures, model card, checklist."""
-    from osteon.lab.evaluation.folder import EVALUATION
-    from osteon.lab.model_file import model_path
-    from osteon.lab.reporting.folder import HTML, MARKDOWN, report_run
-    from osteon.lab.reporting.supply import STAGES, Request
+    from osteon import lab
+    from osteon.lab.reporting.folder import HTML, MARKDOWN
+    from osteon.lab.reporting.supply import STAGES
 
-    folder = out or run / "report"
-    file = None if model is None else model_path(model)
-    measured, split = (Path(evaluation), "") if (Path(evaluation) / EVALUATION).exists() else (None, evaluation)
-    request = Request(run, folder, file, measured, index, split, typed())
-    with stopped(), stages_bar(STAGES) as watch:
-        written = report_run(request, lambda stage, done, total: watch(stage, done, total, ""))
+    with stopped(), stages_bar({title: title for title in STAGES.values()}) as watch:
+        written = lab.report(
+            run, out, model=model, evaluation=evaluation, index=index, progress=lambda p: watch(p.stage, p.done, p.total, "")
+        )
     for warning in written.warnings:
         typer.echo(f"osteon: {warning.words}", err=True)
-    typer.echo(f"{folder / HTML}: open it in a browser; the same as Markdown: {folder / MARKDOWN}")
+    typer.echo(f"{written.folder / HTML}: open it in a browser; the same as Markdown: {written.folder / MARKDOWN}")

@@ -12,7 +12,7 @@ from osteon.cli import app, offline
 from osteon.cli.recipes import RecipeName
 
 if TYPE_CHECKING:
-    from osteon.lab.training.session import TrainingRequest
+    from collections.abc import Mapping
 
 
 @app.command()
@@ -40,33 +40,31 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1")] = "auto",
 ) -> None:
     """Train a network. A training that was stopped continues with --resume. Several GPUs: torchrun -m osteon train ..."""
+    from osteon import lab
     from osteon.cli.progress import training_bar
     from osteon.errors import UsageError
     from osteon.lab.training.loop import Stopped
-    from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
-    from osteon.lab.training.start.first_model import recipe_from
+    from osteon.lab.training.session import has_ended
 
     if index is None and not resume:
         raise UsageError("name the index to train on, or continue a training with --resume.")
+    settings = dict(_setting(words) for words in change or ()) | ({"init": init} if init else {})
     chosen = "" if select == "none" else select
-    changes = [*(change or []), *([f"init={init}"] if init else [])]
-    if resume and changes:
-        raise UsageError(f"--resume continues with the settings in {out}; {changes[0]} cannot be changed. Start another training for that.")
-    if resume and has_ended(out):
+    plan = lab.TrainingPlan(learn=learn, select=chosen, budget=budget, save_every=save_every, device=device, offline=offline())
+    if resume and not settings and has_ended(out):
         _say(f"{out}: this training has ended, there was nothing to do. Next: osteon export {out} -o model.onnx")
         return
-    request = None
     if index is not None and not resume:
-        request = TrainingRequest(recipe_from(recipe, changes), index, learn, chosen, budget, save_every, offline())
-        _tell_boxes(request)
+        _tell_boxes(index, recipe, settings)
     try:
         with training_bar() as watch:
-            history = start_training(request, out, device, [watch]) if request else resume_training(out, device, offline(), [watch])
+            run = lab.train(None if resume else index, out, recipe=recipe, settings=settings, plan=plan, callbacks=[watch])
     except Stopped as stop:
         _say(f"osteon: stopped. Continue with: osteon train --resume -o {out}", error=True)
         raise typer.Exit(130) from stop
-    _tell_refused(out)
-    _say(f"{len(history)} epochs in {out}. Next: osteon export {out} -o model.onnx")
+    if refused := run.record().refused:
+        _say(f"{len(refused)} films could not be read and were left out; {run.record_file} lists them with the reasons.", error=True)
+    _say(f"{len(run.history())} epochs in {out}. Next: osteon export {out} -o model.onnx")
 
 
 @app.command()
@@ -78,28 +76,27 @@ def export(
     members: Annotated[int, typer.Option(help="how many of each training's best epochs to average")] = 1,
 ) -> None:
     """Write the best epoch of a training as a model file (ONNX); several trainings make an ensemble."""
-    from osteon.lab.training.export import Export, export_run
+    from osteon import lab
 
-    done = export_run(Export(runs[0], out, name, version, members, tuple(runs[1:])))
-    typer.echo(f"{out}: {done.card.reference}, {out.stat().st_size / 1e6:.1f} MB, largest difference to torch {done.difference:.1e} logit")
+    made = lab.export(runs, out, name=name, version=version, members=members)
+    size = made.path.stat().st_size / 1e6
+    typer.echo(f"{out}: {made.card.reference}, {size:.1f} MB, largest difference to torch {made.difference:.1e} logit")
 
 
-def _tell_boxes(request: TrainingRequest) -> None:
+def _setting(words: str) -> tuple[str, str]:
+    """Return name and value of `--set`; what is no setting is left to the recipe to refuse."""
+    name, _, value = words.partition("=")
+    return name, value
+
+
+def _tell_boxes(index: Path, recipe: str, settings: Mapping[str, str]) -> None:
     """Say that there is a recipe for films like these, to those who use the default."""
     from osteon.lab.data.index import read_index
 
-    if request.recipe.name != "osteon" or request.recipe.window:
+    if recipe != "osteon" or settings.get("window", "0") != "0":
         return
-    if boxed := int((read_index(request.index)["boxes"].list.len() > 0).sum()):
+    if boxed := int((read_index(index)["boxes"].list.len() > 0).sum()):
         _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also trains on parts of films around them.", error=True)
-
-
-def _tell_refused(run: Path) -> None:
-    from osteon.lab.training.run import RunFolder
-
-    record = RunFolder(run)
-    if refused := record.record().refused:
-        _say(f"{len(refused)} films could not be read and were left out; {record.record_file} lists them with the reasons.", error=True)
 
 
 def _say(line: str, error: bool = False) -> None:

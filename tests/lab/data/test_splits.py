@@ -198,12 +198,12 @@ def test_the_command_fixes_folds_in_a_file_and_takes_them_from_it(osteon: Typed)
     dealt = read_index("folds.csv")
     assert (dealt["fold"] == 0).equals(dealt["split"] == "valid") and set(dealt["fold"]) == {0, 1, 2}
     read_index(index).filter(pl.col("split") == "train").write_parquet(index)
-    status, _, err = osteon("split", index, "--folds", "folds.csv", "-o", "fixed.parquet")
-    assert status == 0 and f"folds.csv names 8 films that are not in {index}: left out" in err
+    status, out, _ = osteon("split", index, "--folds", "folds.csv", "-o", "fixed.parquet")
+    assert status == 0 and "split: folds of folds.csv, which names 8 films that are not in this index" in out
     assert_frame_equal(read_index("fixed.parquet"), dealt.filter(pl.col("split") == "train").cast({"fold": pl.Int32}))
     for words, status, said in (
         (("--first", "valid"), 64, "say how many with --folds"),
-        (("--folds", "folds.csv", "--first", "valid"), 64, "leave --first out"),
+        (("--folds", "folds.csv", "--first", "valid"), 64, "--first goes with a number of folds"),
         (("--folds", "absent.csv"), 65, "absent.csv: there is no such file"),
         (("--folds", "1"), 64, "at least 2 folds"),
     ):

@@ -61,7 +61,7 @@ class Ready:
         """Write what an export writes, without torch: a small true network with the asked name."""
         card = msgspec.structs.replace(self.card, name=asked.name, version=asked.version)
         make_network(asked.out, card)
-        return Exported(card, 0.0)
+        return Exported(asked.out, card, 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -37,10 +37,11 @@ LEAST_FILMS = 20
 class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a card is to be calibrated; `doubt` are the sensitivity below and the specificity above the band, None for no band.
 
-    `told` is what the card says the films were, "" for the name of the split.
+    `told` is what the card says the films were, "" for the name of the split. With `other_data` the split only shares its name with one
+    that the card names.
     """
 
-    split: str = "calib"
+    split: str = "tune"
     told: str = ""
     method: Method = "logistic"
     rule: Rule = Rule("max-kappa")
@@ -48,6 +49,7 @@ class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
     pooling: subgroups.StudyPooling = "mean"
     resamples: int = bootstrap.RESAMPLES
     seed: int = 0
+    other_data: bool = False
 
 
 class Reliability(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,10 @@ class PoolingResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
-    """What was fitted, and what it brings; `operating_point` is measured on the split that chose it."""
+    """What was fitted, and what it brings; `operating_point` is measured on the split that chose it.
+
+    `path` is the calibrated model file, for whoever has just made it; in the calibration's own file it is "".
+    """
 
     plan: CalibrationPlan
     card: Card
@@ -82,6 +87,19 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     operating_point: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
     command: str = ""
+    path: str = ""
+
+    def __fspath__(self) -> str:
+        """Return the calibrated model file."""
+        return self.path
+
+    def __repr__(self) -> str:
+        """Return the model, what it was calibrated on, its limits, and where it stands."""
+        limits = self.card.decision
+        return (
+            f"<Calibrated {self.card.reference} on {self.plan.split!r}, {self.films:,} films: abnormal from {limits.threshold:.3f}, "
+            f"uncertain from {limits.doubt_from:.3f} to {limits.doubt_to:.3f}, in {self.path}>"
+        )
 
 
 def check_split(card: Card, split: str) -> None:

@@ -31,6 +31,11 @@ class Rule(msgspec.Struct, frozen=True):
     target: float = 0.0
 
     @property
+    def option(self) -> str:
+        """The rule as `read_rule` reads it."""
+        return {"max-kappa": "max-kappa", "fixed": f"{self.target:g}"}.get(self.kind, f"{self.kind}>={self.target:g}")
+
+    @property
     def words(self) -> str:
         """The rule as the card states it."""
         return {"max-kappa": "maximum kappa", "fixed": f"fixed at {self.target:g}"}.get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -97,6 +98,25 @@ class Report:
     findings: list[Problem] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Index:
+    """An index that stands in a file: its films (the columns of `COLUMNS` and the source's own), and its report. It serves as its path."""
+
+    path: Path
+    films: pl.DataFrame
+    report: Report
+
+    def __fspath__(self) -> str:
+        """Return the file."""
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        """Return counts of films, studies, splits and problems, and where it stands."""
+        splits = ", ".join(f"{name or 'no split'} {count:,}" for name, count in self.films["split"].value_counts(sort=True).iter_rows())
+        problems = sum(self.report.found.values())
+        return f"<Index {self.report.films:,} films ({splits}), {self.report.studies:,} studies, {problems:,} problems, in {self.path}>"
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """The films of one visit (absolute paths). `label` is 1 where any film is abnormal, None where none has a label."""
@@ -110,7 +130,7 @@ class Study:
     films: tuple[str, ...]
 
 
-def read_index(path: str | Path) -> pl.DataFrame:
+def read_index(path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read an index (Parquet, or CSV) with the types of `COLUMNS`.
 
     Raises:
@@ -146,12 +166,22 @@ def write_index(films: pl.DataFrame, path: str | Path, report: Report) -> Report
     return whole
 
 
-def report_path(index: str | Path) -> Path:
+def check_index_name(path: Path) -> None:
+    """Refuse a name that no index can have.
+
+    Raises:
+        UsageError: it ends neither in .parquet nor in .csv.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise UsageError(f"{path}: an index ends in .parquet or .csv. Name it so with -o.")
+
+
+def report_path(index: str | os.PathLike[str]) -> Path:
     """Return where the report of an index stands."""
     return Path(index).with_suffix(".report.json")
 
 
-def read_report(index: str | Path) -> Report | None:
+def read_report(index: str | os.PathLike[str]) -> Report | None:
     """Read the report beside an index, None where there is none that can be read."""
     try:
         return msgspec.json.decode(report_path(index).read_bytes(), type=Report)

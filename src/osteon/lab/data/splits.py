@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,42 @@ ALL = "all"
 
 NAMED_LEAKS = 5
 """How many leaking groups a refusal names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How many folds, and the split that is to be fold 0, "" for none."""
+
+    count: int
+    first: str = ""
+
+
+Into = Mapping[str, float] | Folds | str | os.PathLike[str]
+"""What films are split into: the share of each part, folds, or the folds of a file."""
+
+
+def divided(films: pl.DataFrame, into: Into, seed: int = 0, of: str | None = None) -> tuple[pl.DataFrame, str]:
+    """Return the films with their `split`, or with their `fold`, set; and how, in words for the report.
+
+    Args:
+        films: An index.
+        into: As `split` (shares), `folds` or `fixed_folds` (a file) take it.
+        seed: Another seed, another split.
+        of: With shares: films of this split alone are dealt out again.
+
+    Raises:
+        UsageError, BadManifest, LeakySplit: as `split`, `folds` and `fixed_folds`.
+    """
+    if isinstance(into, Mapping):
+        words = ",".join(f"{name}={share:g}" for name, share in into.items())
+        return split(films, dict(into), seed, of), f"{words}{f' of {of}' if of else ''}, seed {seed}"
+    if of is not None:
+        raise UsageError(f"folds are made of all films, not of split {of!r} alone. Leave it out.")
+    if isinstance(into, Folds):
+        first = f", fold 0 is split {into.first}" if into.first else ""
+        return folds(films, into.count, seed, into.first), f"{into.count} folds{first}, seed {seed}"
+    films, strangers = fixed_folds(films, Path(into))
+    return films, f"folds of {os.fspath(into)}{f', which names {strangers:,} films that are not in this index' if strangers else ''}"
 
 
 def split(films: pl.DataFrame, parts: dict[str, float], seed: int = 0, of: str | None = None) -> pl.DataFrame:

@@ -89,6 +89,19 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     mcnemar: tuple[McNemar, ...]
     notes: tuple[str, ...] = ()
     command: str = ""
+    folder: str = ""
+
+    def __fspath__(self) -> str:
+        """Return the folder that it stands in."""
+        return self.folder
+
+    def __repr__(self) -> str:
+        """Return what was compared, the difference of the studies' AUROC, and where it stands."""
+        [area, *_] = [d for d in self.differences if (d.level, d.group, d.name) == ("study", ALL, "auroc")]
+        return (
+            f"<Comparison {self.b.model or 'B'} against {self.a.model or 'A'} on {self.split!r}: {self.studies:,} studies, "
+            f"AUROC {area.words}, in {self.folder}>"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from osteon.card import Metric
+from osteon.card_text import metric_value
 from osteon.errors import MeasurementError
 from osteon.lab.evaluation import bootstrap, subgroups
 from osteon.lab.evaluation.localisation import COLUMNS, metric_key
@@ -63,7 +64,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """All metrics of one split, and what made them; `notes` are what a reader must know before trusting them."""
+    """All metrics of one split, and what made them; `notes` are what a reader must know before trusting them.
+
+    `folder` is where it stands, for whoever has just made or read it; in the file itself it is "".
+    """
 
     plan: Plan
     origin: Origin
@@ -73,6 +77,19 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     command: str = ""
     seconds: float = 0.0
+    folder: str = ""
+
+    def __fspath__(self) -> str:
+        """Return the folder that it stands in."""
+        return self.folder
+
+    def __repr__(self) -> str:
+        """Return what was measured, the studies' AUROC, and where it stands."""
+        area = metric_value(self.find("study", ALL, "auroc"))
+        return (
+            f"<Evaluation {self.origin.model or 'predictions'} on {self.plan.split!r}: {self.counts.measured_studies:,} studies, "
+            f"AUROC {area}, in {self.folder}>"
+        )
 
     def find(self, level: Level, group: str, name: str) -> Metric | None:
         """Return one metric, None where it was not measured."""

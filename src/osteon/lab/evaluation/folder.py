@@ -20,7 +20,7 @@ from osteon.lab.evaluation.subgroups import with_classes
 from osteon.lab.model_file import file_sha256, with_card
 from osteon.opening import load_model
 
-PREDICTIONS, EVALUATION, COMPARISON = "predictions.parquet", "evaluation.json", "comparison.json"
+PREDICTIONS, EVALUATION, COMPARISON, DISAGREEMENTS = "predictions.parquet", "evaluation.json", "comparison.json", "disagreements.csv"
 SHOWN = 24
 """Studies of a gallery of disagreements."""
 
@@ -87,11 +87,16 @@ def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: 
     apart = disagreements(a, b, plans)
     write_json(comparison, out / COMPARISON)
     numbered = apart.with_row_index("number", offset=1)
-    numbered.write_csv(out / "disagreements.csv")
+    numbered.write_csv(out / DISAGREEMENTS)
     pictures = [_picture(row) for row in numbered.head(SHOWN).iter_rows(named=True)]
     if pictures:
         draw_gallery(pictures, out / "disagreements.png")
     return comparison, apart
+
+
+def read_disagreements(comparison: str | Path) -> pl.DataFrame:
+    """Return the studies of a comparison's `disagreements.csv`, as `disagreements` says, and their `number`."""
+    return pl.read_csv(Path(comparison) / DISAGREEMENTS)
 
 
 def write_metrics(file: Path, evaluations: Sequence[Evaluation], out: Path) -> Card:

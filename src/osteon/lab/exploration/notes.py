@@ -56,7 +56,7 @@ def _shortcuts(e: Exploration) -> list[Note]:
 
 def _pixels(e: Exploration) -> list[Note]:
     if e.pixels is None:
-        return [Note("No film was opened (--no-pixels): samples, grey levels and duplicates side by side are left out.")]
+        return [Note("No film was opened (--sample 0): samples, grey levels and duplicates side by side are left out.")]
     of = f"of the {e.pixels.asked:,} films to be opened"
     again = "Index the dataset again, where it stands now."
     faults = ((e.pixels.missing, "are not where the index says"), (e.pixels.refused, "cannot be read"))

@@ -198,7 +198,10 @@ class Figure(Struct, frozen=True, kw_only=True):
 
 
 class Exploration(Struct, frozen=True, kw_only=True):
-    """All of it. `pixels` is None where no film was to be opened, `hardware_known` False where the index does not say."""
+    """All of it. `pixels` is None where no film was to be opened, `hardware_known` False where the index does not say.
+
+    `folder` is where it stands, for whoever has just made it; in the file itself it is "".
+    """
 
     origin: Origin
     films: int
@@ -220,6 +223,15 @@ class Exploration(Struct, frozen=True, kw_only=True):
     troubles: list[Trouble]
     pixels: Opened | None
     figures: list[Figure] = []
+    folder: str = ""
+
+    def __fspath__(self) -> str:
+        """Return the folder that it stands in."""
+        return self.folder
+
+    def __repr__(self) -> str:
+        """Return the dataset, how large it is, and where the page stands."""
+        return f"<Exploration {self.origin.dataset}: {self.films:,} films, {self.studies:,} studies, in {self.folder}>"
 
     @property
     def who(self) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import CalibrationPlan
-from osteon.lab.calibration.decision import Rule, read_band, read_rule
+from osteon.lab.calibration.decision import read_band, read_rule
 from osteon.lab.evaluation import evaluation
 from osteon.lab.guard.fit import GuardPlan
 from osteon.lab.quantisation import quantise
@@ -73,13 +73,20 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(step for step in STEPS if not left_out.get(step))
 
 
-SETTLED = ("calibration.told", "guard.measured_on", "int8.report", "evaluation.threshold", "evaluation.study_pooling")
+SETTLED = (
+    "calibration.told",
+    "calibration.other_data",
+    "guard.measured_on",
+    "int8.report",
+    "evaluation.threshold",
+    "evaluation.study_pooling",
+)
 """What follows from the rest."""
 
 
 def lines(plan: ReleasePlan) -> Iterator[str]:
     """Yield a plan as the lines of a file that `read_plan` takes."""
-    calibration = {"rule": _text(plan.calibration.rule), "doubt": ",".join(map(str, plan.calibration.doubt or ["none"]))}
+    calibration = {"rule": plan.calibration.rule.option, "doubt": ",".join(map(str, plan.calibration.doubt or ["none"]))}
     told = msgspec.to_builtins(plan)
     told["calibration"] |= calibration
     for name, value in flat(told).items():
@@ -148,10 +155,6 @@ def _compared_with(words: str, base: Path) -> str:
     if words == "none":
         return ""
     return str((base / words).resolve()) if (base / words).is_file() else words
-
-
-def _text(rule: Rule) -> str:
-    return {"max-kappa": "max-kappa", "fixed": f"{rule.target:g}"}.get(rule.kind, f"{rule.kind}>={rule.target:g}")
 
 
 def checked_name(name: str, version: str) -> None:

@@ -127,9 +127,9 @@ class Headline:
     interval: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """A whole report.
+    """A whole report, and the folder that it stands in.
 
     The front is what a reader wants first: the `verdict` in a sentence, the `headline` numbers of the origin `measured`, and `pictures`
     that stand in a section as well.
@@ -144,3 +144,12 @@ class Report:
     sections: Sequence[Section]
     origins: Sequence[Origin]
     osteon: str
+    folder: Path
+
+    def __fspath__(self) -> str:
+        """Return the folder."""
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        """Return what it is of, its verdict, and where it stands."""
+        return f"<Report {self.title}: {self.verdict.words} In {self.folder}>"

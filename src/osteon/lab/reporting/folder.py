@@ -85,4 +85,5 @@ def _report(m: Material, figures: Path) -> Report:
         sections=sections,
         origins=m.origins.all(),
         osteon=__version__,
+        folder=m.request.out,
     )

@@ -50,12 +50,21 @@ class Export:
     others: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exported:
-    """The card that was written, and the largest difference to torch on the probe films, in logit units."""
+    """The file, the card that was written, and the largest difference to torch on the probe films, in logit units."""
 
+    path: Path
     card: Card
     difference: float
+
+    def __fspath__(self) -> str:
+        """Return the model file."""
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        """Return the model's name, its difference to torch, and where it stands."""
+        return f"<Exported {self.card.reference}, {self.difference:.1e} logits from torch, in {self.path}>"
 
 
 def export_run(export: Export) -> Exported:
@@ -84,7 +93,7 @@ def export_run(export: Export) -> Exported:
             difference = check_model(network, part)
     except OSError as fault:
         raise CheckpointError(f"{export.out}: cannot be written ({fault.strerror}). Make room, or name another place with -o.") from fault
-    return Exported(card, difference)
+    return Exported(export.out, card, difference)
 
 
 def write_model(network: Detector | Ensemble, card: Card, path: Path) -> None:

@@ -81,6 +81,19 @@ class RunFolder:
         self.best = folder / "best"
         self.tensorboard = folder / "tensorboard"
 
+    def __fspath__(self) -> str:
+        """Return the folder."""
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        """Return the recipe, the epochs so far and the best of them, and where it stands."""
+        if not self.record_file.exists():
+            return f"<RunFolder {self.folder}, nothing in it yet>"
+        recipe, history = self.record().recipe, self.history()
+        best = ranked(history, recipe)[:1]
+        area = f", the best AUROC {best[0].select_auroc:.3f}" if best and best[0].select_auroc is not None else ""
+        return f"<RunFolder recipe {recipe.name}, {len(history)} of {recipe.epochs} epochs{area}, in {self.folder}>"
+
     def refuse_used(self) -> None:
         """Raise where a new training would write over another.
 

@@ -1,0 +1,83 @@
+"""Dataset folder -> index, split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from osteon.errors import UsageError
+from osteon.lab.data.build import build_index
+from osteon.lab.data.index import Index, Report, check_index_name, read_index, read_report, write_index
+from osteon.lab.data.splits import Into, divided, refuse_leaks
+from osteon.lab.face.given import Callback, Films, PathLike, counting
+
+PARTS = {"train": 0.75, "tune": 0.10, "valid": 0.15}
+
+
+def index(
+    dataset: PathLike,
+    out: PathLike = "index.parquet",
+    *,
+    decode: bool = True,
+    count_check: bool = True,
+    allow_leaks: bool = False,
+    progress: Callback | None = None,
+) -> Index:
+    """Scan a dataset, check every film, and write the index with its table of studies and its report.
+
+    Args:
+        dataset: A folder in MURA's or FracAtlas's layout, or a manifest (CSV with the column path).
+        out: The index, .parquet or .csv.
+        decode: Decode every film, which finds the truncated and the duplicate ones; else read names and headers alone.
+        count_check: Refuse a folder that is named as MURA but has other counts than the published ones.
+        allow_leaks: Go on where a patient or a duplicate is in two splits; the report then says so.
+        progress: Called for each film.
+
+    Raises:
+        EmptyDataset, BadManifest, CountMismatch, DatasetError: as `lab.data.build.build_index`.
+        LeakySplit: a patient or a duplicate is in two splits.
+    """
+    check_index_name(out := Path(out))
+    films, report = build_index(Path(dataset), decode=decode, count_check=count_check, progress=counting("look at films", progress))
+    report.findings += refuse_leaks(films, allow_leaks)
+    return Index(out, films, write_index(films, out, report))
+
+
+def split(
+    index: Films,
+    out: PathLike | None = None,
+    *,
+    into: Into = PARTS,
+    of: str | None = None,
+    seed: int = 0,
+    progress: Callback | None = None,
+) -> Index:
+    """Split films at random by patient: duplicates stay together, parts are alike in study types and labels.
+
+    Args:
+        index: The index.
+        out: The index to write; by default the same file.
+        into: The share of each part (together 1); or `Folds`, or a file of folds (CSV: path, fold), for a column `fold`.
+        of: With shares: split this split alone, and leave the others as they are.
+        seed: Another seed, another split.
+        progress: Called when it is done.
+
+    Raises:
+        UsageError: shares that do not sum to 1, more folds than groups, no such split, or rows without `out`.
+        BadManifest: the index, or the file of folds, cannot be read.
+        LeakySplit: folds that part a patient.
+    """
+    if isinstance(index, pl.DataFrame):
+        films, report = index, None
+    else:
+        films, report, out = read_index(index), read_report(index), out or index
+    if out is None:
+        raise UsageError("rows have no file of their own: say where to write the index (out).")
+    check_index_name(out := Path(out))
+    report = report or Report(dataset=str(out), layout="index", decoded=bool((films["sha256"] != "").any()))
+    films, report.split = divided(films, into, seed, of)
+    report.findings = [f for f in report.findings if f.kind != "leak"] + refuse_leaks(films, allow=True)
+    made = Index(out, films, write_index(films, out, report))
+    counting("split", progress)(1, 1)
+    return made

@@ -1,0 +1,79 @@
+"""What the lab's functions are given: paths, rows, somebody who wants to know how far they are; and the command that does the same."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from osteon.errors import UsageError
+from osteon.lab.data.index import Report, write_index
+from osteon.lab.stages import Progress as Counting
+
+PathLike = str | os.PathLike[str]
+Films = PathLike | pl.DataFrame
+"""An index: its file, what `index` or `split` returned, or its rows. Rows are first written into the folder of what is made of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is: `done` of `total` films or steps."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Callback = Callable[[Progress], object]
+
+
+def index_file(films: Films, folder: Path | None) -> Path:
+    """Return the file of an index, rows written into a folder.
+
+    Raises:
+        UsageError: neither a path nor rows, or rows and no folder.
+    """
+    if isinstance(films, str | os.PathLike):
+        return Path(films)
+    if not isinstance(films, pl.DataFrame):
+        raise UsageError(f"an index is a path, what osteon.lab.index returned, or a polars DataFrame; this is a {type(films).__name__}.")
+    if folder is None:
+        raise UsageError("rows have no file of their own: say where to write them (out).")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_index(films, file := folder / "index.parquet", Report(dataset="rows", layout="DataFrame", decoded=True))
+    return file
+
+
+def counting(stage: str, progress: Callback | None) -> Counting:
+    """Return what is called with the films that are done, and all of them."""
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(Progress(stage, done, total))
+
+    return tell
+
+
+def same_command(name: str, *arguments: object, **options: object) -> str:
+    """Return what a reader would type to get the same; options that are None, False or () are left out.
+
+    >>> same_command("explore", "index.parquet", out="films", sample=0, by=("view", "sex"), whole=True, seed=None)
+    'osteon explore index.parquet -o films --sample 0 --by view --by sex --whole'
+    """
+    return shlex.join(["osteon", name, *map(_word, arguments), *_words(options)])
+
+
+def _words(options: dict[str, object]) -> Iterator[str]:
+    for option, value in options.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is not None and one is not False:
+                yield "-o" if option == "out" else f"--{option.replace('_', '-')}"
+                yield from () if one is True else (_word(one),)
+
+
+def _word(value: object) -> str:
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
