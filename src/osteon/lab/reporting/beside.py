@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from osteon.card import Card
+from osteon.card_text import level_in_words
 from osteon.errors import FilmError, ModelFileError
 from osteon.film import read_film
 from osteon.lab.drawing import PAGE, drawn
@@ -114,7 +115,7 @@ def _picture(m: Material, other: Model, shown: Sequence[tuple[str, dict[str, Any
             column[0].set_title(kind)
             for place, model, name in ((column[1], other, "other"), (column[2], m.model, "probability")):
                 place.imshow(overlaid(model, film)[0][:height, :width])
-                place.set_xlabel(f"{row[name]:.2f}: {model.card.level(row[name])}")
+                place.set_xlabel(f"{row[name]:.2f}: {level_in_words(model.card.level(row[name]))}")
         for place, name in zip(axes[:, 0], ("film", other.card.reference, m.card.reference), strict=True):
             place.set_ylabel(name)
         for place in axes.flat:
