@@ -41,14 +41,16 @@ def test_a_flipped_bit_is_noticed(folder: Path) -> None:
     assert read_entry("a.compiled") is None
 
 
-def test_only_the_newest_stay(folder: Path) -> None:
-    for number in range(MOST_ENTRIES + 3):
-        write_entry(f"{number}.compiled", b"x")
+def test_only_the_newest_stay_and_what_is_not_ours(folder: Path) -> None:
+    names = [f"{number:064x}.compiled" for number in range(MOST_ENTRIES + 3)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mine.compiled").write_bytes(b"of another program")
+    os.utime(folder / "mine.compiled", (0, 0))
+    for number, name in enumerate(names):
+        write_entry(name, b"x")
         if number < MOST_ENTRIES:
-            os.utime(folder / f"{number}.compiled", (number, number))
-    kept = {p.stem for p in folder.iterdir()}
-    assert len(kept) == MOST_ENTRIES
-    assert kept.isdisjoint({"0", "1", "2"})
+            os.utime(folder / name, (number, number))
+    assert {p.name for p in folder.iterdir()} == {"mine.compiled", *names[3:]}
 
 
 def test_writers_at_once_leave_a_whole_entry(folder: Path) -> None:

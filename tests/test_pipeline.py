@@ -96,6 +96,10 @@ def test_an_overlay_of_the_film_and_of_what_was_seen(film: Path, model: Model) -
     assert study.overlay(osteon.read_film(film)).size == study.films[0].overlay(osteon.read_film(film)).size
     with pytest.raises(UsageError, match="2 films"):
         model.predict([osteon.read_film(film)] * 2).overlay()
+    pixels = osteon.read_film(film).pixels
+    assert study.overlay(osteon.Film(pixels, "copy.png", "PNG")).size == study.overlay(osteon.read_film(film)).size
+    with pytest.raises(UsageError, match="is another one"):
+        study.overlay(osteon.Film(1 - pixels, "other.png", "PNG"))
 
 
 def test_a_notebook_shows_film_and_heat_map(film: Path, model: Model) -> None:

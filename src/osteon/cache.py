@@ -93,7 +93,8 @@ def write_entry(key: str, content: bytes) -> None:
 
 
 def _prune(folder: Path) -> None:
-    entries = sorted((p for p in folder.iterdir() if p.suffix == ".compiled"), key=lambda p: p.stat().st_mtime, reverse=True)
+    named = (p for p in folder.iterdir() if re.fullmatch(KINDS["compiled models"], p.name) and not p.is_symlink())
+    entries = sorted(named, key=lambda p: p.stat().st_mtime, reverse=True)
     for old in entries[MOST_ENTRIES:]:
         old.unlink(missing_ok=True)
 

@@ -17,13 +17,27 @@ def name_of(source: object) -> str:
     return os.fspath(named) if isinstance(named, str | os.PathLike) else ""
 
 
+def printable(text: str) -> str:
+    r"""Return a text that a terminal and UTF-8 can show: control, direction and stray bytes of a file's name as escapes.
+
+    >>> print(printable("a\x1b[31m\n.png"))
+    a\x1b[31m\n.png
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def bytes_of(source: object) -> bytes:
     """Return bytes, or what stands in an opened file.
 
     Raises:
         UsageError: it is neither.
     """
-    content = source.read() if hasattr(source, "read") else source
+    try:
+        content = source.read() if hasattr(source, "read") else source
+    except (OSError, ValueError) as fault:
+        raise UsageError(f"the file cannot be read ({fault}). Open it with 'rb', and leave it open.") from fault
+    if isinstance(content, bytearray | memoryview):
+        return bytes(content)
     if not isinstance(content, bytes):
         kind = "a file opened as text" if content is not source else type(source).__name__
         raise UsageError(f"a film is read from a path, bytes, a file opened with 'rb', or an array, not from {kind}.")

@@ -147,7 +147,7 @@ def film_of(pixels: NDArray[np.generic], name: str, bone: Polarity | None) -> Fi
         raise UsageError(f"{name}: an array of shape {pixels.shape} is no film. Give grey pixels (height, width); several films as a list.")
     if pixels.dtype.kind == "f" and not (pixels.size and pixels.min() >= 0 and pixels.max() <= 1):  # nor is NaN
         raise UsageError(f"{name}: pixels of {pixels.dtype} must be numbers from 0 to 1. Scale them, or give uint8 or uint16.")
-    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
+    if pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
         raise UsageError(f"{name}: pixels of {pixels.dtype} have no known white. Give uint8, uint16, or float from 0 to 1.")
     unit = unit_scale(pixels)
     return Film(unit if bone == "bright" else 1 - unit, name, "array")

@@ -67,5 +67,9 @@ def predict(
 
 def _listed(what: Given | Iterable[Given]) -> list[Given]:
     """Return what is given one by one; text, bytes, an opened file and an array could be gone through, and are one film."""
-    one = isinstance(what, str | bytes | os.PathLike | np.ndarray) or hasattr(what, "read") or not isinstance(what, Iterable)
+    one = (
+        isinstance(what, str | bytes | bytearray | memoryview | os.PathLike | np.ndarray)
+        or hasattr(what, "read")
+        or not isinstance(what, Iterable)
+    )
     return [cast("Given", what)] if one else list(cast("Iterable[Given]", what))

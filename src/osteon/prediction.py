@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.card_text import level_in_words
+from osteon.content import printable
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class FilmPrediction:
             raise UsageError(f"{self.film}: there is no heat map, {self.remark}")
         if (self.evidence is None and not self.reason) or (film is None and self.seen is None):
             raise UsageError(f"{self.film}: the heat map was not kept. Ask for it with osteon.predict(..., maps=True).")
+        if film is not None and film.path != self.film and not self._is_of(film):
+            raise UsageError(f"{self.film}: the film that is given is another one, {film.path}.")
         pixels, at = self._as_seen() if film is None else (film.pixels, self.placement)
         height, width = pixels.shape
         if at.left + at.width > width or at.top + at.height > height:
@@ -131,6 +134,12 @@ class FilmPrediction:
         hot = spread(heat(self.evidence, self.probability, self.card), at, self.card.frame, (height, width))
         return overlay(pixels, hot, (f"{self.card.finding}: {_words(self, '   ')}{ends}", ""), self.card)
 
+    def _is_of(self, film: Film) -> bool:
+        from osteon.film import prepare
+
+        assert self.card is not None
+        return self.seen is not None and np.array_equal(prepare(film, self.card.frame), self.seen)
+
     def _as_seen(self) -> tuple[NDArray[np.float32], Placement]:
         from osteon.film import unprepare
 
@@ -139,7 +148,7 @@ class FilmPrediction:
         return unprepare(self.seen, self.placement)
 
     def __repr__(self) -> str:
-        return f"<FilmPrediction {self.film}: {', '.join(filter(None, (_words(self), self.remark)))}>"
+        return printable(f"<FilmPrediction {self.film}: {', '.join(filter(None, (_words(self), self.remark)))}>")
 
     def _repr_html_(self) -> str:
         """Show in a notebook the film, and beside it the same with its heat map."""
@@ -203,7 +212,7 @@ class Prediction:
         return chosen[0].overlay(film)
 
     def __repr__(self) -> str:
-        return f"<Prediction {self.study}: {', '.join(filter(None, (_words(self), self.remark, self.model)))}>"
+        return printable(f"<Prediction {self.study}: {', '.join(filter(None, (_words(self), self.remark, self.model)))}>")
 
     def _repr_html_(self) -> str:
         """Show in a notebook the study's number and its films."""

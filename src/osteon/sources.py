@@ -131,6 +131,8 @@ def _held(one: object, bone: Polarity | None) -> tuple[bytes | Film, str]:
 
 def _found(argument: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[Source]:
     path = Path(argument)
+    if not argument:
+        raise EmptyDataset("an empty path names no film. Name a film, a folder or a manifest.")
     if path.is_dir():
         yield from _in_folder(argument.rstrip("/\\") or "/", study_by, ignored)
     elif not path.exists():

@@ -367,3 +367,28 @@ def test_stopping_it_ends_it_at_once(model: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert len(list((tmp_path / "out").iterdir())) < 400
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json"])
+def test_a_film_or_a_manifest_is_never_written_over(run: Run, model: Path, tmp_path: Path, option: str) -> None:
+    film = draw(tmp_path / "film.png")
+    (tmp_path / "films.csv").write_text("path\nfilm.png\n")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for what, target in ((film, film), (tmp_path / "films.csv", film), (tmp_path / "films.csv", tmp_path / "films.csv")):
+        status, _, error = run("predict", what, "--model", model, option, target)
+        assert (status, "would be written over" in error) == (64, True)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_names_that_no_terminal_can_show_cost_no_answer(run: Run, model: Path, tmp_path: Path) -> None:
+    for number, name in enumerate((b"\xff.png", b"a\nb.png", b"\x1b[31mred.png")):
+        draw(tmp_path / "in" / f"{number}.png").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name))
+    status, out, _ = run("predict", tmp_path / "in", "--model", model, "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
+    assert status == 0
+    assert "\x1b" not in out
+    assert len(json.loads((tmp_path / "a.json").read_text())["studies"]) == 3
+    assert len(list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text())))) == 6
+
+
+def test_an_empty_path_is_no_folder(run: Run, model: Path) -> None:
+    assert run("predict", "", "--model", model)[0] == 66

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from osteon.atomic import whole
 from osteon.cli import app, settled
+from osteon.content import printable
 from osteon.errors import UsageError
 from osteon.sources import MANY, StudyBy, find_sources, mura_sources
 
@@ -49,6 +52,16 @@ class Outputs:
         for file in (self.json, self.csv, self.mura):
             if file not in ("", "-") and not Path(file).absolute().parent.is_dir():
                 raise UsageError(f"{file}: its folder does not exist. Make it first.")
+
+    def spare(self, inputs: Iterable[str]) -> None:
+        """Refuse to write over what is read.
+
+        Raises:
+            UsageError: an output is one of the inputs.
+        """
+        outputs = {os.path.realpath(file): file for file in (self.json, self.csv, self.mura) if file not in ("", "-")}
+        if taken := next((outputs[where] for one in inputs if outputs and (where := os.path.realpath(one)) in outputs), None):
+            raise UsageError(f"{taken}: this file is an input, and would be written over. Give the answers another name.")
 
     @property
     def piped(self) -> bool:
@@ -100,6 +113,7 @@ def predict(
     outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", quiet)
     outputs.check()
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
+    outputs.spare([*(films or []), *(mura_csv or ())[:1], *(source.file for source in sources.films)])
 
     opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
     from osteon.batch import answers, overlays_in
@@ -167,11 +181,16 @@ def _report(studies: Predictions, outputs: Outputs) -> None:
 
 
 def _write(file: str, pieces: Iterable[str]) -> None:
+    # A file's name that is no UTF-8 keeps its bytes as escapes; it must not cost the answers.
     if file == "-":
-        sys.stdout.writelines(pieces)
+        sys.stdout.writelines(piece.encode(errors="backslashreplace").decode() for piece in pieces)
         return
     try:
-        with Path(file).open("w", encoding="utf-8") as out:
+        if Path(file).exists() and not Path(file).is_file():  # a pipe, /dev/null
+            with Path(file).open("w", encoding="utf-8", errors="backslashreplace") as out:
+                out.writelines(pieces)
+            return
+        with whole(Path(file)) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as out:
             out.writelines(pieces)
     except OSError as fault:
         raise UsageError(f"{file}: cannot be written ({fault.strerror}). Choose another place.") from fault
@@ -180,7 +199,7 @@ def _write(file: str, pieces: Iterable[str]) -> None:
 def _tell(studies: Predictions, outputs: Outputs) -> None:
     """Tell on the standard error what no table has said."""
     for film in (f for s in studies for f in s.refused if outputs.quiet or outputs.piped):
-        typer.echo(f"osteon: {film.film}: {film.error}", err=True)
+        typer.echo(printable(f"osteon: {film.film}: {film.error}"), err=True)
     unanswered = sum(s.probability is None for s in studies)
     if outputs.mura and unanswered:
         typer.echo(f"osteon: {unanswered} studies gave no number and have 0, what most studies are.", err=True)

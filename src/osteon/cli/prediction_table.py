@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from osteon.card_text import level_in_words, levels_in_words
+from osteon.content import printable
 from osteon.prediction import OUT_OF_SCOPE, FilmPrediction, Prediction
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def show(studies: Predictions, most: int) -> None:
         for name, p, remark in told if table.row_count < most else ():
             number = "" if p.probability is None else f"{p.probability:.3f}"
             style = "bold" if p is study else ""
-            table.add_row(Text(name, style), Text(level_in_words(p.level), _COLOURS[p.level]), number, Text(remark))
+            table.add_row(Text(printable(name), style), Text(level_in_words(p.level), _COLOURS[p.level]), number, Text(printable(remark)))
     console.print(table)
     if table.row_count < total:
         console.print(f"... and {total - table.row_count} more rows, in the file.")

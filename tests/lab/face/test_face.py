@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from made_index import made_films
 from made_model import make_model
 from osteon import lab
-from osteon.errors import MeasurementError, UsageError
+from osteon.errors import MeasurementError, OsteonError, UsageError
 from osteon.lab.training.export import Exported
 from osteon.opening import load_model
 from tiny_training import SETTINGS, own_stores
@@ -176,3 +176,31 @@ def in_python(code: str) -> str:
     answer = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: lab.index(None), "a dataset is given as a path; this is a NoneType"),  # type: ignore[arg-type]
+        (lambda: lab.split(3), "an index is a path"),  # type: ignore[arg-type]
+        (lambda: lab.split(pl.DataFrame({"a": [1]}), "o.parquet"), "the column path is missing"),
+        (lambda: lab.explore(pl.DataFrame({"a": [1]})), "the column path is missing"),
+        (lambda: lab.export(None), "a training is given as a path"),  # type: ignore[arg-type]
+        (lambda: lab.export([]), "empty list"),
+        (lambda: lab.train("i.parquet", settings=["x"]), "settings are a dict"),  # type: ignore[arg-type]
+        (lambda: lab.report(3), "a training is given as a path"),  # type: ignore[arg-type]
+        (lambda: lab.index(".", progress=3), "progress is a function"),  # type: ignore[arg-type]
+    ],
+)
+def test_the_wrong_type_gets_a_sentence(call: Callable[[], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OsteonError, match=said):
+        call()
+
+
+def test_an_index_is_not_written_over_the_table_that_it_is_made_of(tmp_path: Path) -> None:
+    table = tmp_path / "films.csv"
+    table.write_text("path,label\na.png,1\n")
+    with pytest.raises(UsageError, match="would be written over"):
+        lab.index(table, table)
+    assert table.read_text() == "path,label\na.png,1\n"

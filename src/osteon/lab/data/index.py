@@ -166,6 +166,16 @@ def write_index(films: pl.DataFrame, path: str | Path, report: Report) -> Report
     return whole
 
 
+def check_rows(films: pl.DataFrame) -> None:
+    """Refuse a table that is no index.
+
+    Raises:
+        BadManifest: a column is missing.
+    """
+    if missing := [column for column in COLUMNS if column not in films.columns]:
+        raise BadManifest(f"these rows are no index: the column {missing[0]} is missing. Take what osteon.lab.index returned.")
+
+
 def check_index_name(path: Path) -> None:
     """Refuse a name that no index can have.
 

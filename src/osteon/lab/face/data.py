@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.data.build import build_index
-from osteon.lab.data.index import Index, Report, check_index_name, read_index, read_report, write_index
+from osteon.lab.data.index import Index, Report, check_index_name, check_rows, read_index, read_report, write_index
 from osteon.lab.data.splits import Into, divided, refuse_leaks
-from osteon.lab.face.given import Callback, Films, PathLike, counting
+from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of
 
 PARTS = {"train": 0.75, "tune": 0.10, "valid": 0.15}
 
@@ -38,8 +36,12 @@ def index(
         EmptyDataset, BadManifest, CountMismatch, DatasetError: as `lab.data.build.build_index`.
         LeakySplit: a patient or a duplicate is in two splits.
     """
-    check_index_name(out := Path(out))
-    films, report = build_index(Path(dataset), decode=decode, count_check=count_check, progress=counting("look at films", progress))
+    check_index_name(out := path_of(out, "the index"))
+    if out.exists() and out.samefile(path_of(dataset, "a dataset")):
+        raise UsageError(f"{out}: this is the table that is read, and would be written over. Give the index another name.")
+    films, report = build_index(
+        path_of(dataset, "a dataset"), decode=decode, count_check=count_check, progress=counting("look at films", progress)
+    )
     report.findings += refuse_leaks(films, allow_leaks)
     return Index(out, films, write_index(films, out, report))
 
@@ -69,12 +71,14 @@ def split(
         LeakySplit: folds that part a patient.
     """
     if isinstance(index, pl.DataFrame):
+        check_rows(index)
         films, report = index, None
     else:
-        films, report, out = read_index(index), read_report(index), out or index
+        file = index_file(index, None)
+        films, report, out = read_index(file), read_report(file), out or file
     if out is None:
         raise UsageError("rows have no file of their own: say where to write the index (out).")
-    check_index_name(out := Path(out))
+    check_index_name(out := path_of(out, "the index"))
     report = report or Report(dataset=str(out), layout="index", decoded=bool((films["sha256"] != "").any()))
     films, report.split = divided(films, into, seed, of)
     report.findings = [f for f in report.findings if f.kind != "leak"] + refuse_leaks(films, allow=True)

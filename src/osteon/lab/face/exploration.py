@@ -9,7 +9,7 @@ import msgspec
 from osteon.lab.exploration.folder import SAMPLE
 from osteon.lab.exploration.folder import explore as explore_into
 from osteon.lab.exploration.records import Exploration
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, same_command
+from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of, same_command
 
 
 def explore(
@@ -27,7 +27,7 @@ def explore(
     Raises:
         BadManifest, EmptyDataset, UsageError: as `lab.exploration.folder.explore`.
     """
-    file = index_file(index, Path(out))
+    file = index_file(index, path_of(out, "the page's folder"))
     command = same_command("explore", file, out=out, sample=sample, seed=seed or None)
     found = explore_into(file, Path(out), command, sample, seed, counting("open films", progress))
     return msgspec.structs.replace(found, folder=str(out))

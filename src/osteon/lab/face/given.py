@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import UsageError
-from osteon.lab.data.index import Report, write_index
+from osteon.lab.data.index import Report, check_rows, write_index
 from osteon.lab.stages import Progress as Counting
 
 PathLike = str | os.PathLike[str]
@@ -43,13 +43,31 @@ def index_file(films: Films, folder: Path | None) -> Path:
         raise UsageError(f"an index is a path, what osteon.lab.index returned, or a polars DataFrame; this is a {type(films).__name__}.")
     if folder is None:
         raise UsageError("rows have no file of their own: say where to write them (out).")
+    check_rows(films)
     folder.mkdir(parents=True, exist_ok=True)
     write_index(films, file := folder / "index.parquet", Report(dataset="rows", layout="DataFrame", decoded=True))
     return file
 
 
+def path_of(value: object, what: str) -> Path:
+    """Return a path.
+
+    Raises:
+        UsageError: it is none; the sentence says of `what`.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{what} is given as a path; this is a {type(value).__name__}.")
+    return Path(value)
+
+
 def counting(stage: str, progress: Callback | None) -> Counting:
-    """Return what is called with the films that are done, and all of them."""
+    """Return what is called with the films that are done, and all of them.
+
+    Raises:
+        UsageError: nothing that can be called.
+    """
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress is a function that takes an osteon.lab.Progress; this is a {type(progress).__name__}.")
 
     def tell(done: int, total: int) -> None:
         if progress is not None:

@@ -16,7 +16,7 @@ from osteon.lab.evaluation.evaluation import ALL, Evaluation, Plan
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS, compare_into, plan_for, predictions_of, read_evaluation
 from osteon.lab.evaluation.folder import evaluate as evaluate_into
 from osteon.lab.evaluation.scoring import Predictions, score_index, write_predictions
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, same_command
+from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of, same_command
 from osteon.lab.model_file import model_path
 from osteon.opening import load_model
 
@@ -139,8 +139,15 @@ def compare(
 
 
 def _is_table(what: PathLike | None) -> bool:
-    """Return whether predictions are named and not a model."""
-    return what is not None and (Path(what).is_dir() or Path(what).suffix in (".parquet", ".csv", ".json"))
+    """Return whether predictions are named and not a model.
+
+    Raises:
+        UsageError: neither.
+    """
+    if what is None:
+        return False
+    path_of(what, "a model file, or a table of predictions,")
+    return Path(what).is_dir() or Path(what).suffix in (".parquet", ".csv", ".json")
 
 
 def _scored(what: PathLike | None, index: Path | None, split: str, command: str, progress: Callback | None) -> Predictions:

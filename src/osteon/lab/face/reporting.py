@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from osteon.lab.evaluation.folder import EVALUATION
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, same_command
+from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of, same_command
 from osteon.lab.model_file import model_path
 from osteon.lab.reporting.document import Report
 from osteon.lab.reporting.folder import report_run
@@ -35,7 +35,7 @@ def report(
     Raises:
         UsageError, MeasurementError, ModelFileError: as `lab.reporting.folder.report_run`.
     """
-    folder = Path(run) / "report" if out is None else Path(out)
+    folder = path_of(run, "a training") / "report" if out is None else path_of(out, "the report's folder")
     file = None if model is None else model_path(os.fspath(model))
     rows = None if index is None else index_file(index, folder)
     command = same_command("report", run, out=out, model=model, evaluation=evaluation, index=rows)

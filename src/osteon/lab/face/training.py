@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from osteon.errors import UsageError
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file
+from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of
 from osteon.lab.training.export import Export, Exported, export_run
 from osteon.lab.training.progress import Watch
 from osteon.lab.training.run import RunFolder
@@ -63,7 +62,9 @@ def train(
         UsageError, DatasetError, MissingWeights, TrainingError: as `lab.training.session`.
         Stopped: it was interrupted, and left a checkpoint (a KeyboardInterrupt).
     """
-    run, plan = RunFolder(Path(out)), plan or TrainingPlan()
+    run, plan = RunFolder(path_of(out, "a training's folder")), plan or TrainingPlan()
+    if settings is not None and not isinstance(settings, Mapping):
+        raise UsageError(f"settings are a dict such as {{'epochs': 3}}; this is a {type(settings).__name__}.")
     if index is None and settings:
         change = "=".join(map(str, next(iter(settings.items()))))
         raise UsageError(f"{os.fspath(out)} continues with its own settings: {change} cannot be changed. Start another training for that.")
@@ -102,8 +103,11 @@ def export(
     Raises:
         UsageError, CheckpointError, ModelFileError: as `lab.training.export.export_run`.
     """
-    first, *others = [runs] if isinstance(runs, str | os.PathLike) else runs
-    made = export_run(Export(Path(first), Path(out), name, version, members, tuple(Path(run) for run in others)))
+    listed = runs if isinstance(runs, list | tuple) else [runs]
+    if not listed:
+        raise UsageError("there is no training in an empty list. Give the folder of one.")
+    first, *others = (path_of(run, "a training") for run in listed)
+    made = export_run(Export(first, path_of(out, "a model file"), name, version, members, tuple(others)))
     counting("export", progress)(1, 1)
     return made
 
