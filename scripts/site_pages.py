@@ -45,7 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def face(package: ModuleType, title: str) -> str:
     """Return a page of all that a package makes public, each name documented where it is defined."""
-    name, values = package.__name__, {public: getattr(package, public) for public in getattr(package, "__all__", ())}
+    name, values = package.__name__, {public: getattr(package, public) for public in package.__all__}
     begin = [f"# {title}: `{name}`", "", inspect.cleandoc(package.__doc__ or "").split(">>>")[0].strip(), ""]
     return "\n".join(
         begin
