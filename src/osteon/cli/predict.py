@@ -124,9 +124,8 @@ def predict(
     studies = group(_watched(predictions, len(sources.films), quiet), sources, opened.card)
     _report(studies, outputs)
     _tell(studies, outputs)
-    loose = sum(s.is_its_film and not s.films[0].study_uid for s in studies) if study_by is StudyBy.AUTO else 0
-    if loose > 1 and not outputs.quiet:
-        typer.echo(f"osteon: each of {loose} films was treated as a study of its own; --study-by folder makes each folder one.", err=True)
+    if study_by is StudyBy.AUTO and not quiet:
+        _tell_loose(studies)
     if overlays and overlays.failed:
         raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
     if any(s.refused for s in studies):
@@ -194,6 +193,12 @@ def _write(file: str, pieces: Iterable[str]) -> None:
             out.writelines(pieces)
     except OSError as fault:
         raise UsageError(f"{file}: cannot be written ({fault.strerror}). Choose another place.") from fault
+
+
+def _tell_loose(studies: Predictions) -> None:
+    loose = sum(s.is_its_film and not s.films[0].study_uid for s in studies)
+    if loose > 1:
+        typer.echo(f"osteon: each of {loose} films was treated as a study of its own; --study-by folder makes each folder one.", err=True)
 
 
 def _tell(studies: Predictions, outputs: Outputs) -> None:
