@@ -54,7 +54,7 @@ model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the histo
 
 clean:  ## removes environments, caches and the demo
 	rm -rf .venv .venv-core .venv-bench bench-out demo dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks scripts fuzz -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once its extras are installed; `dev.stamp` holds all that `lab.stamp` does.
 $(VENV)/lab.stamp: pyproject.toml scripts/install.py
