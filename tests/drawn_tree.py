@@ -17,7 +17,7 @@ def tree(page: str) -> dict[str, str]:
     """Return path -> description of the tree that a page draws, in its order; folders end with a slash.
 
     >>> list(tree("docs/architecture.md"))[:3]
-    ['__init__.py', 'errors.py', 'regions.py']
+    ['__init__.py', 'version.py', 'errors.py']
     """
     block = re.search(r"^```\nsrc/osteon/\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert block, f"{page} draws no tree that begins with src/osteon/"

@@ -363,7 +363,7 @@ def test_stopping_it_ends_it_at_once(model: Path, tmp_path: Path) -> None:
         while not (tmp_path / "out").exists():
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert len(list((tmp_path / "out").iterdir())) < 400

@@ -21,6 +21,9 @@ def guard(
     room: Annotated[
         float, typer.Option(min=1, max=3, help="times the novelty that --aim allows is in scope: room for other machines' films")
     ] = 1.0,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="body part that a DICOM film may declare; default: the card's study types")
+    ] = None,
     foreign: Annotated[
         list[Path] | None,
         typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that are out of scope, to measure on"),
@@ -32,9 +35,11 @@ def guard(
     from osteon.lab.data.index import read_index
     from osteon.lab.guard.fit import GuardPlan, guard_file
     from osteon.lab.model_file import model_path
+    from osteon.regions import study_type
 
+    parts = tuple(study_type(name) for name in part or ())
     splits, pictures = tuple(split or ("train", "tune")), tuple(map(str, foreign or ()))
-    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, room=room, foreign=pictures)
+    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, room=room, body_parts=parts, foreign=pictures)
     with counting_bar("read films") as progress:
         card = guard_file(model_path(model), read_index(index), out, plan, progress)
     show_scope(card)

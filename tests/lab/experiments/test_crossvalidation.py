@@ -399,7 +399,7 @@ def test_an_index_without_folds_that_can_be_trusted_is_refused(made: Made, tmp_p
     refused(UsageError, "films without a fold", films.with_columns(fold=pl.when(~first).then("fold").otherwise(-1)))
     refused(UsageError, "one fold alone", films.with_columns(fold=3))
     crossing = films.with_columns(fold=pl.when(first).then(1 - pl.col("fold")).otherwise("fold"))
-    refused(LeakySplit, r"more than one fold: .* \(fold 0\) and .* \(fold 1\)\. Deal the films out again", crossing)
+    refused(LeakySplit, r"more than one fold: .* \(fold 0\) and .* \(fold 1\)\. Split the films again", crossing)
 
 
 def test_a_recipe_that_needs_a_selection_split_is_refused(made: Made, tmp_path: Path) -> None:
@@ -539,7 +539,7 @@ def test_another_cross_validation_must_have_the_same_folds_and_have_ended(
         first_weights(str(here.folder), 1, films.filter(fold=1))
     for fold in FOLDS:
         shutil.rmtree(here.run(fold).folder)
-    with pytest.raises(UsageError, match="no fold of that cross-validation has finished a pass"):
+    with pytest.raises(UsageError, match="no fold of that cross-validation has finished an epoch"):
         recipe_for("osteon", [*SETTINGS, f"init={here.folder}"])
     assert recipe_for("osteon", SETTINGS) == tiny()
 

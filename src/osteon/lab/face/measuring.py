@@ -61,6 +61,8 @@ def calibrate(
         scored = cross_validated(crossed, read_index(rows), splits=names)
         plan = cross_validated_plan(plan, crossed, scored)
     else:
+        if "," in plan.split:
+            raise UsageError(f"a model is calibrated on one split, not on {plan.split}. Several are for a cross-validation's predictions.")
         if not plan.other_data:
             check_split(load_model(file).card, plan.split)
         scored = _scored(model if predictions is None else predictions, rows, plan.split, command, progress)
