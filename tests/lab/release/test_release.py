@@ -80,7 +80,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
     )  # fmt: skip
     found = Ready(made.run, made.index, msgspec.structs.replace(made.card, data=data), plan)
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("osteon.lab.release.stages", "osteon.lab.training.export"):
+        for place in ("osteon.lab.release.stages", "osteon.lab.face.training"):
             patch.setattr(f"{place}.export_run", found.export)
         patch.setattr("osteon.lab.guard.fit.PICTURES", 5)
         for name in INT8_LIMITS:
