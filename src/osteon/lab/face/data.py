@@ -71,7 +71,6 @@ def split(
         LeakySplit: folds that part a patient.
     """
     if isinstance(index, pl.DataFrame):
-        check_rows(index)
         films, report = index, None
     else:
         file = index_file(index, None)
@@ -79,6 +78,7 @@ def split(
     if out is None:
         raise UsageError("rows have no file of their own: say where to write the index (out).")
     check_index_name(out := path_of(out, "the index"))
+    check_rows(films)
     report = report or Report(dataset=str(out), layout="index", decoded=bool((films["sha256"] != "").any()))
     films, report.split = divided(films, into, seed, of)
     report.findings = [f for f in report.findings if f.kind != "leak"] + refuse_leaks(films, allow=True)
