@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the demo; a demo that was stopped goes on there.")] = Path("demo"),
 ) -> None:
     """Show the whole chain on synthetic films: films, index, training, evaluation, and a report with heat maps."""
+    # Before torch is imported: a thread that waits for another, which a busy machine lets wait too, sleeps and burns no core meanwhile.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from osteon.lab.demo.run import STAGES, DemoPlan, run_demo
     from osteon.lab.reporting.folder import HTML
     from osteon.network import cores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from osteon.lab.evaluation.folder import read_evaluation
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import has_ended
 from osteon.lab.training.start.first_model import recipe_from
+from tiny_training import osteon
 
 PLAN = DemoPlan(studies=5, sizes=(128, 140), settings=("init=packaged", "frame.size=64", "epochs=2", "keep=1", "freeze=8", "batch=8"))
 
@@ -117,3 +119,14 @@ def test_another_plan_or_a_foreign_folder_is_refused(ran: Ran, tmp_path: Path) -
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UsageError, match="no demo"):
         run_demo(tmp_path, PLAN, 0, lambda *_: None)
+
+
+def test_the_terminal_s_last_lines_say_how_good_it_is_and_where_the_page_is(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osteon.lab.demo.run.DemoPlan", lambda: PLAN)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    answer = osteon("demo", "-o", ran.folder)
+    assert answer.status == 0
+    *_, trained, packaged, last = answer.out.splitlines()
+    assert re.search(r"the trained model: +AUROC \d\.\d{3}", trained)
+    assert "the packaged model, which it began with: AUROC" in packaged
+    assert re.fullmatch(r".*report\.html: open it in a browser\. Total time 0 min \d+ s\.", last)

@@ -100,8 +100,8 @@ class DemoPlan(msgspec.Struct, frozen=True, kw_only=True):
         settings: Changes of recipe `osteon`.
     """
 
-    studies: int = 90
-    study_types: tuple[str, ...] = ("FOREARM", "HUMERUS", "SHOULDER", "WRIST")
+    studies: int = 100
+    study_types: tuple[str, ...] = ("FOREARM", "HUMERUS", "SHOULDER")
     sizes: tuple[int, int] = (224, 288)
     settings: tuple[str, ...] = SETTINGS
 

@@ -63,11 +63,11 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
 
 def _report(m: Material, figures: Path) -> Report:
     sections = (
-        *beside_sections(m, figures),
         data_section(m),
         training_section(m, figures),
         network_section(m, figures),
         evaluation_section(m, figures),
+        *beside_sections(m, figures),
         calibration_section(m, figures),
         subgroup_section(m),
         found_section(m, figures),
