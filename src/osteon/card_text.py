@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from osteon.card import Calibration, Card, Decision, Frame, Int8, Level, Metric, OutOfScope, Pooling, Scope
+
+LEVELS: tuple[Level, ...] = ("no", "doubt", "yes")
+"""The three answers, from the lowest probability to the highest."""
 
 GUARD_HEADER = ("guard, measured on", "films", "out of scope", "share", "95 % interval", "remark")
 INT8_HEADER = (
@@ -125,12 +130,51 @@ def levels_in_words(d: Decision) -> str:
     return f"yes from {d.doubt_to:.2g}" + (f", uncertain from {d.doubt_from:.2g}" if d.doubt_from < d.doubt_to else "")
 
 
+def levels_measured(metrics: Iterable[Metric], level: str, prevalences: tuple[float, ...] = (0.02, 0.2)) -> Iterator[str]:
+    """Yield, a sentence each, what the three answers are worth on the whole of a split; nothing where that was not measured.
+
+    Args:
+        metrics: Of one split.
+        level: Of which "film" or "study" is told.
+        prevalences: At which it is said how often "yes" and "no" are right.
+    """
+    found = {m.name: m for m in metrics if (m.level, m.group) == (level, "all") and m.value is not None}
+    films = "films" if level == "film" else "studies"
+    for kind, order in (("abnormal", LEVELS[::-1]), ("normal", LEVELS)):
+        shares = [(answer, found.get(f"share of {answer} among {kind}")) for answer in order]
+        told = [f'{_of_100(share)} are "{level_in_words(answer)}"' for answer, share in shares if share]
+        if told:
+            yield f"Of 100 {kind} {films} {', '.join(told)}."
+    for prevalence in prevalences:
+        yes, no = found.get(f"ppv of yes at {prevalence:g}"), found.get(f"npv of no at {prevalence:g}")
+        if yes and no:
+            where = f"Where {100 * prevalence:g} of 100 {films} are abnormal"
+            yield f'{where}, {_of_100(yes)} of 100 "yes" are right, and {_of_100(no)} of 100 "no".'
+
+
+def _of_100(share: Metric) -> str:
+    """Return a share in a hundred; where whole numbers say nothing, with one decimal, and never 100 for less."""
+
+    def told(value: float) -> str:
+        whole = 0.01 <= value <= 0.99 or value in (0, 1)
+        return f"{100 * value:.0f}" if whole else f"{min(max(100 * value, 0.1), 99.9):.1f}"
+
+    assert share.value is not None
+    ends = "" if share.low is None or share.high is None else f" ({told(share.low)} to {told(share.high)})"
+    return told(share.value) + ends
+
+
 def metric_name(name: str) -> str:
     """Return what a stored metric is called for people.
 
     >>> metric_name("ppv at 0.1"), metric_name("pointing, centre"), metric_name("kappa")
     ('PPV at prevalence 0.1', 'pointing accuracy, heat map moved to the centre', 'kappa')
+    >>> metric_name("share of doubt among normal"), metric_name("share of abnormal among yes"), metric_name("ppv of yes at 0.02")
+    ('"uncertain" among normal', 'abnormal among "yes"', 'PPV of "yes" at prevalence 0.02')
     """
+    if name.startswith(("share of ", "ppv of ", "npv of ")):
+        quoted = {answer: f'"{level_in_words(answer)}"' for answer in LEVELS} | _NAMES
+        return " ".join(quoted.get(word, word) for word in name.removeprefix("share of ").split()).replace(" at ", " at prevalence ")
     plain, at, where = name.partition(" at ")
     plain, _, moved = plain.partition(", ")
     word = _NAMES.get(plain, plain) + (_MOVED.get(moved) or (f", {moved}" if moved else ""))

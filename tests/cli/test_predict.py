@@ -339,7 +339,7 @@ class TestCard:
             ),
             limits="It finds fractures, not all that MURA calls abnormal [sic].",
         )
-        status, out, _ = run("card", make_model(tmp_path / "m.onnx", card))
+        status, out, _ = run("card", make_model(tmp_path / "m.onnx", card), "--all")
         assert status == 0
         words = " ".join(out.split())
         for text in (

@@ -26,7 +26,7 @@ def test_quantise_then_card_then_predict(osteon: Typed) -> None:
     assert out.startswith("both.onnx: made@1.0.0, 0.0 MB\nthe default: ")
     assert "ranges from 30 films of train (nncf " in out
     assert [line.split()[:2] for line in out.splitlines()[-2:]] == [["tune", "30"], ["valid", "30"]]
-    status, shown, _ = osteon("card", "both.onnx")
+    status, shown, _ = osteon("card", "both.onnx", "--all")
     assert status == 0
     assert "INT8, measured on" in shown
     logits = {}

@@ -24,6 +24,7 @@ def card(
         Path | None, typer.Option(metavar="FILE", help="set the card's texts from JSON: finding, licence, intended_use, limits, data")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="with --facts: model file to write, with the new card")] = None,
+    every: Annotated[bool, typer.Option("--all", help="show every fact, every metric, the training data, the guard, INT8")] = False,
     json: Annotated[bool, typer.Option("--json", help="print it as it stands in the file")] = False,
 ) -> None:
     """Show a model's card: what it finds, from which data, how well, and its limits; or set the card's texts."""
@@ -39,8 +40,32 @@ def card(
         found = describe_file(model_path(model), facts, out)
     if json:
         print(found.to_json())
-    else:
+    elif every:
         show_card(found)
+    else:
+        show_first(found)
+
+
+def show_first(card: Card) -> None:
+    """Print what a person needs first: what the model finds, how often its answers are right, what it is for, its limits."""
+    from osteon.card_text import levels_in_words, levels_measured, metric_value
+    from osteon.cli.terminal import show
+
+    show(f"{card.reference}: finds {card.finding}", "bold")
+    for split in dict.fromkeys(m.split for m in card.metrics):
+        own = [m for m in card.metrics if m.split == split]
+        area = next((m for m in own if (m.level, m.group, m.name) == ("study", "all", "auroc")), None)
+        if area:
+            show(f"\nMeasured on {area.n:,} studies of {split}, {area.positives:,} of them abnormal; 95 % intervals:")
+            show(f"AUROC {metric_value(area)}.")
+        for sentence in levels_measured(own, "film" if any(m.level == "film" for m in own) else "study"):
+            show(sentence)
+    if not card.metrics:
+        show("It carries no measured metrics.", "yellow")
+    show(f"\nAnswers: {levels_in_words(card.decision)}, no below. Study types: {', '.join(card.study_types) or 'not stated'}.")
+    for words in filter(None, (card.intended_use, card.limits)):
+        show(f"\n{words}")
+    show("\nosteon card --all shows every metric, the training data, the guard and INT8.")
 
 
 def show_card(card: Card) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from osteon.card_text import interval, metric_name, metric_value, number
+from osteon.card_text import interval, levels_measured, metric_name, metric_value, number
 from osteon.cli.terminal import show, show_notes, show_table
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ _NAMED = 10  # refusals and disagreements that the terminal names
 
 
 def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Print an evaluation: counts, all metrics, study types beside the MURA paper's readers, subgroups, localisation, refusals, notes."""
-    from osteon.lab.evaluation.tables import all_metrics, beside_paper, by_study_type, by_subgroup, localisation, paper_interval
+    """Print an evaluation: counts, what the answers are worth, all metrics, study types, subgroups, localisation, refusals, notes."""
+    from osteon.lab.evaluation import tables
 
     counts, origin = evaluation.counts, evaluation.origin
     show(f"\n{origin.model or 'predictions'} on {evaluation.plan.split!r}", "bold")
@@ -30,10 +30,20 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
     )
     _count(counts.refused_films, "films were refused and take no part")
     _count(counts.unlabelled_films, "films have no label and take no part")
-    for make in (all_metrics, by_study_type, beside_paper, by_subgroup, localisation):
+    for sentence in levels_measured(evaluation.metrics, "film" if counts.measured_films else "study"):
+        show(sentence)
+    for make in (
+        tables.answers,
+        tables.predictive_values,
+        tables.all_metrics,
+        tables.by_study_type,
+        tables.beside_paper,
+        tables.by_subgroup,
+        tables.localisation,
+    ):
         table = make(evaluation)
         show_table(table.header, table.rows, table.title)
-    if words := paper_interval(evaluation):
+    if words := tables.paper_interval(evaluation):
         show(words, "dim")
     for refusal in evaluation.refused[:_NAMED]:
         show(f"refused: {refusal.reason}", "yellow")

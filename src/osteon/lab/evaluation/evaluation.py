@@ -19,6 +19,7 @@ from osteon.card import Metric
 from osteon.card_text import metric_value
 from osteon.errors import MeasurementError
 from osteon.lab.evaluation import bootstrap, subgroups
+from osteon.lab.evaluation.levels import Edges, level_metrics
 from osteon.lab.evaluation.localisation import COLUMNS, metric_key
 from osteon.lab.evaluation.measurement import Row, as_published, macro_metrics, mean_metric, measure_part, part_metrics
 from osteon.lab.evaluation.metrics import Bools, Sample
@@ -30,10 +31,15 @@ ALL, MACRO, CALLED = "all", "macro over study types", "called abnormal"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured, and how; `by` are further columns to make subgroups by, `prevalences` where PPV and NPV are stated too."""
+    """What is measured, and how.
+
+    `edges` are of the three answers, None where there are none; `by` are further columns to make subgroups by, `prevalences` where PPV and
+    NPV are stated too.
+    """
 
     split: str = "valid"
     threshold: float = 0.5
+    edges: Edges | None = None
     study_pooling: subgroups.StudyPooling = "mean"
     by: tuple[str, ...] = ()
     prevalences: tuple[float, ...] = ()
@@ -117,7 +123,7 @@ def measure(predictions: Predictions, plan: Plan) -> Evaluation:
     films = subgroups.with_classes(predictions.films)
     columns = subgroups.dimensions(films, plan.by)
     tables = list(level_tables(films, plan, columns))
-    measured = [m for table in tables for m in _level_metrics(table, columns, plan)]
+    measured = [m for table in tables for m in _table_metrics(table, columns, plan)]
     refused = films.filter(pl.col("error") != "").select("path", "study", "error").iter_rows()
     return Evaluation(
         plan=plan,
@@ -149,7 +155,8 @@ def level_tables(films: pl.DataFrame, plan: Plan, columns: tuple[str, ...] = ())
         yield Table("film", rows, subgroups.sample(rows, codes), weights)
 
 
-def _level_metrics(table: Table, columns: tuple[str, ...], plan: Plan) -> Iterator[Metric]:
+def _table_metrics(table: Table, columns: tuple[str, ...], plan: Plan) -> Iterator[Metric]:
+    yield from _answers(table, columns, plan)
     whole = measure_part(table.sample, plan.threshold, table.weights, plan.prevalences)
     yield from part_metrics(whole, _row(table, plan, ALL))
     yield as_published(whole, _row(table, plan, ALL))
@@ -162,6 +169,16 @@ def _level_metrics(table: Table, columns: tuple[str, ...], plan: Plan) -> Iterat
             yield from part_metrics(part, _row(table, plan, name, rows))
     if table.level == "film":
         yield from _localisation(table, columns, plan)
+
+
+def _answers(table: Table, columns: tuple[str, ...], plan: Plan) -> Iterator[Metric]:
+    """Yield what the three answers are worth, on the whole and for each study type."""
+    if plan.edges is None:
+        return
+    yield from level_metrics(table.sample, plan.edges, table.weights, _row(table, plan, ALL), plan.prevalences)
+    for name, rows in subgroups.subgroups(table.rows, "study_type") if "study_type" in columns else ():
+        part = table.sample.part(rows)
+        yield from level_metrics(part, plan.edges, table.weights, _row(table, plan, name, rows), plan.prevalences)
 
 
 def _row(table: Table, plan: Plan, group: str, rows: Bools | None = None) -> Row:

@@ -14,6 +14,7 @@ from osteon.card import Card, Measured
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.evaluation.comparison import Comparison, compare, disagreements
 from osteon.lab.evaluation.evaluation import Evaluation, Plan, level_tables, measure
+from osteon.lab.evaluation.levels import Edges
 from osteon.lab.evaluation.plots import Picture, draw_evaluation, draw_gallery
 from osteon.lab.evaluation.scoring import Predictions, of_split, read_predictions
 from osteon.lab.evaluation.subgroups import with_classes
@@ -74,10 +75,12 @@ def predictions_of(path: Path, index: pl.DataFrame | None = None) -> Predictions
 
 
 def plan_for(predictions: Predictions, plan: Plan, threshold: float | None = None) -> Plan:
-    """Return the plan with the threshold and the study pooling of the predictions' card; a threshold that is given goes before."""
+    """Return the plan with the limits and the study pooling of the predictions' card; a threshold that is given goes before."""
     card = predictions.card
     if card is not None:
-        plan = msgspec.structs.replace(plan, threshold=card.decision.threshold, study_pooling=card.study_pooling)
+        d = card.decision
+        edges = Edges(d.doubt_from, d.doubt_to)
+        plan = msgspec.structs.replace(plan, threshold=d.threshold, edges=edges, study_pooling=card.study_pooling)
     return plan if threshold is None else msgspec.structs.replace(plan, threshold=threshold)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from osteon.card_text import metric_name, metric_value
+from osteon.card_text import LEVELS, level_in_words, metric_name, metric_value
 from osteon.lab.evaluation import published
 from osteon.lab.evaluation.evaluation import ALL, CALLED, MACRO, Evaluation, Level
 from osteon.lab.evaluation.localisation import METRICS
@@ -14,6 +14,8 @@ from osteon.lab.evaluation.measurement import PAPER_INTERVAL
 IN_SUBGROUPS = ("kappa", "auroc", "sensitivity", "specificity")
 TYPE = "study_type="
 """How the name of a study type's group begins."""
+
+OF_ANSWER = ("share of {}", "share of {} among normal", "share of {} among abnormal", "share of abnormal among {}")
 
 Row = tuple[str, ...]
 
@@ -43,9 +45,36 @@ def all_metrics(evaluation: Evaluation) -> Rows:
     if single_films(evaluation):
         columns = {"films, each a study": ("study", ALL), "mean over study types": ("study", MACRO)}
     columns = {head: where for head, where in columns.items() if evaluation.find(*where, "kappa")}
-    names = [m.name for m in evaluation.metrics if (m.level, m.group) == ("study", ALL) and m.name != PAPER_INTERVAL]
+    whole = [m.name for m in evaluation.metrics if (m.level, m.group) == ("study", ALL) and m.name != PAPER_INTERVAL]
+    names = [name for name in whole if not name.startswith(("share of ", "ppv of ", "npv of "))]
     rows = [(metric_name(name), *(metric_value(evaluation.find(*where, name)) for where in columns.values())) for name in names]
     return Rows("All metrics", ("metric (95 % interval)", *columns), rows)
+
+
+def answers(evaluation: Evaluation) -> Rows:
+    """Return how often each of the three answers is given and is right, on the whole and by study type; no row without answers."""
+    level: Level = "film" if evaluation.counts.measured_films else "study"
+    rows: list[Row] = []
+    for group in (ALL, *(group for group in _groups(evaluation) if group.startswith(TYPE))):
+        for answer in LEVELS[::-1]:
+            found = [evaluation.find(level, group, name.format(answer)) for name in OF_ANSWER]
+            if found[0]:
+                where = "" if group == ALL else f"{group.removeprefix(TYPE).lower()}: "
+                rows.append((f'{where}"{level_in_words(answer)}"', f"{found[0].n:,} ({found[0].positives:,})", *map(metric_value, found)))
+    films = "films" if level == "film" else "studies"
+    header = ("answer", f"{films} (abnormal)", "given to, of all", "of the normal", "of the abnormal", "abnormal among them")
+    return Rows("The answers that people see", header, rows)
+
+
+def predictive_values(evaluation: Evaluation) -> Rows:
+    """Return how often "yes" and "no" are right where abnormality is as frequent as stated; no row without answers."""
+    level: Level = "film" if evaluation.counts.measured_films else "study"
+    found = [m for m in evaluation.metrics if (m.level, m.group) == (level, ALL) and m.name.startswith("ppv of yes at ")]
+    rows: list[Row] = []
+    for yes in found:
+        prevalence = yes.name.rpartition(" ")[2]
+        rows.append((prevalence, metric_value(yes), metric_value(evaluation.find(level, ALL, f"npv of no at {prevalence}"))))
+    return Rows("How often they are right, by prevalence", ("prevalence", '"yes": abnormal', '"no": normal'), rows)
 
 
 def by_study_type(evaluation: Evaluation) -> Rows:

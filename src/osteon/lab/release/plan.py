@@ -79,6 +79,7 @@ SETTLED = (
     "guard.measured_on",
     "int8.report",
     "evaluation.threshold",
+    "evaluation.edges",
     "evaluation.study_pooling",
 )
 """What follows from the rest."""
