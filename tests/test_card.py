@@ -41,6 +41,10 @@ def test_reference() -> None:
         ({"decision": {"doubt_from": 0.7, "doubt_to": 0.6}}, "doubt_from lies above"),
         ({"calibration": {"kind": "isotonic", "logits": [0.0], "probabilities": [0.5]}}, "calibration.logits"),
         ({"calibration": {"kind": "isotonic", "logits": [1.0, 0.0], "probabilities": [0.1, 0.5]}}, "calibration.logits"),
+        ({"calibration": {"slope": 1e308}}, "calibration.slope"),
+        ({"calibration": {"intercept": -1e308}}, "calibration.intercept"),
+        ({"calibration": {"kind": "isotonic", "logits": [-1e308, 1e308], "probabilities": [0.1, 0.5]}}, "calibration.logits"),
+        ({"pooling": {"kind": "logsumexp", "sharpness": 1e300}}, "pooling.sharpness"),
         ({"study_pooling": "median"}, "study_pooling"),
         ({"name": 3}, "name"),
     ],
@@ -51,7 +55,7 @@ def test_a_card_that_does_not_fit_is_refused_and_the_field_named(change: dict[st
         Card.from_json(text)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "a"}', b"\xff\xfe"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "a"}', b"\xff\xfe", "[" * 100_000, '{"name": ' * 100_000])
 def test_what_is_no_card_is_refused(text: str | bytes) -> None:
     with pytest.raises(ModelFileError, match=r"card|schema"):
         Card.from_json(text)

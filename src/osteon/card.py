@@ -26,6 +26,9 @@ _CALIBRATE_AGAIN = "the model's card does not fit: {}. Calibrate the model again
 Level = Literal["no", "doubt", "yes"]
 OutOfScope = Literal["out of scope"]
 Probability = Annotated[float, Meta(ge=0, le=1)]
+Logit = Annotated[float, Meta(ge=-1e4, le=1e4)]
+Factor = Annotated[float, Meta(gt=0, le=1e4)]
+"""Of logits; a larger one would make infinities of them, and no number of these."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -54,9 +57,9 @@ class Pooling(Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["mean", "logsumexp", "top-k"]
-    sharpness: Annotated[float, Meta(gt=0)] = 1.0
+    sharpness: Factor = 1.0
     share: Annotated[float, Meta(gt=0, le=1)] = 0.05
-    bias: float = 0.0
+    bias: Logit = 0.0
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
@@ -67,9 +70,9 @@ class Calibration(Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["logistic", "isotonic"] = "logistic"
-    slope: Annotated[float, Meta(gt=0)] = 1.0
-    intercept: float = 0.0
-    logits: tuple[float, ...] = ()
+    slope: Factor = 1.0
+    intercept: Logit = 0.0
+    logits: tuple[Logit, ...] = ()
     probabilities: tuple[Probability, ...] = ()
     split: str = ""
 
@@ -182,11 +185,8 @@ class Int8Cost(Struct, frozen=True, kw_only=True):
     def excess(self) -> float:
         """The largest of the costs over what is allowed for it; at most 1 is within the limits."""
         fallen = 0.0 if self.auroc is None or self.auroc_float32 is None else self.auroc_float32 - self.auroc
-        return max(
-            fallen / INT8_LIMITS["auroc"],
-            self.changed / self.films / INT8_LIMITS["changed"],
-            self.lost / max(self.boxed, self.pointed, 1) / INT8_LIMITS["lost"],
-        )
+        costs = {"auroc": fallen, "changed": self.changed / self.films, "lost": self.lost / max(self.boxed, self.pointed, 1)}
+        return max(cost / INT8_LIMITS[name] for name, cost in costs.items())
 
 
 class Int8(Struct, frozen=True, kw_only=True):
@@ -277,7 +277,7 @@ class Card(Struct, frozen=True, kw_only=True):
         """
         try:
             card = msgspec.json.decode(text, type=Card)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise ModelFileError(f"the model's card does not fit: {fault}. Export the model again with this version of osteon.") from fault
         c, d = card.calibration, card.decision
         if card.schema != SCHEMA:

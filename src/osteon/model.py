@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from osteon.card import Card
-from osteon.errors import UsageError
+from osteon.errors import ModelFileError, UsageError
 from osteon.guard import INVERTED, blank, novel, undeclared
 from osteon.precision import leaves_open
 from osteon.prediction import OUT_OF_SCOPE, FilmPrediction, Prediction, study_prediction
@@ -109,6 +109,8 @@ class Model:
                     rows[i] = held[name][0]
         finally:
             self._free.put((request, held))
+        if not all(np.isfinite(rows).all() for rows in told):
+            raise ModelFileError(f"{self.card.reference} answers a film with what is no number. Tell those who made it.")
         return told
 
     def predict_film(self, film: Film, placement: Placement | None = None, *, guard: bool = True) -> FilmPrediction:

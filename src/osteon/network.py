@@ -7,6 +7,7 @@ is wrong.
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 import sys
@@ -15,8 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from osteon.card import Card
 from osteon.errors import ModelFileError
+from osteon.onnx_graph import EXPORT_AGAIN, NO_ONNX, check_graph
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -24,10 +28,14 @@ if TYPE_CHECKING:
 
     import openvino
 
-MOST_BYTES = 2**31
-"""A protobuf message, and so an ONNX file, cannot be larger."""
+MOST_BYTES = 2**29
+"""Of a model file; the largest network that osteon trains, five times over, has 400 MB."""
 
-EXPORT_AGAIN = "Export it again with `osteon export`."
+MOST_MEMORY = 2**30
+"""Bytes of the maps that a film needs at one time, and of the weights as the engine keeps them."""
+
+MOST_WORK = 2**37
+"""Multiplications for a film; the packaged model takes 2**30."""
 
 
 def read_content(source: Path | Traversable, name: str) -> bytes:
@@ -37,8 +45,8 @@ def read_content(source: Path | Traversable, name: str) -> bytes:
         ModelFileError: it is not there, too large, or cannot be opened; the message begins with `name`.
     """
     try:
-        if isinstance(source, Path) and source.is_file() and source.stat().st_size > MOST_BYTES:
-            raise ModelFileError(f"{name}: larger than 2 GiB, no ONNX file. Name a model that osteon exported.")
+        if isinstance(source, Path) and (source.stat().st_size > MOST_BYTES or not source.is_file()):
+            raise ModelFileError(f"{name}: cannot be opened, as it is no file of at most {MOST_BYTES >> 20} MiB. Name a model file.")
         return source.read_bytes()
     except FileNotFoundError as fault:
         raise ModelFileError(f"{name}: there is no such model file.") from fault
@@ -52,16 +60,71 @@ def open_network(content: bytes, name: str) -> tuple[Card, openvino.Model]:
     Raises:
         ModelFileError: it cannot be read, or breaks the contract; the message begins with `name`.
     """
-    try:
-        network = engine().read_model(content, b"")
-    except RuntimeError as fault:
-        raise ModelFileError(f"{name}: no ONNX model can be read from it. Copy it again, or name another.") from fault
-    card = _card(network, name)
-    _check_input(network, card.frame.size, name)
     with refusal(name):
+        check_graph(content)
+        network = _read(content)
+        card = _card(network)
+        _check_input(network, card.frame.size)
         network.reshape([1, card.frame.size, card.frame.size])
-    _check_outputs(network, card, name)
+        check_network(network, card)
     return card, network
+
+
+def check_network(network: openvino.Model, card: Card) -> None:
+    """Hold a network of fixed shape against the contract: its outputs, what a film takes, and that its weights are numbers.
+
+    Raises:
+        ModelFileError: it breaks the contract.
+    """
+    _check_outputs(network, card)
+    nodes = network.get_ordered_ops()
+    if not all(np.isfinite(node.data).all() for node in nodes if node.get_type_name() == "Constant" and node.get_element_type().is_real()):
+        raise ModelFileError(f"some of its weights are no finite numbers. {EXPORT_AGAIN}")
+    work, memory = sum(map(_work, nodes)), _memory(nodes)
+    if work > MOST_WORK or memory > MOST_MEMORY:
+        found = f"{work:.1e} multiplications and {memory >> 20:,} MiB"
+        raise ModelFileError(f"a film would take {found}; at most {MOST_WORK:.1e} and {MOST_MEMORY >> 20:,} are allowed.")
+
+
+def _work(node: openvino.Node) -> int:
+    """Return about how many multiplications a node takes."""
+    given, made = node.inputs(), node.outputs()
+    match node.get_type_name():
+        case "Convolution" | "GroupConvolution":
+            each = math.prod(_sides(given[1])) // _sides(made[0])[1]
+        case "MatMul":
+            each = _sides(given[0])[-2 if node.get_attributes()["transpose_a"] else -1]
+        case "AvgPool" | "MaxPool":
+            each = math.prod(node.get_attributes()["kernel"])
+        case _:
+            each, made = 1, given + made
+    return int(each * sum(port.get_tensor().size for port in made) // 4)
+
+
+def _memory(nodes: list[openvino.Node]) -> int:
+    """Return about how many bytes stand in memory at one time: all constants, and each map until its last reader has it."""
+    constants, computed = ([n for n in nodes if (n.get_type_name() == "Constant") is kind] for kind in (True, False))
+    place = {node.get_name(): i for i, node in enumerate(computed)}
+    live = most = sum(_padded(node.output(0)) for node in constants)
+    freed = [0] * len(computed)
+    for i, node in enumerate(computed):
+        for port in node.outputs():
+            live += port.get_tensor().size
+            freed[max((place[reader.get_node().get_name()] for reader in port.get_target_inputs()), default=i)] += port.get_tensor().size
+        most = max(most, live)
+        live -= freed[i]
+    return most
+
+
+def _padded(constant: openvino.Output) -> int:
+    """Return the bytes of a constant as the engine keeps weights: channels in blocks of 16."""
+    sides = _sides(constant)
+    return 4 * math.prod(-(-side // 16) * 16 if i < 2 < len(sides) else side for i, side in enumerate(sides))
+
+
+def _sides(port: openvino.Input | openvino.Output) -> list[int]:
+    # To go through OpenVINO's own list takes ten times as long.
+    return [int(side) for side in str(port.get_shape())[1:-1].split(",") if side]
 
 
 def cores() -> int:
@@ -109,40 +172,46 @@ def openvino_runtime() -> ModuleType:
 
 @contextmanager
 def refusal(name: str) -> Iterator[None]:
-    """Turn what OpenVINO raises into a `ModelFileError` that begins with `name`."""
+    """Let every `ModelFileError` begin with `name`, and turn what OpenVINO raises into one."""
     try:
         yield
+    except ModelFileError as fault:
+        raise ModelFileError(f"{name}: {fault}") from fault
     except RuntimeError as fault:
         reason = next((line for line in reversed(str(fault).splitlines()) if line.strip()), "no reason given")
         raise ModelFileError(f"{name}: the model cannot be compiled ({reason.strip()}). {EXPORT_AGAIN}") from fault
 
 
-def _card(network: openvino.Model, name: str) -> Card:
+def _read(content: bytes) -> openvino.Model:
+    try:
+        return engine().read_model(content, b"")
+    except RuntimeError as fault:
+        raise ModelFileError(NO_ONNX) from fault
+
+
+def _card(network: openvino.Model) -> Card:
     try:
         text = network.get_rt_info(["framework", "card"]).astype(str)
     except RuntimeError as fault:
-        raise ModelFileError(f"{name}: the model carries no card, so nobody can know what it wants and means. {EXPORT_AGAIN}") from fault
-    try:
-        return Card.from_json(text)
-    except ModelFileError as fault:
-        raise ModelFileError(f"{name}: {fault}") from fault
+        raise ModelFileError(f"the model carries no card, so nobody can know what it wants and means. {EXPORT_AGAIN}") from fault
+    return Card.from_json(text)
 
 
-def _check_input(network: openvino.Model, size: int, name: str) -> None:
+def _check_input(network: openvino.Model, size: int) -> None:
     found = ", ".join(_described(port, "image") for port in network.inputs)
     if found != f"image u8[?,{size},{size}]":
-        raise ModelFileError(f"{name}: the input is {found or 'missing'}, where the card wants image u8[?,{size},{size}]. {EXPORT_AGAIN}")
+        raise ModelFileError(f"the input is {found or 'missing'}, where the card wants image u8[?,{size},{size}]. {EXPORT_AGAIN}")
 
 
-def _check_outputs(network: openvino.Model, card: Card, name: str) -> None:
+def _check_outputs(network: openvino.Model, card: Card) -> None:
     wanted = {"logit": r"f32\[1\]", "evidence": r"f32\[1,\d+,\d+\]"} | ({"novelty": r"f32\[1\]"} if card.scope else {})
     found = {label: _described(port, label) for port in network.outputs for label in port.get_names()}
     for label, pattern in wanted.items():
         if label not in found:
-            raise ModelFileError(f"{name}: there is no output {label}, only {', '.join(found) or 'none'}. {EXPORT_AGAIN}")
+            raise ModelFileError(f"there is no output {label}, only {', '.join(found) or 'none'}. {EXPORT_AGAIN}")
         if not re.fullmatch(f"{label} {pattern}", found[label]):
             rank = "f32[n,h,w]" if label == "evidence" else "f32[n]"
-            raise ModelFileError(f"{name}: for one film the output is {found[label]}, where {label} {rank} is wanted. {EXPORT_AGAIN}")
+            raise ModelFileError(f"for one film the output is {found[label]}, where {label} {rank} is wanted. {EXPORT_AGAIN}")
 
 
 def _described(port: openvino.Output, label: str) -> str:

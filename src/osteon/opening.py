@@ -16,7 +16,8 @@ from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
 from osteon.model import OUTPUTS, Model
 from osteon.model_names import find_model
-from osteon.network import EXPORT_AGAIN, compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
+from osteon.network import compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
+from osteon.onnx_graph import EXPORT_AGAIN
 from osteon.precision import Choice, in_precision
 from osteon.prediction import pool_evidence
 from osteon.version import __version__
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import openvino
+    from numpy.typing import NDArray
 
     from osteon.precision import Precision
 
 POOLING_TOLERANCE = 2e-3
 """How far `logit` may stand from the pooled evidence, relative above 1: float32 sums in another order."""
+
+MOST_APART = 5.0
+"""Logits between the answers of a file's two forms to a test film; less where the card's `int8.costs` say that they differ by little."""
 
 
 def load_model(path: str | Path | None = None, precision: Choice = "auto", *, side_by_side: bool = False) -> Model:
@@ -63,13 +68,14 @@ def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Mode
     if kept is not None and (model := _unpacked(core, kept, exactly, side_by_side)) is not None:
         return model
     card, network = open_network(content, name)
-    try:
-        precision = in_precision(network, card, choice)
-    except ModelFileError as fault:
-        raise ModelFileError(f"{name}: {fault}") from fault
     with refusal(name):
+        precision = in_precision(network, card, choice)
         model = _model(card, compile_network(network, side_by_side), precision, exactly)
-    _probe(model, name)
+        logits = _probe(model)
+    if precision == "int8":
+        exact = exactly()
+        with refusal(name):
+            _check_alike(logits, _probe(exact), card)
     write_entry(key, _packed(model))
     return model
 
@@ -78,19 +84,26 @@ def _model(card: Card, compiled: openvino.CompiledModel, precision: Precision, e
     return Model(card, compiled, precision, exactly if precision == "int8" and card.int8 and card.int8.near else None)
 
 
-def _probe(model: Model, name: str) -> None:
+def _probe(model: Model) -> NDArray[np.float32]:
+    """Return a model's logits of two test films, of which the evidence must tell the same."""
     wave = np.sin(np.linspace(0, 9, model.card.frame.size))
     films = np.stack([np.zeros(2 * wave.shape), 127.5 + 127.5 * np.outer(wave, wave[::-1])]).astype(np.uint8)
-    logits, evidence = model._read(films, OUTPUTS[:2])
-    if not (np.isfinite(logits).all() and np.isfinite(evidence).all()):
-        raise ModelFileError(f"{name}: the model answers a test film with what is no number. {EXPORT_AGAIN}")
+    logits, evidence, *_ = model._read(films, OUTPUTS if model.card.scope else OUTPUTS[:2])
     pooled = pool_evidence(evidence, model.card.pooling)
     apart = np.abs(pooled - logits) / np.maximum(1, np.abs(logits))
-    if apart.max() > POOLING_TOLERANCE:
+    if not (apart <= POOLING_TOLERANCE).all():
         i, kind = int(apart.argmax()), model.card.pooling.kind
-        raise ModelFileError(
-            f"{name}: logit {logits[i]:.4g} is not what {kind} pooling makes of the evidence, {pooled[i]:.4g}. {EXPORT_AGAIN}"
-        )
+        raise ModelFileError(f"logit {logits[i]:.4g} is not what {kind} pooling makes of the evidence, {pooled[i]:.4g}. {EXPORT_AGAIN}")
+    return logits
+
+
+def _check_alike(int8: NDArray[np.float32], float32: NDArray[np.float32], card: Card) -> None:
+    """Refuse an INT8 form that answers the test films quite otherwise than the float32 network beside it."""
+    shifts = [cost.shift for cost in card.int8.costs] if card.int8 else []
+    allowed = min(MOST_APART, 1 + 8 * max(shifts, default=MOST_APART))
+    if not (apart := np.abs(int8 - float32).max()) <= allowed:
+        told = f"its INT8 form answers a test film {apart:.3g} logits from its float32 form, and at most {allowed:.3g} are allowed"
+        raise ModelFileError(f"{told}. Make it again with `osteon quantise`, or take --precision float32.")
 
 
 def _key(core: openvino.Core, content: bytes, choice: Choice, side_by_side: bool) -> str:

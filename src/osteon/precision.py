@@ -11,13 +11,14 @@ import math
 import re
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from osteon.errors import ModelFileError
+from osteon.network import check_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,11 +37,13 @@ METADATA = "int8"
 SCHEMA = 2
 """Version of the layout of `Ranges`. The first had nothing `beside` and all channels, and is read as well."""
 
+Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=2**20)], ...], Meta(max_length=5)]
+
 _AGAIN = "Make it again with `osteon quantise`, or take --precision float32."
 
 
 class Rounding(Struct, frozen=True, kw_only=True):
-    """A FakeQuantize: what it feeds, its `levels`, and the range that they span.
+    """A FakeQuantize: what it feeds, its `levels` (all that 8 bits have, or as many below zero as above), and the range that they span.
 
     `inputs`: (layer, port) pairs that share it. `low` and `high`: little-endian float32 of `shape`, () where one range serves the whole
     tensor, one for each channel otherwise. `beside`: what else reads the rounded tensor and computes in float32, a guard; it is rounded
@@ -48,8 +51,8 @@ class Rounding(Struct, frozen=True, kw_only=True):
     """
 
     inputs: tuple[tuple[str, int], ...]
-    levels: int
-    shape: tuple[int, ...]
+    levels: Literal[255, 256]
+    shape: Shape
     low: bytes
     high: bytes
     beside: tuple[tuple[str, int], ...] = ()
@@ -59,9 +62,12 @@ class Rounding(Struct, frozen=True, kw_only=True):
         """The lowest and the highest value, each of `shape`.
 
         Raises:
-            ModelFileError: they do not fit the shape.
+            ModelFileError: they do not fit the shape, or one is not above the other.
         """
-        return _floats(self.low, self.shape), _floats(self.high, self.shape)
+        low, high = _floats(self.low, self.shape), _floats(self.high, self.shape)
+        if not (low < high).all():
+            raise ModelFileError(f"its INT8 form has a range that spans nothing. {_AGAIN}")
+        return low, high
 
     @property
     def step(self) -> NDArray[np.float32]:
@@ -79,7 +85,7 @@ class Bias(Struct, frozen=True, kw_only=True):
     layer: str
     add: str
     port: int
-    shape: tuple[int, ...]
+    shape: Shape
     values: bytes
 
 
@@ -144,7 +150,7 @@ class Ranges(Struct, frozen=True, kw_only=True):
         """
         try:
             ranges = msgspec.json.decode(text, type=Ranges)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise ModelFileError(f"its INT8 form does not fit: {fault}. {_AGAIN}") from fault
         if not 1 <= ranges.schema <= SCHEMA:
             raise ModelFileError(f"its INT8 form has schema {ranges.schema}, this osteon reads up to {SCHEMA}. {_AGAIN}")
@@ -165,7 +171,12 @@ def in_precision(network: openvino.Model, card: Card, choice: Choice) -> Precisi
         text = network.get_rt_info(["framework", METADATA]).astype(str)
     except RuntimeError as fault:
         raise ModelFileError("it has no INT8 form. Make one with `osteon quantise`, or take --precision float32.") from fault
-    quantise(folded(network), Ranges.from_json(text))
+    ranges = Ranges.from_json(text)
+    try:
+        quantise(folded(network), ranges)
+        check_network(network, card)
+    except RuntimeError as fault:
+        raise ModelFileError(f"its INT8 form does not fit: its ranges have other shapes than the layers. {_AGAIN}") from fault
     return "int8"
 
 
@@ -244,9 +255,12 @@ def _settle(network: openvino.Model) -> None:
 
 def _floats(content: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
     try:
-        return np.frombuffer(content, "<f4").astype(np.float32).reshape(shape)
+        numbers = np.frombuffer(content, "<f4").astype(np.float32).reshape(shape)
     except ValueError as fault:
         raise ModelFileError(f"its INT8 form does not fit: {fault}. {_AGAIN}") from fault
+    if not np.isfinite(numbers).all():
+        raise ModelFileError(f"its INT8 form has ranges or biases that are no finite numbers. {_AGAIN}")
+    return numbers
 
 
 def _port(ops: dict[str, openvino.Node], op: str, port: int) -> openvino.Input:

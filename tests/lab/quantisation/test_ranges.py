@@ -119,8 +119,8 @@ def test_a_guard_computes_in_float32_and_reads_what_is_rounded_for_a_layer(tmp_p
         [
             node("Mul", ["d", "d"], ["square"], name="guard/square"),
             node("ReduceMean", ["square", "cells"], ["squares"], name="guard/squares", keepdims=0),
-            node("ReduceMean", ["d", "cells"], ["mean"], name="guard/mean", keepdims=0),
-            node("Add", ["mean", "squares"], ["features"], name="guard/features"),
+            node("ReduceMean", ["d", "cells"], ["means"], name="guard/mean", keepdims=0),
+            node("Add", ["means", "squares"], ["features"], name="guard/features"),
             node("MatMul", ["features", "directions"], ["column"], name="guard/product"),
             node("Squeeze", ["column", "one"], ["novelty"], name="guard/novelty"),
         ]
