@@ -43,11 +43,16 @@ bench: $(VENV)/dev.stamp .venv-bench/peers.stamp  ## osteon against its peers, i
 soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, very many films -> bench-out/soak.json, for the next bench
 	$(RUN)/python benchmarks/soak.py -o bench-out/soak.json
 
+# Inputs for each of the readers, and the most seconds for each: FUZZ_SECONDS=150 is ten minutes for all four.
 FUZZ_RUNS ?= 200000
-fuzz: $(VENV)/dev.stamp  ## the readers of films on mutated input (Linux): a crash, 10 s or 2 GB end it; FUZZ_RUNS says how many
+FUZZ_SECONDS ?= 0
+fuzz: $(VENV)/dev.stamp  ## the readers of films, manifests, cards and model files on mutated input (Linux): a crash, 10 s or 2 GB end it
 	$(INSTALL) $(VENV) lab,dev,fuzz
-	mkdir -p bench-out/fuzz
-	$(RUN)/python fuzz/films.py bench-out/fuzz fuzz/corpus/films -runs=$(FUZZ_RUNS) -timeout=10 -rss_limit_mb=2048 -max_len=20000
+	for kind in films manifest card model; do \
+		mkdir -p bench-out/fuzz/$$kind; \
+		$(RUN)/python fuzz/readers.py $$kind bench-out/fuzz/$$kind fuzz/corpus/$$kind -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) \
+			-timeout=10 -rss_limit_mb=2048 -max_len=20000 || exit 1; \
+	done
 
 model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the history -> the shelf: make model NAME=fracture@0.1.0
 	$(RUN)/python scripts/earlier_model.py $(NAME)

@@ -1,9 +1,10 @@
-"""Make the fuzzer's first films: one small file of each kind that is read. `python fuzz/seeds.py` writes `fuzz/corpus/films/`."""
+"""Make the fuzzer's first inputs: one small file of each kind that is read. `python fuzz/seeds.py` writes `fuzz/corpus/`."""
 
 from __future__ import annotations
 
 import io
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from made_dicom import bare, compressed, content, encapsulated, lut, radiograph, steps  # noqa: E402
+from made_model import made_card, make_model  # noqa: E402
+from made_network import make_network  # noqa: E402
+from osteon.card import Calibration, Int8, Int8Cost, Pooling, Scope  # noqa: E402
+from osteon.precision import Ranges, Rounding  # noqa: E402
 
 GREY = (steps() >> 4).astype(np.uint8)
 LOSSLESS = (uid.RLELossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEG2000Lossless, uid.HTJ2KLossless)
@@ -61,9 +66,46 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def manifests() -> Iterator[tuple[str, bytes]]:
+    """Yield tables of films."""
+    rows = "path,study,label,study_type,patient,split,boxes\na.png,1,1,HAND,7,train,\nb/c.png,2,0,wrist,8,valid,1 2 3 4\n"
+    for name, text in (("comma", rows), ("tab", rows.replace(",", "\t")), ("semicolon", rows.replace(",", ";"))):
+        yield name, text.encode()
+    yield "capitals", b'\xef\xbb\xbf Path , Label \r\n"a.png","abnormal"\r\n.\\\\a.png,normal\r\n'
+    yield "sixteen", "path,study\na.png,\u00e9\n".encode("utf-16")
+
+
+def cards() -> Iterator[tuple[str, bytes]]:
+    """Yield cards, and what makes INT8 of a network."""
+    isotonic = Calibration(kind="isotonic", logits=(-1.0, 2.0), probabilities=(0.1, 0.9))
+    cost = Int8Cost(split="tune", films=10, changed=0)
+    eight = Int8(calibrated_on="train", films=3, held="tune", layers=2, kept=0, near=0.1, costs=(cost,))
+    yield "plain", made_card().to_json().encode()
+    yield "all", made_card(calibration=isotonic, scope=Scope(threshold=1, split="train", rule="r"), int8=eight).to_json().encode()
+    yield "ranges", RANGES.to_json().encode()
+
+
+def models() -> Iterator[tuple[str, bytes]]:
+    """Yield model files."""
+    from onnx import helper, load_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "m.onnx"
+        yield "logsumexp", make_model(file, made_card(32)).read_bytes()
+        yield "mean", make_model(file, made_card(32, pooling=Pooling(kind="mean"))).read_bytes()
+        model = load_model(make_network(file, made_card(32, int8=None)))
+        yield "network", model.SerializeToString()
+        helper.set_model_props(model, {"card": made_card(32).to_json(), "int8": RANGES.to_json()})
+        yield "int8", model.SerializeToString()
+
+
+_HIGH = np.float32(1).tobytes()
+RANGES = Ranges(roundings=(Rounding(inputs=(("stem/WithoutBiases", 0),), levels=256, shape=(), low=bytes(4), high=_HIGH),))
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    folder = HERE / "corpus" / "films"
-    folder.mkdir(parents=True, exist_ok=True)
-    for film, made in films():
-        (folder / film).write_bytes(made)
+    for kind, inputs in (("films", films), ("manifest", manifests), ("card", cards), ("model", models)):
+        folder = HERE / "corpus" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, made in inputs():
+            (folder / name).write_bytes(made)

@@ -159,6 +159,10 @@ def circle(model: ModelProto) -> None:
     first(model, node("Add", ["unit", "b"], ["a"]), node("Identity", ["a"], ["b"]), node("Identity", ["b"], ["film"]))
 
 
+def reads_too_little(model: ModelProto) -> None:
+    first(model, node("Conv", ["unit"], ["film"]))
+
+
 def not_finite(model: ModelProto) -> None:
     weight = model.graph.initializer[0]
     weights = numpy_helper.to_array(weight).copy()
@@ -194,6 +198,7 @@ HOSTILE: dict[Callable[[ModelProto], None], str] = {
     long_chain: "nodes follow one another",
     much_work: "a film would take .* multiplications",
     circle: "no ONNX model",
+    reads_too_little: "reads too little",
     not_finite: "no finite numbers",
     old: "its operators",
 }

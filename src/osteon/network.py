@@ -192,7 +192,7 @@ def _read(content: bytes) -> openvino.Model:
 def _card(network: openvino.Model) -> Card:
     try:
         text = network.get_rt_info(["framework", "card"]).astype(str)
-    except RuntimeError as fault:
+    except (RuntimeError, UnicodeDecodeError) as fault:
         raise ModelFileError(f"the model carries no card, so nobody can know what it wants and means. {EXPORT_AGAIN}") from fault
     return Card.from_json(text)
 

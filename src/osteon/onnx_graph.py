@@ -24,14 +24,19 @@ MOST_APART = 2**26
 VERSIONS = range(13, 26)
 """Of ONNX's operators; before 13 axes were no inputs."""
 
-_OPERATORS = """
-    Abs Add AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv Div Elu Erf Exp Flatten Floor Gather Gelu Gemm
-    GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log LogSoftmax MatMul Max MaxPool Min Mish
-    Mul Neg PRelu Pad Pow Reciprocal ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Shape Sigmoid
-    Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh TopK Transpose Unsqueeze
-"""
-OPERATORS = frozenset(_OPERATORS.split())
-"""What a network may be made of: the shape of each follows from the shapes that it is given."""
+# fmt: off
+_READING = {
+    0: "Constant",
+    1: "Abs AveragePool Cast Ceil Clip Concat Elu Erf Exp Flatten Floor Gelu GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish "
+       "Identity LeakyRelu Log LogSoftmax Max MaxPool Min Mish Neg Reciprocal ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin "
+       "ReduceSum Relu Resize Shape Sigmoid Softmax Softplus Split Sqrt Squeeze Sum Tanh Transpose",
+    2: "Add Conv Div Gather Gemm LayerNormalization MatMul Mul PRelu Pad Pow Reshape Sub TopK Unsqueeze",
+    3: "Slice",
+    5: "BatchNormalization",
+}
+# fmt: on
+OPERATORS = {name: least for least, names in _READING.items() for name in names.split()}
+"""What a network may be made of, and how many tensors each reads at least (OpenVINO 2026.4 dies of a Conv that reads one)."""
 
 NO_ONNX = "no ONNX model can be read from it. Copy it again, or name another."
 EXPORT_AGAIN = "Export it again with `osteon export`."
@@ -110,7 +115,10 @@ def _check_nodes(read: _Reader, graph: _Fields) -> None:
         if kind not in OPERATORS or not _plain(node.get(7)):
             raise ModelFileError(f"its node {kind[:40]!a} is no part of a network: a loop, a branch or no ONNX operator. {EXPORT_AGAIN}")
         attributes = [read.fields(attribute, _ATTRIBUTE) for attribute in node.get(5, ())]
-        made = _constant(read, attributes) if kind == "Constant" else _made(kind, [sizes[name] for name in node[1] if name])
+        reads = node.get(1, [])
+        if not all(reads[: OPERATORS[kind]]) or len(reads) < OPERATORS[kind]:
+            raise ModelFileError(f"its node {kind} reads too little. {EXPORT_AGAIN}")
+        made = _constant(read, attributes) if kind == "Constant" else _made(kind, [sizes[name] for name in reads if name])
         apart += 0 if made.film else made.numbers
         outputs = [name for name in node[2] if name]
         if made.depth > MOST_DEPTH:

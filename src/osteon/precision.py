@@ -169,7 +169,7 @@ def in_precision(network: openvino.Model, card: Card, choice: Choice) -> Precisi
         return "float32"
     try:
         text = network.get_rt_info(["framework", METADATA]).astype(str)
-    except RuntimeError as fault:
+    except (RuntimeError, UnicodeDecodeError) as fault:
         raise ModelFileError("it has no INT8 form. Make one with `osteon quantise`, or take --precision float32.") from fault
     ranges = Ranges.from_json(text)
     try:

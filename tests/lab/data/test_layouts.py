@@ -308,6 +308,12 @@ def test_manifest_columns_of_the_index_are_ignored_and_said(tmp_path: Path) -> N
     assert [names for names, _ in reasons(dataset.problems, "ignored-column")] == [("width",)]
 
 
+def test_a_manifest_s_column_without_a_name(tmp_path: Path) -> None:
+    made_trees.write(tmp_path / "1.png", b"")
+    made_trees.write(tmp_path / "films.csv", b"path,\n1.png,7\n")
+    assert read_dataset(tmp_path / "films.csv").films["path"].to_list() == ["1.png"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -318,6 +324,7 @@ def test_manifest_columns_of_the_index_are_ignored_and_said(tmp_path: Path) -> N
         ("path,boxes\n1.png,here\n", "line 2: no boxes: 'here'"),
         ('path,boxes\n1.png,"[[1,2,3]]"\n', "a box has four numbers"),
         ("path,label\n1.png,1,2,3\n", "no table can be read from it"),
+        ("path,hand, hand\n1.png,1,2\n", "two of its columns have one name"),
         ("", "no table can be read from it"),
         (b"\xff\xfe\x00path", "no text in UTF-8"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "no text in UTF-8"),

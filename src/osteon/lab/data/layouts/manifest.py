@@ -59,6 +59,8 @@ def _read(table: Path) -> pl.DataFrame:
         raise BadManifest(f"{table}: it is no text in UTF-8. Save the table as CSV (UTF-8), or give the data set's folder.") from fault
     except (pl.exceptions.PolarsError, OSError) as fault:
         raise BadManifest(f"{table}: no table can be read from it ({str(fault).splitlines()[0]}). Save it as CSV.") from fault
+    if len({name.strip() for name in rows.columns}) < rows.width:
+        raise BadManifest(f"{table}: two of its columns have one name. Name each column once.")
     rows = rows.rename(lambda name: name.strip()).with_columns(pl.all().str.strip_chars().fill_null(""))
     if "path" not in rows.columns:
         raise BadManifest(
@@ -117,8 +119,8 @@ def _box(text: str, place: str) -> list[list[float]] | None:
 
 def _typed(column: pl.Series) -> pl.Series:
     """Return a further column as whole numbers or numbers where all of it is that, else as text."""
+    typed = column.set(column == "", None)
     for kind in (pl.Int64, pl.Float64):
-        typed = pl.DataFrame([column]).select(pl.when(pl.col(column.name) != "").then(column.name)).to_series()
         numbers = typed.cast(kind, strict=False)
         if numbers.null_count() == typed.null_count() < len(column):
             return numbers
