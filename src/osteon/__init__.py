@@ -20,12 +20,12 @@ A model that is asked more than once is opened once; a film that it cannot judge
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from osteon import errors
 from osteon.errors import *  # noqa: F403 - all of them, named in `errors.__all__`
 from osteon.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it; to import it takes longer than all the rest
 if TYPE_CHECKING:
     from osteon.card import Card
     from osteon.film import Film, read_film

@@ -177,7 +177,7 @@ def refusal(name: str) -> Iterator[None]:
         yield
     except ModelFileError as fault:
         raise ModelFileError(f"{name}: {fault}") from fault
-    except RuntimeError as fault:
+    except (RuntimeError, UnicodeDecodeError) as fault:  # OpenVINO's words may hold a name that is no UTF-8
         reason = next((line for line in reversed(str(fault).splitlines()) if line.strip()), "no reason given")
         raise ModelFileError(f"{name}: the model cannot be compiled ({reason.strip()}). {EXPORT_AGAIN}") from fault
 
@@ -185,7 +185,7 @@ def refusal(name: str) -> Iterator[None]:
 def _read(content: bytes) -> openvino.Model:
     try:
         return engine().read_model(content, b"")
-    except RuntimeError as fault:
+    except (RuntimeError, UnicodeDecodeError) as fault:
         raise ModelFileError(NO_ONNX) from fault
 
 

@@ -29,6 +29,14 @@ def test_the_version_is_told(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RENAMED))
-def test_a_command_that_is_gone_names_the_new_one(run: Run, name: str) -> None:
-    if not any(name in names for names in STAGES.values()):
-        assert run(name, "index.parquet", "--anything") == (64, "", f"osteon: {RENAMED[name]}\n")
+def test_what_is_gone_names_the_new_one(run: Run, name: str) -> None:
+    words = name.split() if not name.startswith("-") else ["train", "index.parquet", f"{name}=1"]
+    assert run(*words, "index.parquet", "--anything") == (64, "", f"osteon: {RENAMED[name]}\n")
+
+
+def test_nothing_that_is_there_counts_as_gone() -> None:
+    _add_commands([])
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    there = set(commands) | {f"{name} {o}" for name, c in commands.items() for p in c.params for o in p.opts}
+    assert not there & set(RENAMED)
+    assert not {o.split()[1] for o in there if " " in o} & set(RENAMED)

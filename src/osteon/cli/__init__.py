@@ -28,8 +28,20 @@ RENAMED = {
     "ladder": "ladder is called ablate now: osteon ablate ...",
     "bench": "bench is no part of osteon's commands any more: make bench, in a clone of osteon's repository",
     "describe": "describe is a part of card now: osteon card MODEL --facts FILE -o OUT",
+    "--offline": "--offline is OSTEON_OFFLINE=1 in the environment now",
+    "calibrate --out-of-fold": "--out-of-fold FOLDER is --predictions FOLDER now",
+    "card --model": "the model is named without an option now: osteon card MODEL",
+    "cross-validate --model-name": "--model-name is gone: a model is called after its folder, -o",
+    "explore --no-pixels": "--no-pixels is --sample 0 now",
+    "guard --model": "the model is named without an option now: osteon guard MODEL ...",
+    "phantom --workers": "--workers is gone: all cores are used",
+    "report --split": "--split SPLIT is --evaluation SPLIT now",
+    "reproduce --data": "the data set is named without an option now: osteon reproduce RECIPE DATA ...",
+    "reproduce --init": "--init WEIGHTS is --set init=WEIGHTS now",
 }
-"""What a command that is gone answers, for one release; one that `STAGES` lists is not gone."""
+_PLANNED = "aim by calibrate-on doubt facts films foreign guard guard-on hold int8 largest members method part pooling report room rule"
+RENAMED |= {f"release --{name}": f"release reads {name} from a file now: osteon release PLAN.toml ..." for name in _PLANNED.split()}
+"""What a command or an option that is gone answers, for one release; one that `STAGES` or the command lists is not gone."""
 
 
 class _Staged(TyperGroup):
@@ -60,6 +72,7 @@ def _tell_version(asked: bool) -> None:
 @app.callback()
 def osteon(
     version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show all of a fault in osteon itself (or OSTEON_DEBUG=1).")] = False,
 ) -> None:
     """Find abnormality in radiographs of bones and joints."""
 
@@ -67,8 +80,10 @@ def osteon(
 def main() -> None:
     """Run the command line; an `OsteonError` becomes one line and its exit status."""
     asked = sys.argv[1:2]
-    if asked and asked[0] in RENAMED and not any(asked[0] in names for names in STAGES.values()):
-        _stop(UsageError(RENAMED[asked[0]]))
+    words = [word.partition("=")[0] for word in sys.argv[1:]]
+    gone = asked + [name for word in words if word.startswith("--") for name in (word, f"{words[0]} {word}")]
+    if answer := next((RENAMED[name] for name in gone if name in RENAMED), ""):
+        _stop(UsageError(answer))
     gc.disable()  # what is imported stays: to look through it for garbage, again and again, is a tenth of a start
     _add_commands(asked)
     try:
