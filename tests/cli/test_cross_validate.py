@@ -90,8 +90,8 @@ def test_what_does_not_fit_is_one_line(ready: Typed, words: tuple[str, ...], sta
     [
         (0.7, "", "0.800 (0.700, 0.900)"),
         (0.7, "mean of 2 of 3 folds: the others do not define it", "0.800 (0.700, 0.900) *"),
-        (None, "no interval: too few patients inform it; mean of 2 of 3 folds: the others do not define it", "0.800 *"),
-        (None, "no interval: too few patients inform it", "0.800"),
+        (None, "no interval: too few groups inform it; mean of 2 of 3 folds: the others do not define it", "0.800 *"),
+        (None, "no interval: too few groups inform it", "0.800"),
     ],
 )
 def test_a_mean_of_some_folds_is_marked(low: float | None, note: str, cell: str) -> None:

@@ -48,7 +48,7 @@ def split(
     folds: Annotated[
         str,
         typer.Option(
-            metavar="N|FILE", help="write a column `fold` for cross-validation instead of parts; FILE: folds to take, CSV path,fold"
+            metavar="N|FILE", help="write a column `fold` for cross-validation instead of parts; FILE: folds to take, CSV path,fold[,split]"
         ),
     ] = "",
     first: Annotated[str, typer.Option(help="with --folds N: fold 0 is this split, the other films make the other folds")] = "",

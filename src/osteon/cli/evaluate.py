@@ -43,7 +43,9 @@ def evaluate(
             help="also compare with another model on the same films; a model, or an evaluation of it",
         ),
     ] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=100_000, help="bootstrap resamples of the patients")] = 2000,
+    resamples: Annotated[
+        int, typer.Option(min=100, max=100_000, help="bootstrap resamples of the groups (patients, where they are named)")
+    ] = 2000,
 ) -> None:
     """Measure a model on a split: every metric with its interval, for studies and films, per study type and subgroup."""
     from osteon import lab

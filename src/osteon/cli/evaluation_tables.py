@@ -24,7 +24,7 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
     counts, origin = evaluation.counts, evaluation.origin
     show(f"\n{origin.model or 'predictions'} on {evaluation.plan.split!r}", "bold")
     show(
-        f"{counts.studies:,} studies of {counts.patients:,} patients or groups, {counts.films:,} films; measured: "
+        f"{counts.studies:,} studies of {counts.patients:,} groups (patients, where they are named), {counts.films:,} films; measured: "
         f"{counts.measured_studies:,} studies ({counts.abnormal_studies:,} abnormal), {counts.measured_films:,} films "
         f"({counts.abnormal_films:,} abnormal)"
     )
@@ -97,7 +97,7 @@ def show_calibration(calibrated: Calibrated, out: Path, folder: Path) -> None:
     show(f"{calibrated.films:,} films, {calibrated.studies:,} studies")
     rows = [(_chosen(r.method, plan.method), f"{r.log_loss:.4f}", f"{r.brier:.4f}", f"{r.ece:.4f}") for r in calibrated.reliability]
     chosen = [place for place, r in enumerate(calibrated.reliability) if r.method == plan.method]
-    show_table(("films", "log loss", "Brier", "ECE"), rows, "Reliability, after calibration cross-fitted over patients", chosen)
+    show_table(("films", "log loss", "Brier", "ECE"), rows, "Reliability, after calibration cross-fitted over groups", chosen)
     rows = [
         (_chosen(p.pooling, plan.pooling), number(p.auroc), number(p.best_kappa), f"{p.gain:+.4f} {interval(p.low, p.high, '+.4f')}")
         for p in calibrated.poolings

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from made_trees import film
-from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates, thumbnail
+from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates, processed_twice, thumbnail
 
 Pixels = NDArray[np.float32]
 
@@ -56,6 +56,20 @@ def test_changed_copies_are_found() -> None:
 
 def test_other_films_are_not_found() -> None:
     assert found(*(exposure(seed) for seed in range(60))) == []
+
+
+def test_one_exposure_with_other_greys_is_found_by_its_edges() -> None:
+    films = [exposure(seed) for seed in range(30)]
+    again = films[4] ** 4
+    again[10:40, 10:60] = 1  # a mark
+    films.append(again)
+    small = np.stack([thumbnail(film) for film in films])
+    near = near_duplicates(small)
+    assert near == []
+    [pair] = processed_twice(small, near, films.__getitem__)
+    assert (pair.first, pair.second) == (4, 30) and pair.correlation > 0.75
+    assert processed_twice(small, [pair], films.__getitem__) == [], "what is known is not read again"
+    assert processed_twice(small[:1], [], films.__getitem__) == []
 
 
 def test_blank_films_are_no_duplicates() -> None:

@@ -15,7 +15,7 @@ from command_line import Typed
 from made_index import made_index
 from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
 from osteon.lab.data.index import read_index
-from osteon.lab.data.splits import fixed_folds, folds, leaks, learned, refuse_leaks, seen, split, write_folds
+from osteon.lab.data.splits import fixed_folds, folds, leaks, learned, refuse_leaks, seen, split
 
 PARTS = {"train": 0.7, "tune": 0.1, "valid": 0.2}
 
@@ -136,10 +136,9 @@ def test_a_first_fold_that_cannot_be() -> None:
         folds(crossing, 5, first="valid")
 
 
-def test_fixed_folds_are_those_that_were_written(tmp_path: Path) -> None:
-    table, file = folds(films([3] * 20), 4), tmp_path / "new folder" / "folds.csv"
-    write_folds(table.sample(fraction=1, shuffle=True, seed=2), file)
-    assert file.read_text().splitlines()[:2] == ["path,fold", f"00000.png,{table['fold'][0]}"]
+def test_fixed_folds_are_those_of_the_file(tmp_path: Path) -> None:
+    table, file = folds(films([3] * 20), 4), tmp_path / "folds.csv"
+    table.select("path", "fold").sample(fraction=1, shuffle=True, seed=2).write_csv(file)
     again, strangers = fixed_folds(table.drop("fold"), file)
     assert_frame_equal(again, table)
     assert strangers == 0
@@ -147,14 +146,15 @@ def test_fixed_folds_are_those_that_were_written(tmp_path: Path) -> None:
     again, _ = fixed_folds(others, file)  # folds that were there give way, and the rows stay in their order
     assert again["path"].equals(others["path"]) and again.schema["fold"] == pl.Int32
     assert_frame_equal(again.sort("path").select(table.columns), table)
-
-
-def test_films_that_a_file_of_folds_names_and_the_index_lacks_are_counted(tmp_path: Path) -> None:
-    table = folds(films([3] * 20), 4)
-    write_folds(table, tmp_path / "folds.csv")
-    again, strangers = fixed_folds(table.head(30).drop("fold"), tmp_path / "folds.csv")
+    again, strangers = fixed_folds(table.head(30).drop("fold"), file)
     assert_frame_equal(again, table.head(30))
     assert strangers == 30
+
+
+def test_a_file_of_folds_fixes_the_splits_that_it_names(tmp_path: Path) -> None:
+    table = films([2, 2]).with_columns(split=pl.lit("train"))
+    (tmp_path / "folds.csv").write_text("path,split,fold\n00000.png,valid,0\n00001.png,valid,0\n00002.png,,1\n00003.png,,1\n")
+    assert fixed_folds(table, tmp_path / "folds.csv")[0]["split"].to_list() == ["valid", "valid", "train", "train"]
 
 
 @pytest.mark.parametrize(
@@ -183,12 +183,6 @@ def test_fixed_folds_that_a_group_crosses_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folds.csv").write_text("path,fold\n00000.png,0\n00001.png,1\n00002.png,1\n00003.png,1\n")
     with pytest.raises(LeakySplit, match=r"more than one fold: 00000.png \(fold 0\) and 00001.png \(fold 1\)"):
         fixed_folds(films([2, 2]), tmp_path / "folds.csv")
-
-
-def test_folds_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot be written .*Name another file"):
-        write_folds(folds(films([2, 2]), 2), tmp_path / "file" / "folds.csv")
 
 
 def test_the_command_fixes_folds_in_a_file_and_takes_them_from_it(osteon: Typed) -> None:

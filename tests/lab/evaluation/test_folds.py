@@ -134,7 +134,7 @@ def test_few_patients_that_inform_a_figure_give_no_interval(films: pl.DataFrame)
     table = films.filter((pl.col("label") == 0) | pl.col("group").is_in(few))
     for name in ("auroc", "sensitivity", AT_SPECIFICITY, POINTING):
         found = mean_over_folds(table, "all", name)
-        assert found.value is not None and found.low is None and found.note.startswith("no interval: too few patients inform it")
+        assert found.value is not None and found.low is None and found.note.startswith("no interval: too few groups inform it")
     assert mean_over_folds(table, "all", "specificity").low is not None
     found = mean_over_folds(abnormal, "all", POINTING)  # no normal film is needed to point at a finding
     assert found.low is not None and found.value == pytest.approx(mean_over_folds(films, "all", POINTING).value)

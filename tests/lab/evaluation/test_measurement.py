@@ -72,12 +72,12 @@ def test_two_patients_give_values_and_say_that_they_give_no_intervals() -> None:
     found = rows(sample([0, 1, 1, 0], [0.1, 0.9, 0.4, 0.2], [0, 1, 1, 0]))
     assert found["accuracy"].value == 0.75
     assert found["accuracy"].low is None
-    assert found["accuracy"].note == "no interval: 2 patients"
+    assert found["accuracy"].note == "no interval: 2 groups"
 
 
 def test_a_figure_that_few_patients_inform_has_no_interval() -> None:
     found = rows(sample([1, 0, 0, 0, 0, 0, 0, 0], [0.9, 0.1, 0.2, 0.3, 0.1, 0.2, 0.7, 0.3]))
-    assert found["sensitivity"].note == "no interval: too few patients inform it"
+    assert found["sensitivity"].note == "no interval: too few groups inform it"
     assert found["specificity"].low is not None
 
 

@@ -19,7 +19,6 @@ from made_network import make_network
 from osteon.card import INT8_LIMITS, Card, DataSource, Int8Cost, Measured, Metric
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.data.index import fingerprint, read_index
-from osteon.lab.data.splits import write_folds
 from osteon.lab.evaluation.evaluation import Plan
 from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, write_metrics
 from osteon.lab.evaluation.scoring import Predictions, score_index, write_predictions
@@ -175,7 +174,7 @@ def test_a_split_that_the_index_calls_otherwise_is_named(ready: Ready, tmp_path:
 def test_fixed_folds_say_which_films(ready: Ready, tmp_path: Path) -> None:
     films = read_index(ready.index)
     fold = pl.when(pl.col("split") == "valid").then(0).otherwise(1)
-    write_folds(films.with_columns(fold=fold), tmp_path / "folds.csv")
+    films.with_columns(fold=fold).select("path", "fold").write_csv(tmp_path / "folds.csv")
     films.with_columns(split=pl.lit("")).write_parquet(tmp_path / "index.parquet")
     asked = {"index": tmp_path / "index.parquet", "folds": tmp_path / "folds.csv"}
     found = ready.verify(**asked, splits={"valid": "fold-0"})

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates
+from osteon.film import read_film
+from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates, processed_twice
 from osteon.lab.data.index import COLUMNS, Ignored, Report
 from osteon.lab.data.inspection import inspect_films, read_headers
 from osteon.lab.data.layouts import Dataset, Problem, read_dataset
 from osteon.lab.data.layouts.mura import check_counts
 from osteon.lab.stages import Progress
+from osteon.network import cores
 
 SHAPE_TOLERANCE = 0.01
 """How much the aspect ratio of a film and of the picture that its boxes were drawn on may differ."""
@@ -101,13 +103,21 @@ def _keep_duplicates_together(films: pl.DataFrame, thumbnails: pl.Series) -> tup
     films = films.with_row_index("at")
     copies = films.filter(pl.col("status") != "unreadable").group_by("sha256").agg("at").filter(pl.col("at").list.len() > 1)["at"]
     exact = sorted(list(map(int, at)) for at in copies.to_list())
-    near = _near(films, thumbnails, exact)
-    sets = exact + [[pair.first, pair.second] for pair in near]
+    near, again = _near(films, thumbnails, exact)
+    sets = exact + [[pair.first, pair.second] for pair in near + again]
     paths, labels = films["path"].to_list(), films["label"].to_list()
     found = [Problem("exact-duplicate", tuple(paths[k] for k in at), "the same bytes") for at in exact]
     found += [
         Problem("near-duplicate", (paths[p.first], paths[p.second]), f"the same exposure: their detail correlates by {p.correlation:.3f}")
         for p in near
+    ]
+    found += [
+        Problem(
+            "near-duplicate",
+            (paths[p.first], paths[p.second]),
+            f"the same exposure, processed in two ways: their edges agree by {p.correlation:.3f}",
+        )
+        for p in again
     ]
     found += [
         Problem(
@@ -130,14 +140,21 @@ def _scattered(films: pl.DataFrame) -> list[list[int]]:
     return sets
 
 
-def _near(films: pl.DataFrame, thumbnails: pl.Series, exact: list[list[int]]) -> list[Pair]:
-    """Return near duplicates by position; of files with the same bytes the first stands for all."""
+def _near(films: pl.DataFrame, thumbnails: pl.Series, exact: list[list[int]]) -> tuple[list[Pair], list[Pair]]:
+    """Return near duplicates by position, and those that differ in processing; of files with the same bytes the first stands for all."""
     again = {k for at in exact for k in at[1:]}
     usable = [k for k, small in enumerate(thumbnails) if small and k not in again]
     if len(usable) < 2:
-        return []
+        return [], []
     pictures = np.frombuffer(b"".join(thumbnails.gather(usable)), np.uint8).reshape(-1, SIDE, SIDE)
-    return [Pair(usable[p.first], usable[p.second], p.correlation) for p in near_duplicates(pictures)]
+    files = films.select(pl.format("{}/{}", "root", "path")).to_series().gather(usable)
+    near = near_duplicates(pictures)
+    processed = processed_twice(pictures, near, lambda k: read_film(files[k]).pixels, cores())
+    return _placed(near, usable), _placed(processed, usable)
+
+
+def _placed(pairs: list[Pair], at: list[int]) -> list[Pair]:
+    return [Pair(at[p.first], at[p.second], p.correlation) for p in pairs]
 
 
 def _merged(groups: pl.Series, sets: list[list[int]]) -> pl.Series:

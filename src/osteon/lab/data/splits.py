@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from osteon.atomic import whole
 from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
 from osteon.lab.data.layouts import Problem
 
@@ -114,40 +113,31 @@ def folds(films: pl.DataFrame, count: int, seed: int = 0, first: str = "") -> pl
 
 
 def fixed_folds(films: pl.DataFrame, file: Path) -> tuple[pl.DataFrame, int]:
-    """Return the films with the column `fold` that a file of `write_folds` gives, and how many films it names that are not there.
+    """Return the films with the `fold` that a file gives (CSV: path, fold, or an index), and how many films it names that are not there.
+
+    Where the file has a column `split` too, the films stand in these splits.
 
     Raises:
         BadManifest: no such file, no columns `path` and `fold`, or films that it names not once.
         LeakySplit: a group stands in two folds.
     """
     try:
-        fixed = pl.read_csv(file, columns=["path", "fold"], schema_overrides={"path": pl.String, "fold": pl.Int32})
+        fixed = pl.read_csv(file, schema_overrides={"path": pl.String, "split": pl.String, "fold": pl.Int32})
+        fixed = fixed.select("path", "fold", fixed_split=pl.col("split") if "split" in fixed.columns else pl.lit(None, pl.String))
     except FileNotFoundError as fault:
         raise BadManifest(f"{file}: there is no such file. Make one with: osteon split INDEX --folds 5 -o {file}") from fault
     except (pl.exceptions.PolarsError, OSError) as fault:
         raise BadManifest(f"{file}: no folds can be read from it ({str(fault).splitlines()[0]}). It takes columns path,fold.") from fault
     twice = fixed.filter(pl.col("path").is_duplicated())["path"].unique().sort().to_list()
-    unnamed = films.join(fixed.drop_nulls(), on="path", how="anti")["path"].sort().to_list()
+    unnamed = films.join(fixed.drop_nulls("fold"), on="path", how="anti")["path"].sort().to_list()
     if twice or unnamed or (fixed["fold"] < 0).any():
         wrong = [f"names {len(twice)} films twice ({_few(twice)})"] if twice else []
         wrong += [f"gives no fold to {len(unnamed)} films of the index ({_few(unnamed)})"] if unnamed else []
         raise BadManifest(f"{file} {' and '.join(wrong) or 'has a fold below 0'}. Name each film once, with a fold from 0 on.")
     films = films.drop("fold", strict=False).join(fixed, on="path", how="left", maintain_order="left")
+    films = films.with_columns(split=pl.coalesce("fixed_split", "split")).drop("fixed_split")
     refuse_crossing(films)
     return films, fixed.join(films, on="path", how="anti").height
-
-
-def write_folds(films: pl.DataFrame, file: Path) -> None:
-    """Write the films' folds (CSV: path, fold), in order of path, so that they can be kept beside the code.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    try:
-        with whole(file) as part:
-            films.select("path", "fold").sort("path").write_csv(part)
-    except OSError as fault:
-        raise UsageError(f"{file}: cannot be written ({fault.strerror}). Name another file.") from fault
 
 
 def refuse_crossing(films: pl.DataFrame) -> None:

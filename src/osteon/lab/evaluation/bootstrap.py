@@ -1,4 +1,4 @@
-"""95 % intervals by resampling patients.
+"""95 % intervals by resampling groups: patients, where they are named.
 
 Films of one patient are not independent, so whole patients (the index's `group`) are drawn with replacement: a resample is a row of
 multinomial weights (B, C), and every metric is computed for all resamples at once. From the resamples comes the standard error; what is

@@ -256,7 +256,7 @@ def _fold_difference(name: str, pairs: list[tuple[Part, Part]], folds: int) -> D
         return row(a=a, b=b, value=b - a, note="no interval: noise adds to both; compare the Brier score")
     apart = np.mean([pair[1].resampled[name] - pair[0].resampled[name] for pair in pairs], axis=0)
     low, high = bootstrap.difference_interval(b - a, apart, patients) or (None, None)
-    lacking = "" if low is not None else "no interval: too few patients inform it"
+    lacking = "" if low is not None else "no interval: too few groups inform it"
     return row(a=a, b=b, value=b - a, low=low, high=high, note="; ".join(part for part in (lacking, note) if part))
 
 

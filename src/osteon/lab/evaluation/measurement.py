@@ -104,10 +104,10 @@ def undefined(name: str, sample: Sample, threshold: float) -> str:
 
 def no_interval(sample: Sample) -> str:
     """Return why a metric that can be measured has no interval."""
-    patients = len(np.unique(sample.cluster))
-    if patients < bootstrap.LEAST_CLUSTERS:
-        return f"no interval: {patients} patient{'s' if patients != 1 else ''}"
-    return "no interval: too few patients inform it"
+    groups = len(np.unique(sample.cluster))
+    if groups < bootstrap.LEAST_CLUSTERS:
+        return f"no interval: {groups} group{'s' if groups != 1 else ''}"
+    return "no interval: too few groups inform it"
 
 
 def as_published(part: Part, row: Row) -> Metric:
@@ -141,7 +141,7 @@ def macro_metrics(
             continue
         value = float(np.mean([part.values[name] for part in defined]))
         low, high = _macro_interval(name, value, defined, informed[name] if informed else everybody) or (None, None)
-        lacking = "" if low is not None else "no interval: too few patients inform it"
+        lacking = "" if low is not None else "no interval: too few groups inform it"
         yield row(name=name, value=value, low=low, high=high, note="; ".join(part for part in (lacking, note) if part))
 
 

@@ -60,7 +60,7 @@ def split(
     Args:
         index: The index.
         out: The index to write; by default the same file.
-        into: The share of each part (together 1); or `Folds`, or a file of folds (CSV: path, fold), for a column `fold`.
+        into: The share of each part (together 1); or `Folds`, or a file of folds (CSV: path, fold; split).
         of: With shares: split this split alone, and leave the others as they are.
         seed: Another seed, another split.
         progress: Called when it is done.

@@ -115,7 +115,7 @@ def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Progre
     ]
     splits = ", ".join(plan.splits)
     above = f"{plan.room:g} times what is passed by " if plan.room != 1 else ""
-    rule = f"{above}{plan.aim:.2%} of the films, and of varied copies, cross-fitted over {FOLDS} parts of the patients"
+    rule = f"{above}{plan.aim:.2%} of the films, and of varied copies, cross-fitted over {FOLDS} parts of the groups"
     scope = Scope(threshold=fit.threshold, split=splits, rule=rule, body_parts=plan.body_parts, measured=tuple(measured))
     guarded, card = with_guard(model, fit), msgspec.structs.replace(card, scope=scope)
     _check(_opened(guarded, card), fit, held.pixels[:8], seen.values[:8])

@@ -40,7 +40,7 @@ class Request:
         model: A file, `name@version` of one in the package or kept by name, or None for the package's newest.
         index: The index.
         splits: Splits of the card, each with what the index calls it; none: all of the card, by their own names.
-        folds: File of fixed folds (`osteon split --write-folds`), which are splits `fold-0`, `fold-1`, ... of the index; None for none.
+        folds: File of fixed folds (CSV: path, fold), which are splits `fold-0`, `fold-1`, ... of the index; None for none.
         foreign: Folders of pictures that the guard was measured on.
         before: Predictions that the card's metrics were made of, to name films that are missing or further; None for none.
         parts: What is verified.
