@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from osteon.card import Card, Frame, Pooling
 
 Fault = Literal[
-    "no card", "card is no JSON", "card of another frame", "card of another pooling", "input name", "input dtype", "input rank",
+    "no card", "card is no JSON", "card with an escape sequence",
+    "card of another frame", "card of another pooling", "input name", "input dtype", "input rank",
     "batch fixed", "no evidence", "evidence name", "logit rank", "logit dtype", "evidence rank", "not finite", "half a file",
 ]  # fmt: skip
 
@@ -50,6 +51,7 @@ def make_model(path: Path, card: Card | None = None, kind: Literal["random", "br
 
 def _card_text(card: Card, fault: Fault | None) -> str | None:
     other = {
+        "card with an escape sequence": {"limits": "none\x1b[2J"},
         "card of another frame": {"frame": Frame(size=card.frame.size * 2)},
         "card of another pooling": {"pooling": Pooling(kind="mean", bias=3.0)},
     }

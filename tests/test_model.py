@@ -27,6 +27,7 @@ from osteon.prediction import pool_evidence
 NAMED = {
     "no card": "carries no card",
     "card is no JSON": "card does not fit",
+    "card with an escape sequence": "control characters",
     "card of another frame": r"image u8\[\?,64,64\], where the card wants image u8\[\?,128,128\]",
     "card of another pooling": "not what mean pooling makes of the evidence",
     "input name": "the input is film",

@@ -163,6 +163,14 @@ def reads_too_little(model: ModelProto) -> None:
     first(model, node("Conv", ["unit"], ["film"]))
 
 
+def clipped_by_a_map(model: ModelProto) -> None:
+    first(model, node("Clip", ["unit", "w1"], ["film"]))
+
+
+def great_stride(model: ModelProto) -> None:
+    next(n for n in model.graph.node if n.op_type == "Conv").attribute[0].ints[:] = [2**62] * 2
+
+
 def not_finite(model: ModelProto) -> None:
     weight = model.graph.initializer[0]
     weights = numpy_helper.to_array(weight).copy()
@@ -199,6 +207,8 @@ HOSTILE: dict[Callable[[ModelProto], None], str] = {
     much_work: "a film would take .* multiplications",
     circle: "no ONNX model",
     reads_too_little: "reads too little",
+    clipped_by_a_map: "what it cannot",
+    great_stride: "number above",
     not_finite: "no finite numbers",
     old: "its operators",
 }

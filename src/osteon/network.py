@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MOST_BYTES = 2**29
 """Of a model file; the largest network that osteon trains, five times over, has 400 MB."""
 
+_ESCAPED = r"(?<!\\)(?:\\\\)*\\(?:[bfr]|u00(?:0[0-8b-f]|1|7f|[89])|u20(?:2[a-e]|6[6-9]))"
+_OBEYED = re.compile(rf"{_ESCAPED}|[\x7f-\x9f\u202a-\u202e\u2066-\u2069]", re.IGNORECASE)
+"""What a terminal obeys and does not show, as JSON writes it: control characters but for tab and new line, and turns of direction."""
+
 MOST_MEMORY = 2**30
 """Bytes of the maps that a film needs at one time, and of the weights as the engine keeps them."""
 
@@ -194,6 +198,8 @@ def _card(network: openvino.Model) -> Card:
         text = network.get_rt_info(["framework", "card"]).astype(str)
     except (RuntimeError, UnicodeDecodeError) as fault:
         raise ModelFileError(f"the model carries no card, so nobody can know what it wants and means. {EXPORT_AGAIN}") from fault
+    if _OBEYED.search(text):
+        raise ModelFileError(f"the model's card holds control characters, which a terminal would obey. {EXPORT_AGAIN}")
     return Card.from_json(text)
 
 

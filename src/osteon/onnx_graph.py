@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 from osteon.errors import ModelFileError
 
-MOST_PARTS, MOST_NODES, MOST_READ, MOST_DEPTH, MOST_RANK = 2**20, 5_000, 20_000, 800, 8
+MOST_PARTS, MOST_NODES, MOST_READ, MOST_DEPTH, MOST_RANK = 2**18, 5_000, 20_000, 800, 8
 """Fields of a file, nodes of its graph, what they read, how many follow one another, dimensions of a tensor.
 
 Five DenseNet-201 have 3,100 nodes, no more than 620 in a row; the engine's time to compile grows with the square of these.
 """
+
+MOST_SIDE = 2**20
+"""Of a stride, an axis and all else that a node is told in whole numbers (OpenVINO 2026.4 dies of some strides of 2^62)."""
 
 MOST_APART = 2**26
 """Numbers that nodes make of constants alone, all together: an engine makes them while it opens the file."""
@@ -36,7 +39,8 @@ _READING = {
 }
 # fmt: on
 OPERATORS = {name: least for least, names in _READING.items() for name in names.split()}
-"""What a network may be made of, and how many tensors each reads at least (OpenVINO 2026.4 dies of a Conv that reads one)."""
+"""What a network may be made of, and how many tensors each reads at least (OpenVINO 2026.4 dies of a Conv that reads one, and of a Clip
+whose limits are no single numbers)."""
 
 NO_ONNX = "no ONNX model can be read from it. Copy it again, or name another."
 EXPORT_AGAIN = "Export it again with `osteon export`."
@@ -115,10 +119,14 @@ def _check_nodes(read: _Reader, graph: _Fields) -> None:
         if kind not in OPERATORS or not _plain(node.get(7)):
             raise ModelFileError(f"its node {kind[:40]!a} is no part of a network: a loop, a branch or no ONNX operator. {EXPORT_AGAIN}")
         attributes = [read.fields(attribute, _ATTRIBUTE) for attribute in node.get(5, ())]
+        if any(abs(number) > MOST_SIDE for attribute in attributes for number in _whole(attribute, 3, 8)):
+            raise ModelFileError(f"its node {kind} has a number above {MOST_SIDE:,}. {EXPORT_AGAIN}")
         reads = node.get(1, [])
-        if not all(reads[: OPERATORS[kind]]) or len(reads) < OPERATORS[kind]:
-            raise ModelFileError(f"its node {kind} reads too little. {EXPORT_AGAIN}")
-        made = _constant(read, attributes) if kind == "Constant" else _made(kind, [sizes[name] for name in reads if name])
+        given = [sizes[name] for name in reads if name]
+        limits = any(size.film or size.numbers > 1 for size in given[1:]) if kind == "Clip" else False
+        if not all(reads[: OPERATORS[kind]]) or len(reads) < OPERATORS[kind] or limits:
+            raise ModelFileError(f"its node {kind} reads too little, or what it cannot. {EXPORT_AGAIN}")
+        made = _constant(read, attributes) if kind == "Constant" else _made(kind, given)
         apart += 0 if made.film else made.numbers
         outputs = [name for name in node[2] if name]
         if made.depth > MOST_DEPTH:
@@ -150,10 +158,22 @@ def _constant(read: _Reader, attributes: list[_Fields]) -> _Size:
 
 def _held(tensor: _Fields) -> _Size:
     """Return the size of a constant that holds as many numbers as it promises."""
-    sides = [side for part in tensor.get(1, ()) for side in ([part] if isinstance(part, int) else _varints(part))]
-    if tensor[2][0] not in _TYPES or math.prod(sides) > _bytes(tensor, 4, 5, 7, 9, 10, 11):
+    sides = _whole(tensor, 1)
+    if min(sides, default=0) < 0 or tensor[2][0] not in _TYPES or math.prod(sides) > _bytes(tensor, 4, 5, 7, 9, 10, 11):
         raise ModelFileError(f"a constant has not the numbers that it promises, or not such as a network has. {EXPORT_AGAIN}")
     return _Size(math.prod(max(side, 1) for side in sides), len(sides))
+
+
+def _whole(fields: _Fields, *numbers: int) -> list[int]:
+    """Return the whole numbers of some fields, packed or not, as int64 has them."""
+    found = []
+    for part in (part for number in numbers for part in fields.get(number, ())):
+        at = 0
+        while not isinstance(part, int) and at < len(part):
+            value, at = _varint(part, at)
+            found.append(value)
+        found += [part] if isinstance(part, int) else []
+    return [value - 2**64 if value >= 2**63 else value for value in found]
 
 
 def _bytes(fields: _Fields, *numbers: int) -> int:
@@ -196,14 +216,6 @@ def _value(content: memoryview, at: int, wire: int) -> tuple[Any, int]:
     if at + size > len(content):
         raise ValueError(size)
     return content[at : at + size], at + size
-
-
-def _varints(content: memoryview) -> list[int]:
-    found, at = [], 0
-    while at < len(content):
-        value, at = _varint(content, at)
-        found.append(value)
-    return found
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from osteon.content import printable
 from osteon.errors import MissingExtra, OsteonError, UsageError
 from osteon.version import __version__
 
@@ -147,5 +148,5 @@ def _add_commands(asked: list[str]) -> None:
 
 
 def _stop(refusal: OsteonError) -> None:
-    sys.stderr.write(f"osteon: {refusal}\n")
+    sys.stderr.write(f"osteon: {printable(str(refusal))}\n")
     sys.exit(refusal.exit_status)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import re
 from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -36,6 +38,16 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], words: 
     """
     rule = ["---" if column == 0 or column in words else "--:" for column in range(len(header))]
     return [_row(header), f"|{'|'.join(rule)}|", *map(_row, rows)]
+
+
+def markdown_words(words: str) -> str:
+    r"""Return words, as a card has them, so that Markdown shows each as it is: no tags, links, pictures or code of theirs.
+
+    >>> markdown_words("<b>[a](http://b)")
+    '&lt;b&gt;\\[a\\](http://b)'
+    """
+    escaped = html.escape(" ".join(words.splitlines()), quote=False)
+    return re.sub(r"([\\`\[\]*#~])", r"\\\1", escaped)
 
 
 def _row(cells: Sequence[str]) -> str:
