@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ import pytest
 import osteon
 from made_model import make_model
 from osteon.batch import AHEAD, answers
+from osteon.bounds import MOST_PIXELS, USUAL_PIXELS, promised, turn
 from osteon.film import Film, read_film
+from osteon.network import _quota
 from osteon.sources import Source
 
 
@@ -68,3 +72,42 @@ def test_an_unforeseen_fault_costs_one_film(model: osteon.Model, monkeypatch: py
 def test_threads_go_by_the_cores_that_the_process_may_use() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from osteon import batch; print(batch.THREADS)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "2\n"
+
+
+@pytest.mark.parametrize(("side", "most"), [(9_900, 1), (2_000, 8)])
+def test_films_are_in_memory_together_as_far_as_their_pixels_allow(side: int, most: int) -> None:
+    """A film of 98 megapixels alone, of 4 as many as there are threads: whatever a header promises, decoding waits for room."""
+    lock, gate, together = threading.Lock(), threading.Barrier(most), [0, 0]
+
+    def read(number: int) -> None:
+        with turn():
+            promised(side, side, f"{number}")
+            with lock:
+                together[0] += 1
+                together[1] = max(together)
+            gate.wait(10)
+            promised(side, side, f"{number}")  # a reader may look twice
+            with lock:
+                together[0] -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, range(16)))
+    assert together == [0, most]
+    assert 8 * side * side <= 8 * USUAL_PIXELS or 2 * side * side > MOST_PIXELS
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, float("inf")),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, float("inf")),
+        ({}, float("inf")),
+    ],
+)
+def test_a_container_s_quota_is_read(tmp_path: Path, files: dict[str, str], cores: float) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert _quota(tmp_path) == cores

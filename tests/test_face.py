@@ -57,7 +57,7 @@ def test_the_signatures(name: str, parameters: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fields"),
     [
-        ("Film", "pixels path format truncated study_type view study remarks"),
+        ("Film", "pixels path format truncated study_type view study remarks patient"),
         (
             "FilmPrediction",
             "film logit probability level study_type truncated remarks reason error peak overlay_file study_uid card placement evidence "

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
+
+import pytest
 
 from made_model import made_card
 from osteon.prediction import FilmPrediction
-from osteon.results import as_csv, as_json, group
+from osteon.results import as_csv, as_html, as_json, cell, group, uncell
 from osteon.sources import Source, Sources
 
 FILMS = (
@@ -63,3 +66,30 @@ def test_the_csv() -> None:
         ["film", "s", "s/b.png", "out of scope", "", "", "", "", "", "", "False", "", "blank", "", ""],
         ["film", "s", "s/c.png", "", "", "", "", "", "", "", "False", "", "", "empty", ""],
     ]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1.png", "-1.png", "@sum", "'=1", "''-x", " =1", "\uff1d1", "a=1.png", "'quoted", "plain", ""])
+def test_no_cell_is_a_formula_and_each_is_read_back(text: str) -> None:
+    assert cell(text)[:1] not in ("=", "+", "-", "@", "\uff1d", " ")
+    assert uncell(cell(text)) == text
+
+
+def test_tables_and_page_show_names_without_their_power() -> None:
+    name = "=cmd()\x1b[31m\n\u202egnp.\udcff<b>.png"
+    films = (FilmPrediction(name, error="empty"), FilmPrediction("-1.png", logit=-2.0, probability=0.25, level="no"))
+    studies = group(films, Sources([Source(f.film, f.film, f.film, f.film) for f in films]), made_card())
+    rows = list(csv.DictReader(io.StringIO("".join(as_csv(studies)))))
+    assert [row["study"] for row in rows[::2]] == [r"'=cmd()\x1b[31m\n\u202egnp.\udcff<b>.png", "'-1.png"]
+    assert rows[3]["logit"] == "-2.0"
+    page = "".join(as_html(studies, Path()))
+    assert r"=cmd()\x1b[31m\n\u202egnp.\udcff&lt;b&gt;.png" in page
+    told = "".join(as_json(studies))
+    assert told.replace("\n", "").isprintable()
+    assert json.loads(told)["studies"][0]["study"] == name
+
+
+def test_one_uid_over_several_patients_is_not_one_study() -> None:
+    uids = ("1.2 a", "1.2 b", "1.2 a")
+    films = [FilmPrediction(f"{n}.dcm", probability=0.5, level="no", study_uid=uid) for n, uid in enumerate(uids)]
+    sources = Sources([Source(f.film, f.film, f.film, f.film, ask_file=True) for f in films])
+    assert [[f.film for f in study.films] for study in group(films, sources, made_card())] == [["0.dcm", "2.dcm"], ["1.dcm"]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_loose_films_stay_apart_and_studies_together(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["study", "studyX", "study_a", "study1_maybe", "study 1", "Study1", "my-study1", "study1_positive (1)", "studies"]
+)
+def test_a_name_that_is_not_quite_mura_s_makes_no_study(tmp_path: Path, name: str) -> None:
+    films = find_sources([str(touch(tmp_path, f"{name}/a.png", f"{name}/b.png"))]).films
+    assert [s.study == s.file for s in films] == [True, True]
+
+
+def test_more_than_a_dozen_films_are_a_study_only_by_mura_s_whole_form_or_a_person_s_word(tmp_path: Path) -> None:
+    of_a_dozen, of_more = ([f"{n}.png" for n in range(count)] for count in (12, 13))
+    touch(tmp_path, *(f"study1/{n}" for n in of_more), *(f"study2/{n}" for n in of_a_dozen), *(f"patient1/study1/{n}" for n in of_more))
+    counts = {
+        study: list(dict(studies(find_sources([str(tmp_path)]).films, tmp_path)).values()).count(study)
+        for study in ("study1", "study2", "patient1/study1")
+    }
+    assert counts == {"study1": 0, "study2": 12, "patient1/study1": 13}
+    assert {s.study for s in find_sources([str(tmp_path / "study1")], StudyBy.FOLDER).films} == {str(tmp_path / "study1")}
+
+
 def test_by_folder_and_by_film(tmp_path: Path) -> None:
     touch(tmp_path, "x.png", "a/y.png", "a/z.png", "study1/w.png")
     by_folder = find_sources([str(tmp_path)], StudyBy.FOLDER).films
@@ -80,6 +100,41 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     touch(tmp_path, "a/film.png")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     assert [s.below for s in find_sources([str(tmp_path)], StudyBy.AUTO).films] == ["a/film.png"]
+
+
+def test_links_cost_themselves_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "outside/hidden/secret.png", "outside/one.png", "in/film.png", "in/sub/film.png")
+    top = tmp_path / "in"
+    (top / "itself").symlink_to("itself")
+    (top / "itself.png").symlink_to("itself.png")
+    (top / "dangling").symlink_to("nowhere")
+    (top / "out").symlink_to(tmp_path / "outside")
+    (top / "one.png").symlink_to(tmp_path / "outside/one.png")
+    (top / "inside").symlink_to("sub")
+    sources = find_sources([str(top)])
+    assert [s.below for s in sources.films] == ["film.png", "itself.png", "one.png", "inside/film.png"]
+    assert (sources.linked, sources.ignored) == (1, {"other files": 2, "links to folders outside": 1})
+
+
+def test_a_very_deep_folder_and_one_whose_path_is_too_long(tmp_path: Path) -> None:
+    touch(tmp_path, "film.png")
+    for name, depth in (("d", 1200), ("n" * 200, 30)):
+        here = os.open(tmp_path, os.O_RDONLY)
+        for _ in range(depth):
+            os.mkdir(name, dir_fd=here)
+            below = os.open(name, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(os.open("deep.png", os.O_CREAT, dir_fd=here))
+        os.close(here)
+    try:
+        sources = find_sources([str(tmp_path)])
+    finally:
+        subprocess.run(["rm", "-r", tmp_path / "d", tmp_path / ("n" * 200)], check=True)  # Python cannot
+    assert [Path(s.below).name for s in sources.films] == ["film.png", "deep.png"]
+    assert sources.ignored == {"folders that cannot be read": 1}
+    with pytest.raises(EmptyDataset, match="no such file"):
+        find_sources([str(tmp_path / ("n" * 5000))])
 
 
 @pytest.mark.parametrize("names", [(), ("notes.txt",), (".hidden.png",)])

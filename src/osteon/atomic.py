@@ -1,4 +1,4 @@
-"""Files that are whole, or as they were, whenever a process is stopped."""
+"""Files that are whole, or as they were, whenever a process is stopped; and folders that one process at a time works in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from osteon.errors import UsageError
+
+if TYPE_CHECKING:
+    from filelock import AcquireReturnProxy, FileLock
+
+LOCK = "lock"
+"""Name of the file that is locked in a folder."""
+
+Held: TypeAlias = "AcquireReturnProxy[FileLock]"
+"""A lock, until the `with` block ends."""
 
 
 @contextlib.contextmanager
@@ -58,3 +68,38 @@ def write_json(record: msgspec.Struct, path: Path) -> None:
             part.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     except OSError as fault:
         raise UsageError(f"{path}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
+
+
+def hold(path: Path, wait: bool = True) -> Held | None:
+    """Lock a file, made where it is not there, for a `with` block; the lock goes with its process, however that ends.
+
+    Args:
+        path: The file; its content does not matter.
+        wait: Wait for another holder; else None is returned where there is one.
+    """
+    from filelock import FileLock, Timeout  # here, since few commands that answer at once lock anything
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return FileLock(path).acquire(blocking=wait)
+    except Timeout:
+        return None
+
+
+def alone(folder: Path, wait: bool = False) -> Held:
+    """Hold a folder, made where it is not there, for this process.
+
+    Args:
+        folder: The folder; its file `LOCK` is what is locked.
+        wait: Wait for another process that holds it; else that is an error.
+
+    Raises:
+        UsageError: another process holds it, or it cannot be written.
+    """
+    try:
+        lock = hold(folder / LOCK, wait)
+    except OSError as fault:
+        raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
+    if lock is None:
+        raise UsageError(f"another process works in {folder}. Wait for it, or name another folder with -o.")
+    return lock

@@ -7,9 +7,11 @@ import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from osteon.bounds import turn
 from osteon.errors import BlankFilm, FilmError
 from osteon.film import Film, Placement, checked, place, read_film
 from osteon.network import cores
@@ -17,7 +19,7 @@ from osteon.prediction import OUT_OF_SCOPE, FilmPrediction
 from osteon.sources import OVERLAY_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from osteon.card import Card
     from osteon.model import Model
@@ -27,7 +29,7 @@ THREADS = 1 + cores()
 """One for each core, and one that reads while another waits for the disk."""
 
 AHEAD = 2 * THREADS
-"""Films under way, and overlays that wait to be written, at most."""
+"""Films that are asked for and not yet given out, at most; how many pixels are in memory at one time is bounded by `bounds.turn`."""
 
 
 @dataclass(slots=True)
@@ -39,9 +41,12 @@ class Overlays:
     failed: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def place(self, source: Source, film: Film) -> Path:
-        """Return a path of its own for a film's overlay, that carries the film's place and name, or for DICOM a number alone."""
-        below = PurePosixPath(f"dicom-{next(self._numbers):04d}") if film.format == "DICOM" else PurePosixPath(source.below).with_suffix("")
+    def places(self, source: Source) -> tuple[Path, Path]:
+        """Return two paths of their own for a film's overlay: one with the film's place and name, and for DICOM one of a number alone."""
+        return self._free(source.below), self._free(f"dicom-{next(self._numbers):04d}")
+
+    def _free(self, name: str) -> Path:
+        below = PurePosixPath(name).with_suffix("")
         base = self.folder.joinpath(*(part for part in below.parts if part not in ("/", "..")))
         for number in itertools.count(1):
             path = base.with_name(f"{base.name}{'' if number == 1 else f'-{number}'}{OVERLAY_SUFFIX}")
@@ -51,13 +56,15 @@ class Overlays:
                 return path
         raise AssertionError
 
-    def write(self, path: Path, film: Film, prediction: FilmPrediction) -> None:
-        """Write one; a full disk costs the picture, not the numbers."""
+    def write(self, path: Path, film: Film, prediction: FilmPrediction) -> FilmPrediction:
+        """Write one, and return the prediction that names it; a full disk costs the picture, not the numbers."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             prediction.overlay(film).save(path, "PNG", compress_level=2)
         except OSError as fault:
             self.failed = self.failed or f"{path}: the overlay cannot be written ({fault.strerror})"
+            return prediction
+        return replace(prediction, overlay_file=str(path))
 
 
 def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
@@ -66,7 +73,13 @@ def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
 
 
 def answers(
-    sources: Sequence[Source], model: Model, overlays: Overlays | None = None, *, guard: bool = True, maps: bool = False
+    sources: Sequence[Source],
+    model: Model,
+    overlays: Overlays | None = None,
+    *,
+    guard: bool = True,
+    maps: bool = False,
+    skip: Container[int] = (),
 ) -> Iterator[FilmPrediction]:
     """Yield what becomes of each film, in order.
 
@@ -76,38 +89,34 @@ def answers(
         overlays: Where each film is drawn with its heat map.
         guard: Whether a film out of the model's scope gets the reason in the place of a number.
         maps: Whether heat maps, and what the network saw, stay in the predictions: a quarter of a megabyte a film.
+        skip: Places in `sources` of films that are not asked for; their overlays' names stay taken.
     """
     pool = ThreadPoolExecutor(THREADS)
-    reading: deque[tuple[Source, Future[tuple[FilmPrediction, Film | None]]]] = deque()
-    writing: deque[Future[None]] = deque()
-    waiting = iter(sources)
+    answer = partial(_answer, model=model, overlays=overlays, guard=guard, maps=maps)
+    under_way: deque[Future[FilmPrediction]] = deque()
+    placed = ((i, source, overlays.places(source) if overlays else ()) for i, source in enumerate(sources))
+    waiting = ((source, places) for i, source, places in placed if i not in skip)
     try:
         while True:
-            for source in itertools.islice(waiting, AHEAD - len(reading)):
-                reading.append((source, pool.submit(_answer, source, model, guard=guard)))
-            if not reading:
+            under_way.extend(pool.submit(answer, *asked) for asked in itertools.islice(waiting, AHEAD - len(under_way)))
+            if not under_way:
                 break
-            source, answered = reading.popleft()
-            prediction, film = answered.result()
-            if overlays is not None and film is not None:
-                path = overlays.place(source, film)
-                writing.append(pool.submit(overlays.write, path, film, prediction))
-                prediction = replace(prediction, overlay_file=str(path))
-            if len(writing) > AHEAD:
-                writing.popleft().result()
-            yield prediction if maps else prediction.without_maps()
-        for written in writing:
-            written.result()
+            yield under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _answer(source: Source, model: Model, *, guard: bool) -> tuple[FilmPrediction, Film | None]:
-    read = _read(source, model.card)
-    if isinstance(read, FilmPrediction):
-        return read, None
-    film, placement = read
-    return replace(model.predict_film(film, placement, guard=guard), film=source.name), film
+def _answer(source: Source, places: Sequence[Path], *, model: Model, overlays: Overlays | None, guard: bool, maps: bool) -> FilmPrediction:
+    with turn():
+        read = _read(source, model.card)
+        if isinstance(read, FilmPrediction):
+            return read
+        film, placement = read
+        study = film.study and f"{film.study} {film.patient}"  # one UID over several patients is not one study
+        prediction = replace(model.predict_film(film, placement, guard=guard), film=source.name, study_uid=study)
+        if overlays is not None:
+            prediction = overlays.write(places[film.format == "DICOM"], film, prediction)
+        return prediction if maps else prediction.without_maps()
 
 
 def _read(source: Source, card: Card) -> tuple[Film, Placement] | FilmPrediction:

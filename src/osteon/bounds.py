@@ -5,6 +5,12 @@ A length that stands in a file is a claim. Every reader holds it against these b
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from osteon.errors import OversizedFilm
+
 MOST_BYTES = 2**30
 """Of a file; 100 million pixels of 16 bits are a fifth of it."""
 
@@ -40,3 +46,43 @@ MOST_CELLS = 2**22
 
 MOST_ENTRIES = 2**20
 """Of one TIFF tag of numbers: a strip for each row of the highest film needs fewer."""
+
+USUAL_PIXELS = 8_000_000
+"""Of a large ordinary film. So many times the threads, or one film of `MOST_PIXELS`, is what a batch has in memory at one time."""
+
+_room = threading.Condition()
+_held: dict[int, int] = {}
+"""Pixels of the film that a thread of a batch has in memory, 0 before its header is read."""
+
+
+def promised(width: int, height: int, name: str, within: bool = True) -> None:
+    """Hold the size that a header promises against `MOST_PIXELS`; in a `turn`, wait until there is room for so many.
+
+    Raises:
+        OversizedFilm: it is more, or not `within` another bound that the caller knows.
+    """
+    if width * height > MOST_PIXELS or not within:
+        raise OversizedFilm(f"{name}: its header promises {width} x {height} pixels, more than {MOST_PIXELS:,}. Scale the film down.")
+    thread = threading.get_ident()
+    if _held.get(thread, 1) == 0:
+        with _room:
+            _room.wait_for(lambda: _fits(width * height))
+            _held[thread] = width * height
+
+
+def _fits(pixels: int) -> bool:
+    return sum(_held.values()) + pixels <= max(MOST_PIXELS, USUAL_PIXELS * len(_held))
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Let what this thread has of a film in the block count among the films that are in memory at one time."""
+    thread = threading.get_ident()
+    with _room:
+        _held[thread] = 0
+    try:
+        yield
+    finally:
+        with _room:
+            del _held[thread]
+            _room.notify_all()

@@ -46,7 +46,8 @@ class Film:
 
     `pixels` is (H, W) float32 in [0, 1], bone bright (the sense of MONOCHROME2). `path` is what the film is called. `truncated`: the file
     ends early and was read as far as it goes. `study_type`, `view` (ViewPosition) and `study` (StudyInstanceUID) are "" where the file
-    does not say. `remarks` tell a person what the reader assumed, none for an ordinary film.
+    does not say. `remarks` tell a person what the reader assumed, none for an ordinary film. `patient` tells the patients
+    of one `study` apart and names none.
     """
 
     pixels: NDArray[np.float32]
@@ -57,6 +58,7 @@ class Film:
     view: str = ""
     study: str = ""
     remarks: tuple[str, ...] = ()
+    patient: str = ""
 
     def __post_init__(self) -> None:
         """Refuse pixels of another shape or type, as a `UsageError`: the network's input would be made of them all the same."""
@@ -228,7 +230,7 @@ def unprepare(square: NDArray[np.uint8], placement: Placement) -> tuple[NDArray[
 def _decoded(content: bytes, name: str) -> Film:
     if is_dicom(content):  # first: a DICOM file may begin as a TIFF (PS3.10 section 7.1)
         seen = read_dicom(content, name)
-        return Film(seen.pixels, name, "DICOM", seen.truncated, seen.study_type, seen.view, seen.study, seen.remarks)
+        return Film(seen.pixels, name, "DICOM", seen.truncated, seen.study_type, seen.view, seen.study, seen.remarks, seen.patient)
     if raster_format(content) is None:
         raise UnreadableFilm(f"{name}: neither PNG, JPEG, TIFF nor DICOM. Export the film as one of these.")
     raster = read_raster(content, name)

@@ -132,8 +132,20 @@ def _sides(port: openvino.Input | openvino.Output) -> list[int]:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: those that it is bound to, and no more than a container's quota pays for."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _quota(Path("/sys/fs/cgroup")))))
+
+
+def _quota(cgroups: Path) -> float:
+    """Return of how many cores' time a process in a container may take (Linux, cgroup 2 and 1), inf where nothing says so."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((cgroups / name).read_text() for name in names).split()
+            return math.inf if quota in ("max", "-1") else int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return math.inf
 
 
 def runtime(side_by_side: bool = False) -> dict[str, str | int]:

@@ -9,7 +9,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from osteon.bounds import MOST_EXPANSION, MOST_FRAGMENTS, MOST_PIXELS, MOST_SAMPLE_BYTES
+from osteon.bounds import MOST_EXPANSION, MOST_FRAGMENTS, MOST_SAMPLE_BYTES, promised
 from osteon.errors import OversizedFilm, UnreadableFilm
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -48,8 +48,7 @@ def png_chunks(content: bytes, name: str) -> Png:
     width, height, bits, colour = struct.unpack_from(">IIBB", content, 16)
     channels = _CHANNELS.get(colour, 4)
     raw = height * (1 + -(-width * bits * channels // 8))
-    if width * height > MOST_PIXELS or raw > MOST_SAMPLE_BYTES + height:
-        raise OversizedFilm(f"{name}: its header promises {width} x {height} pixels, more than {MOST_PIXELS:,}. Scale the film down.")
+    promised(width, height, name, raw <= MOST_SAMPLE_BYTES + height)
     kept, said, held = _kept(content, name)
     if raw > _EMPTY_TAIL * MOST_EXPANSION * held + 2**20:
         raise OversizedFilm(f"{name}: its header promises {width} x {height} pixels, the file holds hardly any. Export the film again.")

@@ -30,6 +30,8 @@ OUT_OF_SCOPE: OutOfScope = "out of scope"
 TOP_K = 2
 """How many of a study's films the study pooling "top-k" averages: the finding shows in two views."""
 
+_TOLD = ("film", "level", "probability", "logit", "study_type", "truncated", "remarks", "reason", "error")
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FilmPrediction:
@@ -49,7 +51,7 @@ class FilmPrediction:
         error: Why it could not be used.
         peak: The heat map's hottest point, x and y in film pixels, and its evidence.
         overlay_file: Where its overlay was written.
-        study_uid: StudyInstanceUID, which makes films one study and is shown nowhere.
+        study_uid: StudyInstanceUID and a hash of the patient, which make films one study and are shown nowhere.
         card: Of the model.
         placement: Where in the film the cells of `evidence` stand.
         evidence: (h, w) float32, logit units; None without a number, and where it was not kept.
@@ -89,6 +91,13 @@ class FilmPrediction:
         probability, hottest = self.card.probability(logit), peak(evidence, self.placement, self.card.frame.size)
         level = self.card.level(probability)
         return replace(self, logit=logit, probability=probability, level=level, evidence=evidence, peak=hottest)
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any], card: Card) -> FilmPrediction:
+        """Return the prediction that `to_dict` told, without its maps."""
+        peak, told = told.get("peak"), {name: told[name] for name in _TOLD} | {"overlay_file": told.get("overlay", "")}
+        place = (peak["x"], peak["y"], peak["evidence"]) if peak else None
+        return cls(**told | {"remarks": tuple(told["remarks"])}, peak=place, card=card)
 
     def without_maps(self) -> FilmPrediction:
         """Return a copy that drops the arrays, for keeping very many."""

@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from osteon.bounds import MOST_PIXELS
+from osteon.bounds import promised
 from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
 from osteon.grey import Decoded, grey
 from osteon.jpeg import BrokenJpeg, EndlessJpeg, Jpeg, check_scans, jpeg_markers
@@ -113,8 +113,7 @@ def _open(content: bytes, name: str) -> ImageFile:
     except Exception as fault:  # a broken header raises anything
         raise UnreadableFilm(f"{name}: its {kind} header is broken ({_line(fault)}). Export the film again.") from fault
     width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise OversizedFilm(f"{name}: its header promises {width} x {height} pixels, more than {MOST_PIXELS:,}. Scale the film down.")
+    promised(width, height, name)
     if getattr(image, "is_animated", False):
         raise UnsupportedFilm(f"{name}: it holds more than one page. Export each film as a file of its own.")
     return image

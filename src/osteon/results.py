@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
+import os
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
+from osteon.card_text import level_in_words
+from osteon.content import printable
 from osteon.prediction import FilmPrediction, Prediction, study_prediction
+from osteon.sources import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from osteon.card import Card
     from osteon.sources import Source, Sources
@@ -25,6 +34,24 @@ CSV_COLUMNS = (
 )  # fmt: skip
 """`films`, `refused` and `out_of_scope` count a study's; `reason` says why a film is out of scope, `error` why it could not be used."""
 
+_STYLE = "<style>body{font-family:sans-serif}td,th{padding:.1em .8em;text-align:left}.study{font-weight:bold}</style>"
+
+_FORMULA = re.compile(r"[' ]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""What a spreadsheet may compute, or `cell` has made text of."""
+
+
+class Studies(Protocol):
+    """Studies to write: gone through as often as needed, with the card of the model and the files that were left out."""
+
+    card: Card
+    ignored: dict[str, int]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """Yield them in order."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
 
 class Predictions(list[Prediction]):
     """What was found: a list of studies, with the `card` of the model and the files that were left out (`ignored`, counted by reason)."""
@@ -35,24 +62,24 @@ class Predictions(list[Prediction]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `osteon predict --json` writes."""
-        return self.head() | {"studies": [study.to_dict() for study in self]}
-
-    def head(self) -> dict[str, Any]:
-        """Return what `to_dict` says beside the studies."""
-        card, d = self.card, self.card.decision
-        decision = {"threshold": d.threshold, "doubt_from": d.doubt_from, "doubt_to": d.doubt_to}
-        return {
-            "model": card.reference,
-            "finding": card.finding,
-            "study_pooling": card.study_pooling,
-            "decision": decision,
-            "ignored": dict(self.ignored),
-        }
+        return _head(self) | {"studies": [study.to_dict() for study in self]}
 
     def _repr_html_(self) -> str:
         """Show the first studies in a notebook."""
         more = f"<p>... and {len(self) - MOST_SHOWN} more studies.</p>" if len(self) > MOST_SHOWN else ""
         return "".join(study._repr_html_() for study in self[:MOST_SHOWN]) + more
+
+
+def _head(studies: Studies) -> dict[str, Any]:
+    """Return what is said beside the studies."""
+    card, d = studies.card, studies.card.decision
+    return {
+        "model": card.reference,
+        "finding": card.finding,
+        "study_pooling": card.study_pooling,
+        "decision": {"threshold": d.threshold, "doubt_from": d.doubt_from, "doubt_to": d.doubt_to},
+        "ignored": dict(studies.ignored),
+    }
 
 
 def group(predictions: Iterable[FilmPrediction], sources: Sources, card: Card) -> Predictions:
@@ -63,57 +90,118 @@ def group(predictions: Iterable[FilmPrediction], sources: Sources, card: Card) -
         sources: Where the films came from.
         card: Of the model.
     """
-    members: dict[tuple[bool, str], list[FilmPrediction]] = {}
-    for source, film in zip(sources.films, predictions, strict=True):
-        by_uid = source.ask_file and film.study_uid != ""
-        members.setdefault((by_uid, film.study_uid if by_uid else source.study), []).append(film)
-    in_folder = Counter(_folder(source) for source in sources.films)
-    folders = {source.name: _folder(source) for source in sources.films}
-    studies = (
-        study_prediction(_name(films, folders, in_folder) if by_uid else name, films, card) for (by_uid, name), films in members.items()
-    )
+    films = list(predictions)
+    groups = grouped(sources, [film.study_uid for film in films])
+    studies = (study_prediction(name, [films[i] for i in members], card) for name, members in groups)
     return Predictions(studies, card, dict(sources.ignored))
 
 
-def _name(films: Sequence[FilmPrediction], folders: dict[str, str], in_folder: Counter[str]) -> str:
+def grouped(sources: Sources, uids: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """Return the name of each study and the places of its films in `sources`, studies in the order of their first films.
+
+    Args:
+        sources: The films.
+        uids: What the file of each says of its study, "" where it says nothing; compared alone.
+    """
+    members: dict[tuple[bool, str], list[int]] = {}
+    for i, (source, uid) in enumerate(zip(sources.films, uids, strict=True)):
+        by_uid = source.ask_file and uid != ""
+        members.setdefault((by_uid, uid if by_uid else source.study), []).append(i)
+    in_folder = Counter(map(folder_of, sources.films))
+    return [
+        (_name([sources.films[i] for i in places], in_folder) if by_uid else name, places) for (by_uid, name), places in members.items()
+    ]
+
+
+def _name(films: Sequence[Source], in_folder: Counter[str]) -> str:
     """Return what a study is called that its UID made: never the UID, but the folder that holds it alone, or its first film."""
-    folder, first = folders[films[0].film], films[0].film
+    folder, first = folder_of(films[0]), films[0].name
     if len(films) == 1:
         return first
-    alone = in_folder[folder] == len(films) and all(folders[film.film] == folder for film in films)
+    alone = in_folder[folder] == len(films) and all(folder_of(film) == folder for film in films)
     return folder if folder and alone else f"{first} and {len(films) - 1} more"
 
 
-def _folder(source: Source) -> str:
-    """Return the folder of a file, "" of a film without one."""
-    return "" if source.held is not None else source.name.rpartition("/")[0] or "."
+def cell(text: str) -> str:
+    r"""Return a text as a cell of a table that does no harm: `uncell` takes the apostrophe away again.
+
+    Control and direction characters are escapes, as on the terminal, and what a spreadsheet might compute (it begins with `=`, `+`, `-` or
+    `@`, after blanks or apostrophes) gets an apostrophe in front, by which spreadsheets know a text.
+
+    >>> print(cell("=1+1.png"), cell("a\n.png"))
+    '=1+1.png a\n.png
+    """
+    shown = printable(text)
+    return f"'{shown}" if _FORMULA.match(shown) else shown
 
 
-def as_json(studies: Predictions) -> Iterator[str]:
-    """Yield `studies.to_dict()` as text, piece by piece."""
-    yield json.dumps(studies.head(), ensure_ascii=False).removesuffix("}")
+def uncell(told: str) -> str:
+    """Return the text that `cell` was given, its escapes left as they are."""
+    return told[1:] if told.startswith("'") and _FORMULA.match(told) else told
+
+
+def as_json(studies: Studies) -> Iterator[str]:
+    """Yield what `Predictions.to_dict` returns as text, piece by piece."""
+    yield _json(_head(studies)).removesuffix("}")
     separator = ', "studies": ['
     for study in studies:
-        yield f"{separator}\n{json.dumps(study.to_dict(), ensure_ascii=False)}"
+        yield f"{separator}\n{_json(study.to_dict())}"
         separator = ","
     yield "\n]}\n"
 
 
+def _json(told: dict[str, Any]) -> str:
+    text = json.dumps(told, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(told)
+
+
 def as_csv(studies: Iterable[Prediction]) -> Iterator[str]:
-    """Yield one row a study and below it one a film, with `CSV_COLUMNS`."""
+    """Yield one row a study and below it one a film, with `CSV_COLUMNS`; texts as `cell` writes them."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for s in studies:
         counts = {"films": len(s.films), "refused": len(s.refused), "out_of_scope": len(s.out_of_scope)}
-        writer.writerow({"row": "study", **s.to_dict(), **counts})
-        writer.writerows({"row": "film", "study": s.study, **film.to_dict(), "remarks": "; ".join(film.remarks)} for film in s.films)
+        writer.writerow(_row("study", s.to_dict() | counts))
+        writer.writerows(map(partial(_row, "film"), film_rows(s)))
         yield text.getvalue()
         text.seek(0)
         text.truncate()
 
 
-def as_mura_csv(studies: Predictions) -> Iterator[str]:
+def film_rows(study: Prediction) -> Iterator[dict[str, Any]]:
+    """Yield what is said of each film of a study, with its study."""
+    for film in study.films:
+        yield film.to_dict() | {"study": study.study, "remarks": "; ".join(film.remarks)}
+
+
+def _row(kind: str, told: dict[str, Any]) -> dict[str, Any]:
+    row = {"row": kind} | {name: told[name] for name in CSV_COLUMNS if name in told and (kind == "film" or name != "film")}
+    return {name: cell(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def as_html(studies: Studies, folder: Path) -> Iterator[str]:
+    """Yield a page with a row a study and below it one a film, and a link to each overlay from `folder`, where the page will stand."""
+    title = html.escape(f"{studies.card.reference}: probability of {studies.card.finding}")
+    yield f'<!doctype html><meta charset="utf-8"><title>{title}</title>{_STYLE}<h1>{title}</h1><p>Not for diagnosis.</p>\n'
+    yield "<table><tr><th>study / film<th>level<th>probability<th>remark<th>heat map\n"
+    for s in studies:
+        yield _html_row(s.study, s, folder, "study")
+        if not s.is_its_film:
+            yield from (_html_row(film.film, film, folder, "film") for film in s.films)
+    yield "</table>\n"
+
+
+def _html_row(name: str, told: Prediction | FilmPrediction, folder: Path, kind: str) -> str:
+    film = told.films[0] if isinstance(told, Prediction) and told.is_its_film else told
+    overlay = film.overlay_file if isinstance(film, FilmPrediction) else ""
+    link = f'<a href="{quote(os.fsencode(os.path.relpath(overlay, folder)))}">heat map</a>' if overlay else ""
+    number = "" if told.probability is None else f"{told.probability:.3f}"
+    cells = [html.escape(printable(text)) for text in (name, level_in_words(told.level), number, told.remark)]
+    return f"<tr class={kind}><td>{'<td>'.join([*cells, link])}\n"
+
+
+def as_mura_csv(studies: Studies) -> Iterator[str]:
     """Yield the competition's `<study folder>/,<0|1>` a line; a study that gave no number gets 0, what most studies are."""
     threshold = studies.card.decision.threshold
     yield from (f"{s.study},{int(s.probability is not None and s.probability >= threshold)}\n" for s in studies)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -28,6 +29,14 @@ OVERLAY_SUFFIX = ".overlay.png"
 
 MANY = 24
 """From so many films on it pays that a core reads a film by itself."""
+
+MOST_VIEWS = 12
+"""Films of one study; a folder that holds more may hold many patients, and is a study only where a person says so."""
+
+_STUDY = re.compile(r"study\d+(_positive|_negative)?")
+"""What MURA calls a study's folder; `_OF_A_PATIENT` is where it stands."""
+
+_OF_A_PATIENT = re.compile(r"patient\d+")
 
 _HEAD = 132
 """Bytes that tell what a file is (PS3.10 section 7.1: DICM behind a preamble of 128)."""
@@ -59,10 +68,11 @@ class Source:
 
 @dataclass(slots=True)
 class Sources:
-    """The films to read, in order, each once; and a count, by reason, of the files that were left out."""
+    """The films to read, in order, each once; a count, by reason, of what was left out; and how many links led out of a folder."""
 
     films: list[Source] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    linked: int = 0
 
 
 def find_sources(given: Sequence[Given], study_by: StudyBy = StudyBy.AUTO, bone: Polarity | None = None) -> Sources:
@@ -74,7 +84,7 @@ def find_sources(given: Sequence[Given], study_by: StudyBy = StudyBy.AUTO, bone:
         EmptyDataset: a path does not exist, or there is no film in all of them.
     """
     sources, seen = Sources(), set[str]()
-    for source in _all(given, study_by, bone, sources.ignored):
+    for source in _all(given, study_by, bone, sources):
         where = os.path.abspath(source.file)  # noqa: PTH100 - 100,000 times, and a link stays one
         if where in seen and source.held is None:
             sources.ignored["files named twice"] += 1
@@ -85,7 +95,21 @@ def find_sources(given: Sequence[Given], study_by: StudyBy = StudyBy.AUTO, bone:
         left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(sources.ignored.items()))
         nowhere = ", ".join(map(str, given)) or "an empty list"
         raise EmptyDataset(f"no film (PNG, JPEG, TIFF, DICOM) in {nowhere}{f'; ignored: {left_out}' if left_out else ''}.")
+    if study_by is StudyBy.AUTO:
+        sources.films = _apart(sources.films)
     return sources
+
+
+def folder_of(source: Source) -> str:
+    """Return the folder of a file, "" of a film without one."""
+    return "" if source.held is not None else source.name.rpartition("/")[0] or "."
+
+
+def _apart(films: list[Source]) -> list[Source]:
+    """Make films studies of their own where a folder has a study's name, but more films than a study, and stands in no patient's folder."""
+    of_a_folder = Counter(s.study for s in films if s.ask_file and s.study != s.file)
+    strangers = {name for name, count in of_a_folder.items() if count > MOST_VIEWS and not _OF_A_PATIENT.fullmatch(_basename(name, 1))}
+    return [replace(s, study=s.file) if s.ask_file and s.study in strangers else s for s in films] if strangers else films
 
 
 def mura_sources(table: Path) -> Sources:
@@ -99,15 +123,15 @@ def mura_sources(table: Path) -> Sources:
     if not names:
         raise EmptyDataset(f"{table}: the list names no film. It has a path a line.")
     roots = [Path(), table.parent, table.parent.parent]
-    root = next((r for r in roots if (r / names[0]).is_file()), roots[0])
+    root = next((r for r in roots if os.path.isfile(r / names[0])), roots[0])  # noqa: PTH113 - of a name that is too long, it says no
     return Sources([Source(str(root / n), n, n, f"{n.rpartition('/')[0] or '.'}/") for n in names])
 
 
-def _all(given: Sequence[Given], study_by: StudyBy, bone: Polarity | None, ignored: Counter[str]) -> Iterator[Source]:
+def _all(given: Sequence[Given], study_by: StudyBy, bone: Polarity | None, sources: Sources) -> Iterator[Source]:
     names = Counter[str]()
     for one in given:
         if isinstance(one, str | os.PathLike) and bone is None:
-            yield from _found(os.fspath(one), study_by, ignored)
+            yield from _found(os.fspath(one), study_by, sources)
         else:
             held, name = _held(one, bone)
             names[name] += 1
@@ -129,13 +153,13 @@ def _held(one: object, bone: Polarity | None) -> tuple[bytes | Film, str]:
     return (one, one.path) if isinstance(one, Film) else (bytes_of(one), name_of(one) or "film")
 
 
-def _found(argument: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[Source]:
+def _found(argument: str, study_by: StudyBy, sources: Sources) -> Iterator[Source]:
     path = Path(argument)
     if not argument:
         raise EmptyDataset("an empty path names no film. Name a film, a folder or a manifest.")
-    if path.is_dir():
-        yield from _in_folder(argument.rstrip("/\\") or "/", study_by, ignored)
-    elif not path.exists():
+    if os.path.isdir(argument):  # noqa: PTH112 - of a path that is too long, or none, it says no
+        yield from _in_folder(argument.rstrip("/\\") or "/", study_by, sources)
+    elif not os.path.exists(argument):  # noqa: PTH110
         raise EmptyDataset(f"{argument}: there is no such file or folder.")
     elif path.suffix.lower() == ".csv":
         yield from _in_manifest(path, study_by)
@@ -146,50 +170,72 @@ def _found(argument: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[
 def _source(file: str, below: str, study_by: StudyBy) -> Source:
     folder = os.path.dirname(file)  # noqa: PTH120 - as it was given, 100,000 times
     # The name of the folder as it is, also where "." was given.
-    of_a_study = study_by is StudyBy.FOLDER or (study_by is StudyBy.AUTO and _basename(folder).lower().startswith("study"))
+    of_a_study = study_by is StudyBy.FOLDER or (study_by is StudyBy.AUTO and _STUDY.fullmatch(_basename(folder)) is not None)
     return Source(file, file, below, (folder or ".") if of_a_study else file, study_by is StudyBy.AUTO)
 
 
-def _basename(folder: str) -> str:
-    name = os.path.basename(folder)  # noqa: PTH119
-    return Path(folder).resolve().name if name in ("", ".", "..") else name
+def _basename(folder: str, above: int = 0) -> str:
+    """Return the last name of a folder, or the one so many above it."""
+    names = folder.replace(os.sep, "/").split("/")[-1 - above :]
+    return names[0] if len(names) > above and not {"", ".", ".."} & set(names) else Path(folder).resolve().parts[-1 - above :][0]
 
 
-def _in_folder(top: str, study_by: StudyBy, ignored: Counter[str]) -> Iterator[Source]:
-    for below in _walk(top, "", set(), ignored):
+def _in_folder(top: str, study_by: StudyBy, sources: Sources) -> Iterator[Source]:
+    for below in _walk(top, sources):
         yield _source(os.path.join(top, below), below, study_by)  # noqa: PTH118
 
 
-def _walk(top: str, below: str, entered: set[str], ignored: Counter[str]) -> Iterator[str]:
-    """Yield the films below a folder, in order of their names, files before folders; a link to a folder above is entered once."""
-    folder = os.path.join(top, below)  # noqa: PTH118
-    real = os.path.realpath(folder)
-    if real in entered:
-        return
-    entered.add(real)
-    try:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda e: (e.is_dir(), e.name))
-    except OSError as fault:
-        raise UsageError(f"{folder}: the folder cannot be read ({fault.strerror}).") from fault
-    for entry in entries:
-        if entry.name.startswith("."):
-            ignored["hidden files"] += 1
-        elif entry.is_dir():
-            yield from _walk(top, f"{below}{entry.name}/", entered, ignored)
-        elif _is_film(entry):
-            yield below + entry.name
-        else:
-            ignored["other files"] += 1
+def _walk(top: str, sources: Sources) -> Iterator[str]:
+    """Yield the films below a folder: its own by name, then those of each folder in it. A folder is entered once, and none outside it."""
+    inside, entered, folders = os.path.realpath(top), set[tuple[int, int]](), [""]
+    while folders:
+        below = folders.pop()
+        try:
+            entries = _entries(os.path.join(top, below), entered)  # noqa: PTH118
+        except OSError as fault:
+            if not below:
+                raise UsageError(f"{top}: the folder cannot be read ({fault.strerror}).") from fault
+            sources.ignored["folders that cannot be read"] += 1
+            continue
+        deeper = []
+        for entry in entries:
+            leads_out = entry.is_symlink() and not _within(os.path.realpath(entry.path), inside)
+            if entry.name.startswith("."):
+                sources.ignored["hidden files"] += 1
+            elif entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path)):  # noqa: PTH112 - link to itself
+                if leads_out:
+                    sources.ignored["links to folders outside"] += 1
+                else:
+                    deeper.append(f"{below}{entry.name}/")
+            elif _is_film(entry):
+                sources.linked += leads_out
+                yield below + entry.name
+            else:
+                sources.ignored["other files"] += 1
+        folders += reversed(deeper)
+
+
+def _entries(folder: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """Return what stands in a folder, by name; nothing where it was entered before."""
+    known = os.stat(folder)  # noqa: PTH116 - 100,000 times
+    if (known.st_dev, known.st_ino) in entered:
+        return []
+    entered.add((known.st_dev, known.st_ino))
+    with os.scandir(folder) as scan:
+        return sorted(scan, key=lambda entry: entry.name)
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")
 
 
 def _is_film(entry: os.DirEntry[str]) -> bool:
     name = entry.name.lower()
     if name.endswith(FILM_SUFFIXES):
         return not name.endswith(OVERLAY_SUFFIX)
-    if name == "dicomdir" or not entry.is_file():
-        return False
     try:
+        if name == "dicomdir" or not entry.is_file():
+            return False
         with Path(entry.path).open("rb") as file:  # a PACS exports DICOM under any name, without a preamble too
             head = file.read(_HEAD)
     except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from osteon.bounds import MOST_ENTRIES, MOST_PIXELS, MOST_SAMPLE_BYTES
+from osteon.bounds import MOST_ENTRIES, MOST_SAMPLE_BYTES, promised
 from osteon.errors import OversizedFilm, UnreadableFilm
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES = 256, 257, 258, 262, 274, 277
@@ -53,8 +53,7 @@ def tiff_directory(content: bytes, name: str) -> Tiff:
         raise OversizedFilm(f"{name}: its TIFF header lists more than {MOST_ENTRIES:,} entries. Export the film again.") from fault
     width, height, samples = (tags.get(tag, (1,))[0] for tag in (_WIDTH, _HEIGHT, _SAMPLES))
     bits = max(tags.get(_BITS, (1,)))
-    if width * height > MOST_PIXELS or width * height * samples * bits > 8 * MOST_SAMPLE_BYTES:
-        raise OversizedFilm(f"{name}: its header promises {width} x {height} pixels, more than {MOST_PIXELS:,}. Scale the film down.")
+    promised(width, height, name, width * height * samples * bits <= 8 * MOST_SAMPLE_BYTES)
     return Tiff(
         width, height, bits, samples,
         photometric=tags.get(_PHOTOMETRIC, (1,))[0], orientation=tags.get(_ORIENTATION, (1,))[0],

@@ -15,13 +15,13 @@ from polars.testing import assert_frame_equal
 
 from command_line import Typed
 from made_crossvalidation import EXPORT, exported_at_once, with_folds
+from osteon.atomic import LOCK, hold
 from osteon.card import Metric
 from osteon.cli.cross_validate import _cell
 from osteon.lab.evaluation.comparison import Comparison
 from osteon.lab.evaluation.folder import predictions_of
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.experiments.crossvalidation.result import CrossValidated
-from osteon.lab.stages import LOCK, hold
 from tiny_training import one_thread, same_bits, settings, started, weights
 
 ON_CPU = ("--device", "cpu")

@@ -95,6 +95,22 @@ class TestTable:
         assert (status, err) == (0, "")
         assert "1 study, 2 films" in out
 
+    def test_nobody_is_advised_to_average_strangers(self, run: Run, model: Path, tmp_path: Path) -> None:
+        for number in range(13):
+            draw(tmp_path / f"in/{number}.png")
+        err = run("predict", tmp_path / "in", "--model", model)[2]
+        assert err == "osteon: each of 13 films was treated as a study of its own.\n"
+        assert "1 study, 13 films" in run("predict", tmp_path / "in", "--model", model, "--study-by", "folder")[1]
+
+    def test_a_link_that_leads_out_is_followed_aloud_or_not_at_all(self, run: Run, model: Path, tmp_path: Path) -> None:
+        draw(tmp_path / "in/a.png")
+        (tmp_path / "in/b.png").symlink_to(draw(tmp_path / "outside/b.png"))
+        (tmp_path / "in/c").symlink_to(tmp_path / "outside")
+        _, out, err = run("predict", tmp_path / "in", "--model", model)
+        assert "2 studies, 2 films" in out
+        assert "ignored: 1 links to folders outside." in out
+        assert "osteon: 1 films stand behind links that lead out of the folder." in err
+
     def test_a_name_in_brackets_is_a_name(self, run: Run, model: Path, tmp_path: Path) -> None:
         assert "[bold]a[/bold].png" in run("predict", draw(tmp_path / "[bold]a[" / "bold].png"), "--model", model)[1]
 

@@ -23,7 +23,7 @@ FIGURES = ("lab/drawing.py", "lab/evaluation/plots.py", "lab/experiments/tuning/
 ROOMS = {
     "msgspec": ("atomic.py", "card.py", "precision.py", "lab/", "cli/"),
     "numpy": ("",),
-    "filelock": ("cache.py", "lab/"),
+    "filelock": ("atomic.py", "cache.py", "lab/"),
     "platformdirs": ("cache.py", "model_names.py"),
     "openvino": ("network.py", "precision.py", "model.py", "opening.py", "lab/quantisation/"),
     "nncf": ("lab/quantisation/ranges.py",),

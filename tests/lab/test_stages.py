@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from osteon.lab.stages import LOCK, Staged, Tell, changed, hold, run_stages, shared, still_finished
+from osteon.atomic import LOCK, hold
+from osteon.lab.stages import Staged, Tell, changed, run_stages, shared, still_finished
 
 
 class Asked(Staged, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ def test_work_is_shared(tmp_path: Path) -> None:
 
 def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from osteon.lab.stages import hold\n"
+        "import sys, time; from pathlib import Path; from osteon.atomic import hold\n"
         "lock = hold(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE) as holder:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from osteon.atomic import whole
 from osteon.cli import app, settled
+from osteon.cli.answer_folder import answer_into, watched, write_whole
 from osteon.content import printable
 from osteon.errors import UsageError
-from osteon.sources import MANY, StudyBy, find_sources, mura_sources
+from osteon.sources import MANY, MOST_VIEWS, StudyBy, find_sources, mura_sources
+from osteon.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from osteon.batch import Overlays
     from osteon.model import Model
-    from osteon.prediction import FilmPrediction
-    from osteon.results import Predictions
-
-FEW = 5
-"""Films that need no progress bar."""
+    from osteon.results import Studies
+    from osteon.sources import Sources
 
 ModelOption = Annotated[
     str | None,
@@ -34,11 +36,12 @@ ModelOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the answers go: files, "-" for the standard output, "" for nowhere."""
+    """Where the answers go: files, "-" for the standard output, "" for nowhere; and whether a folder has them anyway."""
 
     json: str
     csv: str
     mura: str
+    folder: bool
     quiet: bool
 
     def check(self) -> None:
@@ -87,20 +90,26 @@ def predict(
     precision: Annotated[
         Literal["auto", "int8", "float32"], typer.Option(help="auto: INT8 where the model's card shows that it does not change results.")
     ] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Write answers as they are made, then tables; goes on where it stopped."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; only refused films are named.")] = False,
 ) -> None:
     """Predict films and studies: probability, answer (yes, uncertain, no), heat map.
 
     A film is PNG, JPEG, TIFF or DICOM. Films become studies by --study-by:
 
-    auto: DICOM by StudyInstanceUID; else a folder named study... is one
-    study, as in MURA; any other film is a study of its own.
+    auto: DICOM by StudyInstanceUID and patient; else a folder named as in
+    MURA (study1, study1_positive) is one study, unless it holds more than
+    a dozen films; any other film is a study of its own.
 
-    folder: each folder that holds films is one study.
-
-    film: each film is a study of its own.
+    folder, film: each folder that holds films, or each film, is one study.
 
     A manifest is a CSV with the columns path (relative to it) and study.
+
+    With -o answers are on disk when they are made, and the same command
+    goes on where it was stopped.
 
     The exit status is 1 where a film could not be used; all others still
     have their answer. Films that the model cannot judge (blank, inverted,
@@ -110,22 +119,23 @@ def predict(
     """
     if bool(films) == bool(mura_csv):
         raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
-    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", quiet)
+    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", out is not None, quiet)
     outputs.check()
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
     outputs.spare([*(films or []), *(mura_csv or ())[:1], *(source.file for source in sources.films)])
 
     opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
-    from osteon.batch import answers, overlays_in
-    from osteon.results import group
+    from osteon.batch import overlays_in
 
     overlays = overlays_in(overlay, sources.films) if overlay else None
-    predictions = answers(sources.films, opened, overlays, guard=guard and not mura_csv)
-    studies = group(_watched(predictions, len(sources.films), quiet), sources, opened.card)
+    asked = {"films": films or list(mura_csv or ()), "guard": guard and not mura_csv, "overlay": str(overlay or "")}
+    studies = _studies(sources, opened, overlays, asked | {"model": model}, out, quiet)
     _report(studies, outputs)
-    _tell(studies, outputs)
-    if study_by is StudyBy.AUTO and not quiet:
-        _tell_loose(studies)
+    _tell(studies, sources, outputs, loose=study_by is StudyBy.AUTO)
+    _end(studies, overlays)
+
+
+def _end(studies: Studies, overlays: Overlays | None) -> None:
     if overlays and overlays.failed:
         raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
     if any(s.refused for s in studies):
@@ -150,20 +160,28 @@ def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *,
     return opened
 
 
-def _watched(predictions: Iterable[FilmPrediction], total: int, quiet: bool) -> Iterable[FilmPrediction]:
-    """Pass predictions on; a bar shows how far it is, where a person looks and it takes a while."""
-    if quiet or total <= FEW or not sys.stderr.isatty():
-        yield from predictions
-        return
-    from osteon.cli.progress import counting_bar
+def _studies(sources: Sources, opened: Model, overlays: Overlays | None, asked: dict[str, Any], out: Path | None, quiet: bool) -> Studies:
+    """Answer the films, in a folder where one is named."""
+    from osteon.batch import answers
+    from osteon.results import group
 
-    with counting_bar("films") as advance:
-        for done, prediction in enumerate(predictions, 1):
-            yield prediction
-            advance(done, total)
+    ask = partial(answers, sources.films, opened, overlays, guard=asked["guard"])
+    if out is None:
+        return group(watched(ask(), len(sources.films), quiet), sources, opened.card)
+    return answer_into(out, asked | _of_model(asked["model"], opened), sources, opened.card, ask, quiet)
 
 
-def _report(studies: Predictions, outputs: Outputs) -> None:
+def _of_model(named: str | None, opened: Model) -> dict[str, str]:
+    """Return what of a model its answers depend on."""
+    from osteon.model_names import find_model
+    from osteon.network import read_content
+
+    source = find_model(named)
+    digest = hashlib.sha256(read_content(source, source.name)).hexdigest()
+    return {"osteon": __version__, "model": opened.card.reference, "model's SHA-256": digest, "precision": opened.precision}
+
+
+def _report(studies: Studies, outputs: Outputs) -> None:
     from osteon import results
     from osteon.cli import prediction_table as table
 
@@ -174,13 +192,12 @@ def _report(studies: Predictions, outputs: Outputs) -> None:
     if outputs.json:
         _write(outputs.json, results.as_json(studies))
     if not (outputs.quiet or outputs.piped):
-        in_a_file = outputs.mura or outputs.csv or outputs.json
+        in_a_file = outputs.mura or outputs.csv or outputs.json or outputs.folder
         table.show(studies, most=table.MOST_ROWS if in_a_file else sys.maxsize)
         print(f"\n{table.summary(studies)}")
 
 
 def _write(file: str, pieces: Iterable[str]) -> None:
-    # A file's name that is no UTF-8 keeps its bytes as escapes; it must not cost the answers.
     if file == "-":
         sys.stdout.writelines(piece.encode(errors="backslashreplace").decode() for piece in pieces)
         return
@@ -189,22 +206,28 @@ def _write(file: str, pieces: Iterable[str]) -> None:
             with Path(file).open("w", encoding="utf-8", errors="backslashreplace") as out:
                 out.writelines(pieces)
             return
-        with whole(Path(file)) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as out:
-            out.writelines(pieces)
+        write_whole(Path(file), pieces)
     except OSError as fault:
         raise UsageError(f"{file}: cannot be written ({fault.strerror}). Choose another place.") from fault
 
 
-def _tell_loose(studies: Predictions) -> None:
-    loose = sum(s.is_its_film and not s.films[0].study_uid for s in studies)
-    if loose > 1:
-        typer.echo(f"osteon: each of {loose} films was treated as a study of its own; --study-by folder makes each folder one.", err=True)
-
-
-def _tell(studies: Predictions, outputs: Outputs) -> None:
-    """Tell on the standard error what no table has said."""
+def _tell(studies: Studies, sources: Sources, outputs: Outputs, *, loose: bool) -> None:
+    """Tell on the standard error what no table has said; with `loose` how many films stand alone since nothing says otherwise."""
     for film in (f for s in studies for f in s.refused if outputs.quiet or outputs.piped):
         typer.echo(printable(f"osteon: {film.film}: {film.error}"), err=True)
-    unanswered = sum(s.probability is None for s in studies)
-    if outputs.mura and unanswered:
+    unanswered = sum(s.probability is None for s in studies) if outputs.mura else 0
+    if unanswered:
         typer.echo(f"osteon: {unanswered} studies gave no number and have 0, what most studies are.", err=True)
+    if loose and not outputs.quiet:
+        _tell_loose(studies)
+    if sources.linked and not outputs.quiet:
+        typer.echo(f"osteon: {sources.linked} films stand behind links that lead out of the folder.", err=True)
+
+
+def _tell_loose(studies: Studies) -> None:
+    """Advise to take folders as studies, but not where one holds so many films that they may be many patients'."""
+    loose = [s.study for s in studies if s.is_its_film and not s.films[0].study_uid]
+    in_folder = Counter(name.rpartition("/")[0] for name in loose)
+    advice = "" if max(in_folder.values(), default=0) > MOST_VIEWS else "; --study-by folder makes each folder one"
+    if len(loose) > 1:
+        typer.echo(f"osteon: each of {len(loose)} films was treated as a study of its own{advice}.", err=True)

@@ -13,7 +13,7 @@ from osteon.prediction import OUT_OF_SCOPE, FilmPrediction, Prediction
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from osteon.results import Predictions
+    from osteon.results import Studies
 
 MOST_ROWS = 200
 """Rows of the table where the same stands in a file anyway."""
@@ -24,7 +24,7 @@ WIDE = 10_000
 _COLOURS = {"yes": "bold red", "doubt": "yellow", "no": "green", OUT_OF_SCOPE: "cyan", None: "magenta"}
 
 
-def show(studies: Predictions, most: int) -> None:
+def show(studies: Studies, most: int) -> None:
     """Print the table; beyond `most` rows it says how many more there are."""
     from rich.console import Console
     from rich.table import Table
@@ -55,7 +55,7 @@ def _rows(study: Prediction) -> Iterator[tuple[str, Prediction | FilmPrediction,
         yield f"  {name}", film, "; ".join(filter(None, (film.remark, film.overlay_file)))
 
 
-def summary(studies: Predictions) -> str:
+def summary(studies: Studies) -> str:
     """Return two lines: how many of what, and what the numbers are."""
     levels = Counter(s.level for s in studies)
     films, refused, outside = (sum(map(len, lists)) for lists in zip(*((s.films, s.refused, s.out_of_scope) for s in studies), strict=True))

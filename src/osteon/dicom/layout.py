@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from osteon.bounds import MOST_PIXELS
+from osteon.bounds import promised
 from osteon.dicom.tags import code, there, whole
 from osteon.dicom.terms import shown_photometric
-from osteon.errors import OversizedFilm, UnreadableFilm, UnsupportedFilm
+from osteon.errors import UnreadableFilm, UnsupportedFilm
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -73,8 +73,7 @@ def _check_grey(ds: Dataset, name: str) -> None:
 
 def _size(ds: Dataset, name: str) -> tuple[int, int]:
     rows, columns = whole(ds, "Rows", 0), whole(ds, "Columns", 0)
-    if rows * columns > MOST_PIXELS:
-        raise OversizedFilm(f"{name}: its header promises {columns} x {rows} pixels, more than {MOST_PIXELS:,}. Scale the film down.")
+    promised(columns, rows, name)
     if rows < 1 or columns < 1:
         raise UnreadableFilm(f"{name}: Rows (0028,0010) and Columns (0028,0011) are {rows} and {columns}. Send the film again.")
     return rows, columns

@@ -8,22 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock
 
-from osteon.atomic import write_json
+from osteon.atomic import LOCK, hold, write_json
 from osteon.errors import UsageError
-
-LOCK = "lock"
-"""Name of the file that is locked in a folder."""
 
 BEFORE = "finished before"
 """What is noted of a stage that an earlier call has finished."""
-
-Held: TypeAlias = "AcquireReturnProxy[FileLock]"
-"""A lock, until the `with` block ends."""
 
 Progress = Callable[[int, int], None]
 """Told how much is done, of how much."""
@@ -175,39 +169,6 @@ def run_stages(record: S, file: Path | None, stages: Mapping[str, Stage], watch:
 
 def _tell(watch: Watch, stage: str, done: int, total: int, note: str = "") -> None:
     watch(stage, done, total, note)
-
-
-def hold(path: Path, wait: bool = True) -> Held | None:
-    """Lock a file, made where it is not there, for a `with` block; the lock goes with its process, however that ends.
-
-    Args:
-        path: The file; its content does not matter.
-        wait: Wait for another holder; else None is returned where there is one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return FileLock(path).acquire(blocking=wait)
-    except Timeout:
-        return None
-
-
-def alone(folder: Path, wait: bool = False) -> Held:
-    """Hold a folder, made where it is not there, for this process.
-
-    Args:
-        folder: The folder; its file `LOCK` is what is locked.
-        wait: Wait for another process that holds it; else that is an error.
-
-    Raises:
-        UsageError: another process holds it, or it cannot be written.
-    """
-    try:
-        lock = hold(folder / LOCK, wait)
-    except OSError as fault:
-        raise UsageError(f"{folder}: cannot be written ({fault.strerror}). Name another folder with -o.") from fault
-    if lock is None:
-        raise UsageError(f"another process works in {folder}. Wait for it, or name another folder with -o.")
-    return lock
 
 
 def shared(parts: Sequence[T], lock_of: Callable[[T], Path], waiting: Callable[[T], None] | None = None) -> Iterator[tuple[T, bool]]:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from made_crossvalidation import EXPORT, exported_at_once, with_folds
+from osteon.atomic import hold
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.evaluation.comparison import compare
 from osteon.lab.evaluation.evaluation import ALL, Plan
@@ -19,7 +20,6 @@ from osteon.lab.experiments.ablation.folder import LOCKS
 from osteon.lab.experiments.ablation.study import AblationRequest, ablate
 from osteon.lab.experiments.ablation.table import markdown, remarks
 from osteon.lab.experiments.crossvalidation.stages import Step
-from osteon.lab.stages import hold
 from tiny_training import SETTINGS, osteon, own_stores
 
 SET = f"set = {list(SETTINGS)!r}"

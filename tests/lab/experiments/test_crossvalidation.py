@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
 from made_crossvalidation import COMMAND, EXPORT, Made, exported_at_once, mark, quiet, stages, with_folds
+from osteon.atomic import hold
 from osteon.errors import LeakySplit, UsageError
 from osteon.lab.data.index import fingerprint, read_index, read_report
 from osteon.lab.data.store import open_store
@@ -25,7 +26,6 @@ from osteon.lab.experiments.crossvalidation.first_weights import first_weights, 
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated
 from osteon.lab.experiments.crossvalidation.stages import Request, Step, Watch, cross_validate
-from osteon.lab.stages import hold
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import export_run
 from osteon.lab.training.networks.detector import Detector

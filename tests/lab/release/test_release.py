@@ -15,6 +15,7 @@ from command_line import Typed
 from made_index import made_index
 from made_network import make_network
 from made_run import made_run
+from osteon.atomic import hold
 from osteon.card import INT8_LIMITS, Card, DataSource, Pooling
 from osteon.errors import LeakySplit, MeasurementError, OsteonError, UsageError
 from osteon.lab.calibration.calibrate import CalibrationPlan
@@ -29,7 +30,6 @@ from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Release
 from osteon.lab.release.plan import ReleasePlan, lines, may_hold, read_plan
 from osteon.lab.release.stages import STAGES, release
-from osteon.lab.stages import hold
 from osteon.lab.training.export import Export, Exported
 from osteon.lab.training.run import RunFolder, RunRecord
 from osteon.opening import load_model

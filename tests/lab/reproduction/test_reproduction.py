@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from made_trees import film, full_mura, png, small_mura, write
-from osteon.atomic import write_json
+from osteon.atomic import hold, write_json
 from osteon.errors import CountMismatch, DatasetError, UsageError
 from osteon.lab.calibration.calibrate import PoolingResult
 from osteon.lab.data.index import fingerprint, read_index
@@ -26,7 +26,6 @@ from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.rehearsal import Cost
 from osteon.lab.reproduction.settings import Setting, Settings
 from osteon.lab.reproduction.stages import STAGES, Watch, Work, _calibrate, _clearly_best, reproduce
-from osteon.lab.stages import hold
 from osteon.opening import load_model
 from osteon.regions import MURA_STUDY_TYPES
 from tiny_training import QUICK_IN_BFLOAT16, osteon, same_bits, weights

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from osteon.atomic import write_json
+from osteon.atomic import alone, write_json
 from osteon.errors import MeasurementError
 from osteon.lab.calibration.calibrate import CalibrationPlan
 from osteon.lab.calibration.folder import calibrate_file
@@ -35,7 +35,7 @@ from osteon.lab.model_file import Facts, NamedData, described, with_card
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
 from osteon.lab.reporting.folder import HTML, report_run
 from osteon.lab.reporting.supply import Request
-from osteon.lab.stages import Stage, Staged, Tell, Watch, alone, changed, read_record, refuse_changed, run_stages, still_finished
+from osteon.lab.stages import Stage, Staged, Tell, Watch, changed, read_record, refuse_changed, run_stages, still_finished
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.run import RunFolder

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from osteon.atomic import whole, write_json
+from osteon.atomic import alone, whole, write_json
 from osteon.card_text import interval, number
 from osteon.errors import FilmError, MeasurementError, UsageError
 from osteon.film import place, prepare, read_film
@@ -28,7 +28,7 @@ from osteon.lab.evaluation.folder import plan_for
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split, read_predictions, write_predictions
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.pages import markdown_table
-from osteon.lab.stages import Progress, alone
+from osteon.lab.stages import Progress
 from osteon.model import OUTPUTS, Model
 from osteon.opening import load_model
 from osteon.version import __version__

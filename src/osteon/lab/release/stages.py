@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from osteon.atomic import alone
 from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import check_split
 from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan
@@ -29,7 +30,7 @@ from osteon.lab.release.page import write_page
 from osteon.lab.release.plan import ReleasePlan, checked_name
 from osteon.lab.reporting.folder import report_run
 from osteon.lab.reporting.supply import Request
-from osteon.lab.stages import Stage, Tell, Watch, alone, remove, run_stages
+from osteon.lab.stages import Stage, Tell, Watch, remove, run_stages
 from osteon.lab.training.export import Export, export_run
 from osteon.opening import load_model
 

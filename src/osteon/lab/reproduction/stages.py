@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from osteon.atomic import write_json
+from osteon.atomic import alone, write_json
 from osteon.card import Decision
 from osteon.errors import DatasetError, MeasurementError, UsageError
 from osteon.lab.calibration.calibrate import CalibrationPlan, PoolingResult, calibrate
@@ -30,7 +30,7 @@ from osteon.lab.reproduction.folder import Record, Reproduction, ReproductionPla
 from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
 from osteon.lab.reproduction.settings import OURS, settle
-from osteon.lab.stages import Stage, Tell, Watch, alone, run_stages
+from osteon.lab.stages import Stage, Tell, Watch, run_stages
 from osteon.lab.training.distributed import process_group
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress

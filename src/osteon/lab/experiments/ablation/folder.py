@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from osteon.atomic import write_json
+from osteon.atomic import alone, write_json
 from osteon.lab.evaluation.comparison import Difference, compare
 from osteon.lab.evaluation.evaluation import ALL, Plan
 from osteon.lab.evaluation.folder import plan_for, predictions_of
@@ -20,7 +20,7 @@ from osteon.lab.evaluation.folds import FOLDS
 from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationPlan, AblationStudy, folder_of
 from osteon.lab.experiments.ablation.table import METRICS, markdown
 from osteon.lab.pages import write_whole
-from osteon.lab.stages import alone, read_record
+from osteon.lab.stages import read_record
 
 STUDY, TABLE, LOCKS = "ablation.json", "ablation.md", "locks"
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from osteon.atomic import write_json
+from osteon.atomic import LOCK, hold, write_json
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS
-from osteon.lab.stages import LOCK, changed, hold, read_record, refuse_changed
+from osteon.lab.stages import changed, read_record, refuse_changed
 from osteon.lab.training.earlier import read_stored, refuse_gone
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder, code_commit

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from osteon.atomic import LOCK, alone
 from osteon.errors import UsageError
 from osteon.lab.data.index import Report, fingerprint, read_index, write_index
 from osteon.lab.data.splits import refuse_crossing
@@ -21,7 +22,7 @@ from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.experiments.crossvalidation.first_weights import recipe_of_fold
 from osteon.lab.experiments.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated, together
-from osteon.lab.stages import BEFORE, LOCK, Stage, Staged, Tell, alone, run_stages, shared, still_finished
+from osteon.lab.stages import BEFORE, Stage, Staged, Tell, run_stages, shared, still_finished
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe

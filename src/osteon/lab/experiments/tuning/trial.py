@@ -19,9 +19,9 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from osteon.atomic import LOCK, Held, hold
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.experiments.tuning.space import Space, changes, distributions, own_values
-from osteon.lab.stages import LOCK, Held, hold
 from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import recipe
 from osteon.lab.training.run import Epoch, RunFolder, ranked
