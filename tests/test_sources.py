@@ -161,17 +161,28 @@ def test_a_manifest_names_studies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "named"),
     [
-        ("file,study\na.png,1\n", BadManifest, "no column path"),
-        ("path\n\nx.png\n,\n", BadManifest, "line 4: the path is empty"),
+        ("file,study\na.png,1\n", BadManifest, "the column path is missing; its columns are file, study"),
+        ("path,study\n\nx.png\n,2\n", BadManifest, "line 4: the path is empty"),
         ("path,study\n", EmptyDataset, "no film"),
-        ("", BadManifest, "no column path"),
-        (b"\xff\xfe\x00", UsageError, "no UTF-8 text"),
+        ("", BadManifest, "the column path is missing; its columns are none"),
+        (b"\xff\xfe\x00", BadManifest, "no text in UTF-8"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(tmp_path: Path, text: str | bytes, error: type[Exception], named: str) -> None:
     (tmp_path / "m.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(error, match=named):
         find_sources([str(tmp_path / "m.csv")], StudyBy.AUTO)
+
+
+def test_a_manifest_is_read_as_the_lab_reads_it(tmp_path: Path) -> None:
+    from osteon.lab.data.layouts import read_dataset
+
+    touch(tmp_path, "a/1.png", "b/2.png", "odd\\name.png")
+    (tmp_path / "m.csv").write_text(" Path ;Study\r\n a\\1.png ; one\r\n;\r\n\r\nb/2.png;one\r\nodd\\name.png\r\n", "utf-8-sig")
+    films = find_sources([tmp_path / "m.csv"]).films
+    assert [(s.below, s.study) for s in films] == [("a/1.png", "one"), ("b/2.png", "one"), ("odd\\name.png", f"{tmp_path}/odd\\name.png")]
+    rows = read_dataset(tmp_path / "m.csv").films
+    assert rows.select("path", "study").rows() == [("a/1.png", "one"), ("b/2.png", "one"), ("odd\\name.png", "")]
 
 
 class TestMura:
@@ -187,6 +198,25 @@ class TestMura:
             assert [s.name for s in films] == names
             assert {s.study for s in films} == {"MURA-v1.1/valid/XR_HAND/patient1/study1/"}
             assert all(Path(s.file).is_file() for s in films)
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("path", "line 1: a film without a study's folder, or a header"),
+            ("valid/XR_HAND/patient1/study1_positive/,1", "line 1: more than one column, as a table of labels has"),
+            ("valid\\XR_HAND\\patient1\\study1\\", "line 1: a folder, not a film"),
+        ],
+    )
+    def test_what_is_no_list_of_films_is_refused_by_its_line(self, tmp_path: Path, line: str, said: str) -> None:
+        (tmp_path / "list.csv").write_text(f"{line}\nvalid/XR_HAND/patient1/study1/image1.png\n")
+        with pytest.raises(BadManifest, match=said):
+            mura_sources(tmp_path / "list.csv")
+
+    def test_backslashes_are_folders(self, tmp_path: Path) -> None:
+        touch(tmp_path, "valid/study1/1.png")
+        (tmp_path / "list.csv").write_text("valid\\study1\\1.png\n")
+        [film] = mura_sources(tmp_path / "list.csv").films
+        assert film.study == "valid/study1/" and Path(film.file).is_file()
 
     def test_an_empty_and_a_missing_list_are_refused(self, tmp_path: Path) -> None:
         (tmp_path / "list.csv").write_text("\n")

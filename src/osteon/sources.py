@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import Counter
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from osteon.errors import BadManifest, EmptyDataset, UsageError
+from osteon.manifest import read_list, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ def find_sources(given: Sequence[Given], study_by: StudyBy = StudyBy.AUTO, bone:
 
     Raises:
         UsageError: one of them is nothing that holds films, or cannot be read; or `bone` is said and there is no array.
-        BadManifest: a manifest has no column `path`.
+        BadManifest: a manifest does not fit.
         EmptyDataset: a path does not exist, or there is no film in all of them.
     """
     sources, seen = Sources(), set[str]()
@@ -116,12 +116,9 @@ def mura_sources(table: Path) -> Sources:
     """Read the competition's list: a path a line, no header; paths are relative to here, the list's folder, or the one above it.
 
     Raises:
-        UsageError: the list cannot be read.
-        EmptyDataset: it is empty.
+        BadManifest, EmptyDataset, UsageError: as `manifest.read_list`.
     """
-    names = [line.strip() for line in _text(table).splitlines() if line.strip()]
-    if not names:
-        raise EmptyDataset(f"{table}: the list names no film. It has a path a line.")
+    names = read_list(table)
     roots = [Path(), table.parent, table.parent.parent]
     root = next((r for r in roots if os.path.isfile(r / names[0])), roots[0])  # noqa: PTH113 - of a name that is too long, it says no
     return Sources([Source(str(root / n), n, n, f"{n.rpartition('/')[0] or '.'}/") for n in names])
@@ -207,7 +204,7 @@ def _walk(top: str, sources: Sources) -> Iterator[str]:
                     sources.ignored["links to folders outside"] += 1
                 else:
                     deeper.append(f"{below}{entry.name}/")
-            elif _is_film(entry):
+            elif is_film(entry):
                 sources.linked += leads_out
                 yield below + entry.name
             else:
@@ -229,7 +226,8 @@ def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")
 
 
-def _is_film(entry: os.DirEntry[str]) -> bool:
+def is_film(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a file is a film, by its suffix or else by its first bytes; what this program drew is none."""
     name = entry.name.lower()
     if name.endswith(FILM_SUFFIXES):
         return not name.endswith(OVERLAY_SUFFIX)
@@ -247,20 +245,10 @@ def _is_film(entry: os.DirEntry[str]) -> bool:
 
 
 def _in_manifest(table: Path, study_by: StudyBy) -> Iterator[Source]:
-    reader = csv.DictReader(_text(table).splitlines())
-    if "path" not in (reader.fieldnames or ()):
-        raise BadManifest(f"{table}: there is no column path. A manifest has the columns path and, where it is known, study.")
-    for row in reader:
-        below = (row["path"] or "").strip()
+    manifest = read_manifest(table)
+    for line, row in zip(manifest.lines, manifest.rows, strict=True):
+        below, study = row["path"], row.get("study", "")
         if not below:
-            raise BadManifest(f"{table}, line {reader.line_num}: the path is empty.")
+            raise BadManifest(f"{table}, line {line}: the path is empty.")
         source = _source(str(table.parent / below), below, study_by)
-        study = (row.get("study") or "").strip()
         yield source if study_by is not StudyBy.AUTO or not study else Source(source.file, source.file, below, study)
-
-
-def _text(table: Path) -> str:
-    try:
-        return table.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UsageError(f"{table}: the table cannot be read ({getattr(fault, 'strerror', None) or 'no UTF-8 text'}).") from fault

@@ -47,6 +47,7 @@ def test_walk_enters_linked_folders_and_no_circle(tmp_path: Path) -> None:
     made_trees.write(tmp_path / "top" / "sub" / "2.png", b"")
     (tmp_path / "top" / "linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "top" / "sub" / "round").symlink_to(tmp_path / "top")
+    (tmp_path / "top" / "itself").symlink_to(tmp_path / "top" / "itself")
     assert walk(tmp_path / "top").films == ["linked/1.png", "sub/2.png"]
 
 
@@ -164,9 +165,44 @@ def test_two_mura_trees(tmp_path: Path) -> None:
         read_dataset(tmp_path)
 
 
-def test_films_outside_a_study_are_strays(mura: Path) -> None:
+def test_films_outside_a_study_are_a_problem_and_no_other_files(mura: Path) -> None:
     made_trees.write(mura / "cover.png", b"")
-    assert "cover.png" in read_dataset(mura).strays
+    made_trees.write(mura / "train" / "XR_HAND" / "patient00001" / "study1_abnormal" / "image", b"\x89PNG\r\n\x1a\n")
+    dataset = read_dataset(mura)
+    [(names, reason)] = reasons(dataset.problems, "unplaced")
+    assert names == ("cover.png", "train/XR_HAND/patient00001/study1_abnormal/image") and dataset.strays == ["train/XR_HAND/notes.txt"]
+    assert reason.startswith("2 films stand in folders that MURA does not have (., train/XR_HAND/patient00001/study1_abnormal)")
+
+
+def test_other_spellings_of_mura_are_read(tmp_path: Path) -> None:
+    for name in (
+        "Train/XR_HAND/patient1/study1_positive",
+        "Train/XR_HAND/patient1/study1_positive (1)",
+        "validation/xr_WRIST/patient2/Study1_Negative",
+    ):
+        made_trees.write(tmp_path / "t" / name / "image1.png", b"")
+    films = read_dataset(tmp_path / "t").films
+    assert films.select("split", "study_type", "study", "label").rows() == [
+        ("train", "HAND", "train/XR_HAND/patient1/study1", 1),
+        ("train", "HAND", "train/XR_HAND/patient1/study1", 1),
+        ("valid", "WRIST", "valid/XR_WRIST/patient2/study1", 0),
+    ]
+
+
+def test_a_mura_tree_of_which_one_label_is_understood_is_refused(tmp_path: Path) -> None:
+    for name in ("study1_positive", "study2_healthy"):
+        made_trees.write(tmp_path / "t" / "train" / "XR_HAND" / "patient1" / name / "image1.png", b"")
+    with pytest.raises(
+        DatasetError, match=r"1 films stand in folders that MURA does not have \(.*study2_healthy\), and all 1 others are abnormal"
+    ):
+        read_dataset(tmp_path / "t")
+
+
+def test_contradicting_rows_of_mura_s_table_are_found(mura: Path) -> None:
+    row = "copy/train/XR_HAND/patient00001/study1_positive/"
+    (mura / "train_labeled_studies.csv").write_text(f"{row},1\n{row},0\n")
+    [(names, reason)] = reasons(read_dataset(mura).problems, "label-conflict")
+    assert names == ("train/XR_HAND/patient00001/study1",) and reason.startswith("rows of train_labeled_studies.csv give it both labels")
 
 
 def test_only_a_tree_named_mura_claims_its_counts(mura: Path) -> None:
@@ -227,9 +263,30 @@ def test_fracatlas_says_what_is_missing_and_unlisted(fracatlas: Path) -> None:
     assert reasons(dataset.problems, "missing") == [(("IMG0000099.png",), "rows of dataset.csv whose films are not in the folder")]
     assert [names for names, _ in reasons(dataset.problems, "unlisted")] == [("images/Fractured/IMG0000500.png",)]
     assert ("images/Fractured/IMG0000041.png",) in [names for names, _ in reasons(dataset.problems, "no-boxes")]
-    assert dataset.strays == ["images/spare.png"]
+    assert [names for names, _ in reasons(dataset.problems, "unplaced")] == [("images/spare.png",)] and dataset.strays == []
     alone = row(dataset.films, "images/Fractured/IMG0000500.png")
     assert (alone["study_type"], alone["view"], alone["label"], alone["boxes"]) == ("", "", 1, None)
+
+
+@pytest.mark.parametrize(("abnormal", "normal"), [("fractured", "Non-fractured"), ("FRACTURED", "non fractured")])
+def test_fracatlas_in_other_spelling_is_read(fracatlas: Path, abnormal: str, normal: str) -> None:
+    before = read_dataset(fracatlas).films["label"].sum()
+    (fracatlas / "images" / "Fractured").rename(fracatlas / "images" / abnormal)
+    (fracatlas / "images" / "Non_fractured").rename(fracatlas / "images" / normal)
+    (fracatlas / "images").rename(fracatlas / "Images")
+    dataset = read_dataset(fracatlas)
+    assert dataset.films["label"].sum() == before and dataset.films.height == 6 and reasons(dataset.problems, "unplaced") == []
+
+
+def test_fracatlas_with_a_folder_of_no_known_label_is_refused(fracatlas: Path) -> None:
+    (fracatlas / "images" / "Non_fractured").rename(fracatlas / "images" / "healthy")
+    with pytest.raises(
+        DatasetError, match=r"films stand in folders that FracAtlas does not have \(images/healthy\), and all 3 others are abnormal"
+    ):
+        read_dataset(fracatlas)
+    (fracatlas / "images" / "Fractured").rename(fracatlas / "images" / "broken")
+    with pytest.raises(DatasetError, match=r"6 films stand in folders that FracAtlas does not have \(images/broken, images/healthy\)\."):
+        read_dataset(fracatlas)
 
 
 def test_fracatlas_is_found_in_the_folder_its_archive_makes(fracatlas: Path) -> None:
@@ -323,9 +380,11 @@ def test_a_manifest_s_column_without_a_name(tmp_path: Path) -> None:
         ("path\n1.png\nnowhere.png\n\n", r"rows lead to no file: line 3 \('nowhere.png'\)"),
         ("path,boxes\n1.png,here\n", "line 2: no boxes: 'here'"),
         ('path,boxes\n1.png,"[[1,2,3]]"\n', "a box has four numbers"),
-        ("path,label\n1.png,1,2,3\n", "no table can be read from it"),
+        ("path,label\n1.png,1,2,3\n", "line 2: it has more cells than the header, 2"),
         ("path,hand, hand\n1.png,1,2\n", "two of its columns have one name"),
-        ("", "no table can be read from it"),
+        ("", "the column path is missing; its columns are none"),
+        ("path,Path\n1.png,1.png\n", "two of its columns have one name"),
+        (f"path\n{'x' * 200_000}\n", "line 2: no table can be read from it"),
         (b"\xff\xfe\x00path", "no text in UTF-8"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "no text in UTF-8"),
     ],

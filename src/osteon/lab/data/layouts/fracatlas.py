@@ -21,7 +21,8 @@ FLAGS = (*REGIONS, "mixed", "hardware", "multiscan", "fracture_count", *VIEWS)
 BLOCK = 10
 """Numbers of a block."""
 
-_FOLDERS = {"Fractured": 1, "Non_fractured": 0}
+_FOLDERS = {"fractured": 1, "nonfractured": 0, "notfractured": 0}
+"""Their names in small letters alone: archives that were packed again have `Non-fractured` or `non fractured`."""
 _OWN = ("dataset.csv", "Annotations/", "Utilities/")
 
 
@@ -29,16 +30,21 @@ def read_fracatlas(root: Path, files: Files) -> Dataset:
     """Return the rows of a FracAtlas folder.
 
     The folder gives the label; where `dataset.csv` says otherwise that is a problem. Films that stand outside the two folders are
-    strays. `study_type` is the region where the table flags one, `MIXED` where it flags several.
+    unplaced. `study_type` is the region where the table flags one, `MIXED` where it flags several.
 
     Raises:
         BadManifest: `dataset.csv` or the COCO file does not fit.
     """
     placed = pl.DataFrame({"path": files.films}, schema={"path": pl.String}).with_columns(
         image_id=pl.col("path").str.split("/").list.last(),
-        folder=pl.col("path").str.extract(r"^images/([^/]+)/[^/]+$").replace_strict(_FOLDERS, default=None, return_dtype=pl.Int8),
+        folder=pl.col("path")
+        .str.extract(r"^[iI]mages/([^/]+)/[^/]+$")
+        .str.to_lowercase()
+        .str.replace_all("[^a-z]", "")
+        .replace_strict(_FOLDERS, default=None, return_dtype=pl.Int8),
     )
-    strays = placed.filter(pl.col("folder").is_null())["path"].to_list() + [p for p in files.others if not p.startswith(_OWN)]
+    unplaced = placed.filter(pl.col("folder").is_null())["path"].to_list()
+    strays = [p for p in files.others if not p.startswith(_OWN)]
     table = _table(root / "dataset.csv")
     films = placed.drop_nulls("folder").join(table, on="image_id", how="left", maintain_order="left")
     films = films.join(_coco(root), on="image_id", how="left", maintain_order="left").sort("path")
@@ -46,7 +52,7 @@ def read_fracatlas(root: Path, files: Files) -> Dataset:
         "no-patient", ("dataset.csv",), f"no patient is named; what stays together are {BLOCK} neighbouring numbers, and duplicates"
     )
     found = [blocks, *_conflicts(films), *_unlisted(films), *_missing(table, films)]
-    return Dataset("FracAtlas", root, _rows(films), files.hidden, sorted(strays), found)
+    return Dataset("FracAtlas", root, _rows(films), files.hidden, sorted(strays), unplaced, found)
 
 
 def _rows(films: pl.DataFrame) -> pl.DataFrame:

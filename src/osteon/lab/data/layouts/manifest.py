@@ -1,18 +1,17 @@
-"""A manifest: a CSV with the column `path`, and what else is known of anybody's own films.
-
-Known columns are `patient`, `study`, `study_type`, `view`, `label`, `split`, `group`, `boxes`; any other is kept for subgroups.
-"""
+"""A manifest of anybody's own films -> rows. Columns that osteon does not know are kept for subgroups."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
 from osteon.errors import BadManifest, EmptyDataset
 from osteon.lab.data.layouts.tree import BOXES, Dataset, Problem
+from osteon.manifest import read_manifest
 from osteon.regions import study_type
 
 LABELS = {"1": 1, "abnormal": 1, "positive": 1, "true": 1, "0": 0, "normal": 0, "negative": 0, "false": 0, "": None}
@@ -25,7 +24,7 @@ _TEXTS = ("split", "study_type", "view", "patient", "study", "group")
 _MADE = ("root", "width", "height", "format", "status", "sha256")
 
 
-def read_manifest(table: Path) -> Dataset:
+def read_own(table: Path) -> Dataset:
     """Return the rows of a manifest. Paths are relative to its folder, or absolute; what it does not say is "".
 
     What must not cross a split is the patient, or what a column `group` says.
@@ -34,13 +33,14 @@ def read_manifest(table: Path) -> Dataset:
         BadManifest: no table, no column `path`, a label or box that is none, a path that leads to no file or stands there twice.
         EmptyDataset: it has no row.
     """
-    rows = _read(table)
+    manifest = read_manifest(table)
+    rows = pl.DataFrame(list(manifest.rows), schema=dict.fromkeys(manifest.columns, pl.String))
     if rows.is_empty():
         raise EmptyDataset(f"{table}: it has a header and no row. List a film a row.")
     taken = [c for c in _MADE if c in rows.columns]
     rows = rows.drop(taken)
-    films = _rows(rows, table).sort("path")
-    _check_paths(films["path"].to_list(), rows["path"].to_list(), table)
+    films = _rows(rows, table, manifest.lines).sort("path")
+    _check_paths(films["path"].to_list(), dict(zip(manifest.lines, rows["path"], strict=True)), table)
     found = [Problem("ignored-column", (c,), "the index itself makes a column of this name") for c in taken]
     if (alone := films.filter(pl.col("group") == "")).height:
         found.append(
@@ -49,34 +49,14 @@ def read_manifest(table: Path) -> Dataset:
     return Dataset("manifest", table.parent, films, problems=found)
 
 
-def _read(table: Path) -> pl.DataFrame:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-        header = text.partition("\n")[0]
-        separator = max(",;\t", key=header.count)
-        rows = pl.read_csv(text.encode(), separator=separator, infer_schema=False)
-    except UnicodeDecodeError as fault:
-        raise BadManifest(f"{table}: it is no text in UTF-8. Save the table as CSV (UTF-8), or give the data set's folder.") from fault
-    except (pl.exceptions.PolarsError, OSError) as fault:
-        raise BadManifest(f"{table}: no table can be read from it ({str(fault).splitlines()[0]}). Save it as CSV.") from fault
-    if len({name.strip() for name in rows.columns}) < rows.width:
-        raise BadManifest(f"{table}: two of its columns have one name. Name each column once.")
-    rows = rows.rename(lambda name: name.strip()).with_columns(pl.all().str.strip_chars().fill_null(""))
-    if "path" not in rows.columns:
-        raise BadManifest(
-            f"{table}: the column path is missing; its columns are {', '.join(rows.columns)}. Name a film's file in each row."
-        )
-    return rows
-
-
-def _rows(rows: pl.DataFrame, table: Path) -> pl.DataFrame:
+def _rows(rows: pl.DataFrame, table: Path, lines: tuple[int, ...]) -> pl.DataFrame:
     path = pl.Series("path", [_relative(p, table.parent) for p in rows["path"]], dtype=pl.String)
     films = rows.with_columns(path, *(pl.lit("").alias(c) for c in _TEXTS if c not in rows.columns))
     types = {text: study_type(text) for text in films["study_type"].unique()}
     group = pl.coalesce(pl.when(pl.col(c) != "").then(c) for c in ("group", "patient"))
     films = films.with_columns(
-        label=_labels(rows, table),
-        boxes=_boxes(rows, table),
+        label=_labels(rows, table, lines),
+        boxes=_boxes(rows, table, lines),
         group=group.fill_null(""),
         study_type=pl.col("study_type").replace_strict(types, return_dtype=pl.String),
     )
@@ -85,24 +65,24 @@ def _rows(rows: pl.DataFrame, table: Path) -> pl.DataFrame:
 
 
 def _relative(path: str, folder: Path) -> str:
-    whole = Path(os.path.abspath(folder / path.replace("\\", "/")))  # noqa: PTH100 - a link keeps its name
+    whole = Path(os.path.abspath(folder / path))  # noqa: PTH100 - a link keeps its name
     return Path(os.path.relpath(whole, folder)).as_posix()
 
 
-def _labels(rows: pl.DataFrame, table: Path) -> pl.Series:
+def _labels(rows: pl.DataFrame, table: Path, lines: tuple[int, ...]) -> pl.Series:
     if "label" not in rows.columns:
         return pl.Series("label", [None] * rows.height, dtype=pl.Int8)
     said = rows["label"].str.to_lowercase().str.strip_suffix(".0")
     if (wrong := said.is_in(list(LABELS)).not_().arg_true()).len():
         row = wrong[0]
         label = rows["label"][row]
-        raise BadManifest(f"{table}, line {row + 2}: {label!r} is no label that osteon knows. Use 1 (abnormal), 0 (normal) or nothing.")
+        raise BadManifest(f"{table}, line {lines[row]}: {label!r} is no label that osteon knows. Use 1 (abnormal), 0 (normal) or nothing.")
     return said.replace_strict(LABELS, return_dtype=pl.Int8)
 
 
-def _boxes(rows: pl.DataFrame, table: Path) -> pl.Series:
+def _boxes(rows: pl.DataFrame, table: Path, lines: tuple[int, ...]) -> pl.Series:
     given = rows["boxes"] if "boxes" in rows.columns else [""] * rows.height
-    return pl.Series("boxes", [_box(text, f"{table}, line {line}") for line, text in enumerate(given, 2)], dtype=BOXES)
+    return pl.Series("boxes", [_box(text, f"{table}, line {line}") for line, text in zip(lines, given, strict=True)], dtype=BOXES)
 
 
 def _box(text: str, place: str) -> list[list[float]] | None:
@@ -127,12 +107,10 @@ def _typed(column: pl.Series) -> pl.Series:
     return column
 
 
-def _check_paths(paths: list[str], written: list[str], table: Path) -> None:
-    seen: set[str] = set()
-    twice = [p for p in paths if p in seen or seen.add(p)]  # type: ignore[func-returns-value]
-    if twice:
-        raise BadManifest(f"{table}: {twice[0]} stands in more than one row. Keep one.")
-    absent = [line for line, path in enumerate(written, 2) if not path or not (table.parent / path.replace("\\", "/")).is_file()]
+def _check_paths(paths: list[str], written: dict[int, str], table: Path) -> None:
+    if twice := next((path for path, count in Counter(paths).items() if count > 1), ""):
+        raise BadManifest(f"{table}: {twice} stands in more than one row. Keep one.")
+    absent = [line for line, path in written.items() if not path or not os.path.isfile(table.parent / path)]  # noqa: PTH113 - names too long
     if absent:
-        shown = ", ".join(f"line {line} ({written[line - 2]!r})" for line in absent[:NAMED_ROWS])
+        shown = ", ".join(f"line {line} ({written[line]!r})" for line in absent[:NAMED_ROWS])
         raise BadManifest(f"{table}: {len(absent)} of {len(written)} rows lead to no file: {shown}. Correct the paths or delete the rows.")

@@ -1,6 +1,7 @@
 """MURA: `{train,valid}/XR_HAND/patient00001/study1_positive/image1.png`, and what it was published with.
 
 Rajpurkar et al., arXiv 1712.06957v4. In the test layout a study's folder has no suffix and its label is unknown.
+Upper and lower case are one, `validation` is `valid`, and what an unpacker adds (`study1_positive (1)`) names no other study.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ PUBLISHED: dict[str, dict[str, tuple[int, int, int, int]]] = {
 
 PUBLISHED_PATIENTS = {"train": 11_184, "valid": 783}
 
-_FOLDERS = r"XR_([^/]+)/([^/]+)/(study[^/_]*)(?:_(positive|negative))?"
-_FILM = rf"^(.*?)/(?:(train|valid|test)/)?{_FOLDERS}/[^/]+$"
-_STUDY = rf"(?:(train|valid|test)/)?{_FOLDERS}/?$"
+_SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
+_FOLDERS = rf"(?:({'|'.join(_SPLITS)})/)?XR_([^/]+)/([^/]+)/(study[^/_]*?)(?:_(positive|negative))?(?: \(\d+\))?"
+_FILM = rf"(?i)^(.*?)/{_FOLDERS}/[^/]+$"
+_STUDY = rf"(?i){_FOLDERS}/?$"
 _SUFFIXES = {"negative": 0, "positive": 1}
 _PARTS = ("split", "type", "patient", "number", "suffix")
 
@@ -67,11 +69,11 @@ def read_mura(top: Path, files: Files) -> Dataset | None:
         return None
     root = _only_root(placed, top)
     films = _rows(placed, root)
-    strays = named.filter(pl.col("base").is_null())["file"].to_list()
-    strays += [name for name in files.others if Path(top, name).parent != root or not name.endswith(".csv")]
+    unplaced = named.filter(pl.col("base").is_null())["file"].to_list()
+    strays = [name for name in files.others if Path(top, name).parent != root or not name.endswith(".csv")]
     films, found = _with_tables(films, root)
     films, absent = with_boxes(films, root)
-    return Dataset("MURA", root, films, files.hidden, sorted(strays), found + absent)
+    return Dataset("MURA", root, films, files.hidden, sorted(strays), unplaced, found + absent)
 
 
 def check_counts(dataset: Dataset, top: Path) -> None:
@@ -83,7 +85,7 @@ def check_counts(dataset: Dataset, top: Path) -> None:
     if not dataset.root.name.upper().startswith("MURA-V1.1"):
         return
     below = os.path.relpath(top, dataset.root).split("/")
-    below = [] if below[0] in (".", "..") else below
+    below = [] if below[0] in (".", "..") else [_SPLITS.get(below[0].lower(), below[0]), *below[1:]]
     wrong = [f"{cell} {got:,} instead of {want:,}" for cell, got, want in _cells(dataset.films, below) if got != want]
     if wrong:
         more = f", and {len(wrong) - NAMED_CELLS} more" if len(wrong) > NAMED_CELLS else ""
@@ -123,8 +125,7 @@ def _only_root(placed: pl.DataFrame, top: Path) -> Path:
 
 def _rows(placed: pl.DataFrame, root: Path) -> pl.DataFrame:
     types = {name: study_type(name) for name in placed["type"].unique()}
-    split = pl.col("split").fill_null("")
-    study = pl.format("{}/XR_{}/{}/{}", split, "type", "patient", "number").str.strip_chars_start("/")
+    split, study = _split(), _study()
     return placed.select(
         path=pl.col("whole").str.strip_prefix(f"{root}/"),
         split=split,
@@ -132,10 +133,18 @@ def _rows(placed: pl.DataFrame, root: Path) -> pl.DataFrame:
         view=pl.lit(""),
         patient="patient",
         study=study,
-        label=pl.col("suffix").replace_strict(_SUFFIXES, default=None, return_dtype=pl.Int8),
+        label=pl.col("suffix").str.to_lowercase().replace_strict(_SUFFIXES, default=None, return_dtype=pl.Int8),
         group="patient",
         boxes=pl.lit(None, BOXES),
     ).sort("path")
+
+
+def _split() -> pl.Expr:
+    return pl.col("split").str.to_lowercase().replace_strict(_SPLITS, default=None, return_dtype=pl.String).fill_null("")
+
+
+def _study() -> pl.Expr:
+    return pl.format("{}/XR_{}/{}/{}", _split(), "type", "patient", pl.col("number").str.to_lowercase()).str.strip_chars_start("/")
 
 
 def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Problem]]:
@@ -146,12 +155,13 @@ def _with_tables(films: pl.DataFrame, root: Path) -> tuple[pl.DataFrame, list[Pr
     ]
     for split in films["split"].unique().sort():
         if (table := root / f"{split}_labeled_studies.csv").is_file():
-            said = _read_labels(table)
+            said, twice = _read_labels(table)
             films = films.join(said, on="study", how="left", maintain_order="left")
             found += [
                 Problem("label-conflict", (study,), f"its folder and {table.name} say different labels; the folder counts")
                 for study in films.filter(pl.col("label") != pl.col("said"))["study"].unique().sort()
             ]
+            found += [Problem("label-conflict", (study,), f"rows of {table.name} give it both labels; the first counts") for study in twice]
             found += _absent(said["study"], films["study"], table)
             films = films.with_columns(pl.coalesce("label", "said").alias("label")).drop("said")
         if (table := root / f"{split}_image_paths.csv").is_file():
@@ -165,17 +175,20 @@ def _absent(listed: pl.Series, there: pl.Series, table: Path) -> list[Problem]:
     return [Problem("missing", tuple(absent), f"rows of {table.name} that are not in the folder")] if len(absent) else []
 
 
-def _read_labels(table: Path) -> pl.DataFrame:
-    """Return `study` and `said` (0 or 1) of a table without header: `MURA-v1.1/train/XR_SHOULDER/patient00001/study1_positive/,1`."""
+def _read_labels(table: Path) -> tuple[pl.DataFrame, list[str]]:
+    """Return `study` and `said` (0 or 1), and the studies that have both, of a table without header.
+
+    A row: `MURA-v1.1/train/XR_SHOULDER/patient00001/study1_positive/,1`.
+    """
     folders, labels = _columns(table, 2)
     parts = folders.str.extract_groups(_STUDY).struct.rename_fields(list(_PARTS)).struct.unnest()
-    study = pl.format("{}/XR_{}/{}/{}", pl.col("split").fill_null(""), "type", "patient", "number").str.strip_chars_start("/")
     said = labels.str.strip_chars().replace_strict({"0": 0, "1": 1}, default=None, return_dtype=pl.Int8)
-    rows = parts.select(study=study, said=said)
+    rows = parts.select(study=_study(), said=said)
     if rows.null_count().sum_horizontal()[0]:
         line = int(rows.select(pl.any_horizontal(pl.all().is_null()).arg_max()).item()) + 1
         raise BadManifest(f"{table}, line {line}: no study with its label. Write <study folder>/,<0 or 1>.")
-    return rows.unique("study", keep="first", maintain_order=True)
+    both = rows.group_by("study", maintain_order=True).agg(pl.n_unique("said")).filter(pl.col("said") > 1)["study"].to_list()
+    return rows.unique("study", keep="first", maintain_order=True), both
 
 
 def _columns(table: Path, count: int) -> list[pl.Series]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-FILM_SUFFIXES = frozenset({"png", "jpg", "jpeg", "tif", "tiff", "dcm", "dicom"})
+from osteon.sources import is_film
 
 BOXES = pl.List(pl.List(pl.Float32))
 """Problem boxes of a film: x, y, width, height in pixels each."""
@@ -37,7 +37,8 @@ class Dataset:
     """The rows of a data set before any film was opened.
 
     `films` has `path` (relative to `root`), `split`, `study_type`, `view`, `patient`, `study`, `label`, `group`, `boxes` and further
-    columns of the source. Where `boxes_width` and `boxes_height` stand there too, boxes are in pixels of a picture of that size.
+    columns of the source. Where `boxes_width` and `boxes_height` stand there too, boxes are in pixels of a picture of that size. `strays`
+    are files that are no films, `unplaced` are films that stand where the layout has none.
     """
 
     layout: str
@@ -45,31 +46,37 @@ class Dataset:
     films: pl.DataFrame
     hidden: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    unplaced: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
 def walk(top: Path) -> Files:
-    """Return every file below a folder by kind: films by their suffix, hidden files (a dot begins the name), others.
+    """Return every file below a folder by kind: films, hidden files (a dot begins the name), others.
 
-    A hidden folder counts as one hidden file. Linked folders are entered, each once. A name that is no Unicode counts as other.
+    A hidden folder counts as one hidden file. Linked folders are entered, each once. A name that is no Unicode, and a folder that cannot be read, count as other.
     """
     films, hidden, others = [], [], []
     entered, to_enter = {os.path.realpath(top)}, [""]
     while to_enter:
         below = to_enter.pop()
-        with os.scandir(f"{top}/{below}") as entries:
-            for entry in entries:
-                name = entry.name
-                if not (name.isascii() or _is_text(name)):
-                    others.append(below + name.encode("utf-8", "backslashreplace").decode())
-                elif name[0] == ".":
-                    hidden.append(below + name)
-                elif entry.is_dir() and _is_new(entry, entered):
-                    to_enter.append(f"{below}{name}/")
-                elif name.rpartition(".")[2].lower() in FILM_SUFFIXES:
-                    films.append(below + name)
-                else:
-                    others.append(below + name)
+        try:
+            with os.scandir(f"{top}/{below}") as scan:
+                entries = list(scan)
+        except OSError:
+            others.append(below)
+            continue
+        for entry in entries:
+            name = entry.name
+            if not (name.isascii() or _is_text(name)):
+                others.append(below + name.encode("utf-8", "backslashreplace").decode())
+            elif name[0] == ".":
+                hidden.append(below + name)
+            elif os.path.isdir(entry.path) and _is_new(entry, entered):  # noqa: PTH112 - also of a link to itself
+                to_enter.append(f"{below}{name}/")
+            elif is_film(entry):
+                films.append(below + name)
+            else:
+                others.append(below + name)
     return Files(sorted(films), sorted(hidden), sorted(others))
 
 
