@@ -40,8 +40,9 @@ bench: $(VENV)/dev.stamp .venv-bench/peers.stamp  ## osteon against its peers, i
 	$(RUN)/python benchmarks/run.py -o bench-out/report.json
 	$(RUN)/python benchmarks/page.py bench-out/report.json
 
-soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, very many films -> bench-out/soak.json, for the next bench
+soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, very many films, killed runs -> bench-out/soak.json, for the next bench
 	$(RUN)/python benchmarks/soak.py -o bench-out/soak.json
+	$(RUN)/python benchmarks/kills.py
 
 # Inputs for each of the readers, and the most seconds for each: FUZZ_SECONDS=150 is ten minutes for all four.
 FUZZ_RUNS ?= 200000

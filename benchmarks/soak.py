@@ -148,7 +148,7 @@ def broken(films: list[Path], folder: Path, count: int) -> Broken:
     seconds: dict[str, list[float]] = {"whole": [], "broken": []}
     for _ in range(TURNS):
         for name, told in seconds.items():
-            told.append(finished(predicting(folder / name, folder / f"{name}.csv"), allowed=(0, 1)).seconds)
+            told.append(finished([*predicting(folder / name), "--csv", str(folder / f"{name}.csv")], allowed=(0, 1)).seconds)
     with (folder / "broken.csv").open(newline="", encoding="utf-8") as file:
         answered = sum(row["row"] == "film" and bool(row["probability"] or row.get("reason")) for row in csv.DictReader(file))
     whole, some = (spread(told).median for told in seconds.values())
@@ -167,6 +167,12 @@ def break_some(paths: list[Path]) -> int:
 
 def most_memory(films: list[Path], folder: Path, count: int) -> float:
     """Return the most memory, MB, that `osteon predict` holds over very many films, with a network of small input to be done in time."""
+    link_many(films, folder / "many", count)
+    return finished([*predicting(folder / "many"), "--csv", str(folder / "many.csv"), "--model", str(tiny_model(folder))]).peak_mb
+
+
+def tiny_model(folder: Path) -> Path:
+    """Write a model of the usual network with a small input; returns its file."""
     import torch  # last, so that it takes no part in what the soak holds
 
     from osteon.lab.training.export import write_model
@@ -177,13 +183,12 @@ def most_memory(films: list[Path], folder: Path, count: int) -> float:
     torch.manual_seed(0)
     pooling = Pooling(kind=settings.pooling.kind, sharpness=settings.pooling.sharpness)
     write_model(Detector(settings), Card(name="tiny", version="0.0.0", frame=settings.frame, pooling=pooling), folder / "tiny.onnx")
-    link_many(films, folder / "many", count)
-    return finished([*predicting(folder / "many", folder / "many.csv"), "--model", str(folder / "tiny.onnx")]).peak_mb
+    return folder / "tiny.onnx"
 
 
-def predicting(folder: Path, table: Path) -> list[str]:
+def predicting(folder: Path) -> list[str]:
     """Return the command that answers a folder."""
-    return [sys.executable, "-m", "osteon", "predict", str(folder), "--quiet", "--csv", str(table)]
+    return [sys.executable, "-m", "osteon", "predict", str(folder), "--quiet"]
 
 
 if __name__ == "__main__":

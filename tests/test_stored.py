@@ -98,6 +98,23 @@ def test_the_folder_says_what_the_files_say(run: Run, model: Path, films: Path, 
     assert 'href="../overlays/' in page
 
 
+def test_without_polars_there_is_no_parquet(model: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50), np.uint8)).save(tmp_path / "a.png")
+    code = "import sys; sys.modules['polars'] = None; from osteon.cli import main; main()"
+    words = command(tmp_path / "a.png", "--model", model, "-o", tmp_path / "out", "-q")[3:]
+    subprocess.run([sys.executable, "-c", code, *words], check=True)
+    assert sorted(path.name for path in (tmp_path / "out").glob("answers*")) == ["answers.csv", "answers.html", "answers.json"]
+
+
+def test_the_folder_may_have_any_name(run: Run, model: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\x1b[31m \xff*")
+    (tmp_path / name).mkdir()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50), np.uint8)).save(tmp_path / "a.png")
+    status, _, err = run("predict", tmp_path / "a.png", "--model", model, "-o", tmp_path / name / "out", "-q")
+    assert (status, err) == (0, "")
+    assert (tmp_path / name / "out/answers.parquet").stat().st_size > 0
+
+
 def test_what_changed_or_came_is_answered_and_nothing_else(run: Run, model: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50), np.uint8)).save(tmp_path / f"{name}.png")

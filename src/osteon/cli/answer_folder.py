@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,13 +146,11 @@ def _write_parquet(studies: Studies, file: Path) -> None:
 
     texts = dict.fromkeys(("study", "film", "level", "study_type", "overlay", "reason", "error", "remarks"), pl.String)
     schema = pl.Schema(texts | {"probability": pl.Float64, "logit": pl.Float64, "truncated": pl.Boolean})
-    lines = file.with_suffix(".jsonl")
-    try:
-        write_whole(lines, (json.dumps(_shown(row)) + "\n" for study in studies for row in film_rows(study)))
-        with whole(file) as part:
-            pl.scan_ndjson(lines, schema=schema).sink_parquet(part)
-    finally:
-        lines.unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as lines:  # polars takes no path that holds brackets, or is not UTF-8
+        lines.writelines(json.dumps(_shown(row)) + "\n" for study in studies for row in film_rows(study))
+        lines.flush()
+        with whole(file) as part, part.open("wb") as out:
+            pl.scan_ndjson(lines.name, schema=schema).sink_parquet(out)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
