@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from made_model import made_card
+from osteon.page import as_page
 from osteon.prediction import FilmPrediction
-from osteon.results import as_csv, as_html, as_json, cell, group, uncell
+from osteon.results import as_csv, as_json, cell, group, uncell
 from osteon.sources import Source, Sources
 
 FILMS = (
@@ -81,8 +83,8 @@ def test_tables_and_page_show_names_without_their_power() -> None:
     rows = list(csv.DictReader(io.StringIO("".join(as_csv(studies)))))
     assert [row["study"] for row in rows[::2]] == [r"'=cmd()\x1b[31m\n\u202egnp.\udcff<b>.png", "'-1.png"]
     assert rows[3]["logit"] == "-2.0"
-    page = "".join(as_html(studies, Path()))
-    assert r"=cmd()\x1b[31m\n\u202egnp.\udcff&lt;b&gt;.png" in page
+    page = "".join(as_page(studies, Path(), datetime.now(UTC)))
+    assert r"=cmd()\\x1b[31m\\n\\u202egnp.\\udcff\u003cb>.png" in page
     told = "".join(as_json(studies))
     assert told.replace("\n", "").isprintable()
     assert json.loads(told)["studies"][0]["study"] == name

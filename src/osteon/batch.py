@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 from collections import deque
@@ -9,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from osteon.atomic import whole
 from osteon.bounds import turn
 from osteon.errors import BlankFilm, FilmError
 from osteon.film import Film, Placement, checked, place, read_film
@@ -30,6 +32,10 @@ THREADS = 1 + cores()
 
 AHEAD = 2 * THREADS
 """Films that are asked for and not yet given out, at most; how many pixels are in memory at one time is bounded by `bounds.turn`."""
+
+
+PICTURE, FEW = 640, 500
+"""Pixels of the longer side of a picture for a page, half as many above so many films."""
 
 
 @dataclass(slots=True)
@@ -72,10 +78,52 @@ def overlays_in(folder: Path, sources: Sequence[Source]) -> Overlays:
     return Overlays(folder, {os.path.abspath(s.file).casefold() for s in sources})  # noqa: PTH100
 
 
+@dataclass(slots=True)
+class Pictures:
+    """Where pictures wait until the page is written: a folder with a file a film, and the first reason why one failed."""
+
+    folder: Path
+    longer: int
+    failed: str = ""
+
+    def write(self, film: Film, prediction: FilmPrediction) -> None:
+        """Draw one; a full disk costs the picture, not the numbers."""
+        try:
+            with whole(self._file(prediction.film), shared=True) as part:
+                part.write_text(prediction.picture(film, self.longer))
+        except OSError as fault:
+            self.failed = self.failed or f"the page's pictures cannot be written ({fault.strerror})"
+
+    def of(self, film: str) -> str:
+        """Return what `FilmPrediction.picture` returned of a film, "" where there is none."""
+        try:
+            return self._file(film).read_text()
+        except OSError:
+            return ""
+
+    def _file(self, film: str) -> Path:
+        return self.folder / f"{hashlib.blake2b(os.fsencode(film), digest_size=16).hexdigest()}.json"
+
+
+def pictures_in(folder: Path, films: int) -> Pictures:
+    """Prepare a folder for the pictures of so many films."""
+    return Pictures(folder, PICTURE if films <= FEW else PICTURE // 2)
+
+
+class Drawn(NamedTuple):
+    """What is drawn of each film: overlays, pictures for a page."""
+
+    overlays: Overlays | None = None
+    pictures: Pictures | None = None
+
+
+NOTHING = Drawn()
+
+
 def answers(
     sources: Sequence[Source],
     model: Model,
-    overlays: Overlays | None = None,
+    drawn: Drawn = NOTHING,
     *,
     guard: bool = True,
     maps: bool = False,
@@ -86,15 +134,15 @@ def answers(
     Args:
         sources: The films.
         model: What answers.
-        overlays: Where each film is drawn with its heat map.
+        drawn: Where each film is drawn with its heat map.
         guard: Whether a film out of the model's scope gets the reason in the place of a number.
         maps: Whether heat maps, and what the network saw, stay in the predictions: a quarter of a megabyte a film.
         skip: Places in `sources` of films that are not asked for; their overlays' names stay taken.
     """
     pool = ThreadPoolExecutor(THREADS)
-    answer = partial(_answer, model=model, overlays=overlays, guard=guard, maps=maps)
+    answer = partial(_answer, model=model, drawn=drawn, guard=guard, maps=maps)
     under_way: deque[Future[FilmPrediction]] = deque()
-    placed = ((i, source, overlays.places(source) if overlays else ()) for i, source in enumerate(sources))
+    placed = ((i, source, drawn.overlays.places(source) if drawn.overlays else ()) for i, source in enumerate(sources))
     waiting = ((source, places) for i, source, places in placed if i not in skip)
     try:
         while True:
@@ -106,7 +154,7 @@ def answers(
         pool.shutdown(cancel_futures=True)
 
 
-def _answer(source: Source, places: Sequence[Path], *, model: Model, overlays: Overlays | None, guard: bool, maps: bool) -> FilmPrediction:
+def _answer(source: Source, places: Sequence[Path], *, model: Model, drawn: Drawn, guard: bool, maps: bool) -> FilmPrediction:
     with turn():
         read = _read(source, model.card)
         if isinstance(read, FilmPrediction):
@@ -114,8 +162,10 @@ def _answer(source: Source, places: Sequence[Path], *, model: Model, overlays: O
         film, placement = read
         study = film.study and f"{film.study} {film.patient}"  # one UID over several patients is not one study
         prediction = replace(model.predict_film(film, placement, guard=guard), film=source.name, study_uid=study)
-        if overlays is not None:
-            prediction = overlays.write(places[film.format == "DICOM"], film, prediction)
+        if drawn.overlays is not None:
+            prediction = drawn.overlays.write(places[film.format == "DICOM"], film, prediction)
+        if drawn.pictures is not None:
+            drawn.pictures.write(film, prediction)
         return prediction if maps else prediction.without_maps()
 
 

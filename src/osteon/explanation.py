@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 import math
 import textwrap
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from osteon.card_text import level_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -35,6 +36,9 @@ STRONGEST = 0.5
 
 FINE = 20
 """Cells a side from which on a finding is larger than a cell: fractures take a twentieth of a film (`docs/experiments.md`)."""
+
+HEAT_LONGER = 160
+"""Pixels of the longer side of a heat map on a page: it has no finer detail."""
 
 _STEPS = 1000
 _SMALLEST_TEXT, _TEXTS_A_SIDE = 13, 40
@@ -73,7 +77,9 @@ def scale(probability: NDArray[np.float64], card: Card) -> NDArray[np.float64]:
     return np.asarray(np.interp(probability, knots, steps), np.float64)
 
 
-def spread(cells: NDArray[np.float64], placement: Placement, frame: Frame, shape: tuple[int, int]) -> NDArray[np.float32]:
+def spread(
+    cells: NDArray[np.float64], placement: Placement, frame: Frame, shape: tuple[int, int], drawn: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
     """Lay a map over the frame's square back on the film, bilinearly between the middles of its cells.
 
     Args:
@@ -81,12 +87,13 @@ def spread(cells: NDArray[np.float64], placement: Placement, frame: Frame, shape
         placement: Where the film stands in the frame.
         frame: The model's.
         shape: (H, W) of the film.
+        drawn: (h, w) of the picture of the film that it is for, by default its own.
 
     Returns:
-        (H, W); 0 where the network did not see the film.
+        (h, w); 0 where the network did not see the film.
     """
-    p = placement
-    x, y = np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5
+    p, (height, width) = placement, drawn or shape
+    x, y = (np.arange(width) + 0.5) * (shape[1] / width), (np.arange(height) + 0.5) * (shape[0] / height)
     along_x, along_y = p.to_frame(x, y)  # type: ignore[arg-type]  # the same arithmetic for all columns and rows at once
     rows = _between(cells, along_y * (cells.shape[0] / frame.size) - 0.5)
     full = _between(rows.T, along_x * (cells.shape[1] / frame.size) - 0.5).T
@@ -165,12 +172,34 @@ def overlay(pixels: NDArray[np.float32], hot: NDArray[np.float32] | None, words:
 def html_pictures(pictures: Iterable[Image.Image | NDArray[np.float32]], caption: str) -> str:
     """Return pictures, or grey pixels (H, W) in [0, 1], side by side over a caption, for a notebook and with nothing outside."""
     shown = []
-    for picture in pictures:
-        content, image = io.BytesIO(), picture if isinstance(picture, Image.Image) else Image.fromarray(np.uint8(np.rint(picture * 255)))
-        image.save(content, "PNG")
-        address = base64.b64encode(content.getvalue()).decode()
-        shown.append(f'<img src="data:image/png;base64,{address}" alt="" style="vertical-align: top; margin-right: 8px">')
+    for one in pictures:
+        image = one if isinstance(one, Image.Image) else Image.fromarray(np.uint8(np.rint(one * 255)))
+        shown.append(f'<img src="data:image/png;base64,{_coded(image, "PNG")}" alt="" style="vertical-align: top; margin-right: 8px">')
     return f'<figure style="margin: 0 0 12px">{"".join(shown)}<figcaption>{html.escape(caption)}</figcaption></figure>'
+
+
+def picture(pixels: NDArray[np.float32], hot: Callable[[tuple[int, int]], NDArray[np.float32]] | None, longer: int) -> str:
+    """Return a small picture of a film and one of its heat map as JSON for a page: `film` (JPEG), `heat` (PNG with transparency), base64.
+
+    Args:
+        pixels: The film (H, W) in [0, 1].
+        hot: Gives its heat at a size (h, w) that is asked for; None where the model does not answer for it.
+        longer: Pixels of the longer side, at most.
+    """
+    height, width = pixels.shape
+    grey = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+    grey.thumbnail((longer, longer), reducing_gap=2)
+    told = {"film": _coded(grey, "JPEG", quality=82), "width": width, "height": height}
+    if hot is not None:
+        scale = min(1.0, HEAT_LONGER / max(width, height))
+        told["heat"] = _coded(Image.fromarray(layer(hot((max(1, round(height * scale)), max(1, round(width * scale)))))), "PNG")
+    return json.dumps(told)
+
+
+def _coded(image: Image.Image, form: str, **options: int) -> str:
+    content = io.BytesIO()
+    image.save(content, form, **options)
+    return base64.b64encode(content.getvalue()).decode()
 
 
 def colours(heat: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,12 +226,22 @@ def _between(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np
     return np.asarray(values[low] * (1 - part) + values[high] * part, np.float64)
 
 
+def layer(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return heat (H, W) as a picture (H, W, 4) to lay over a film: colour, which covers the film where heat is strongest."""
+    covered = np.dstack([colours(heat.astype(np.float64)), 255 / STRONGEST * _share(heat)])
+    return np.rint(covered).astype(np.uint8)
+
+
+def _share(heat: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how much colour covers the film: none below a sixth, half of "no"; the most from five sixths, half of "yes"."""
+    rise = np.clip((heat - 1 / 6) * 1.5, 0, 1)
+    return np.asarray(STRONGEST * rise * rise * (3 - 2 * rise), np.float64)
+
+
 def _blend(grey: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Lay colour over a grey picture (H, W) in [0, 1], the more the hotter."""
     steps = np.linspace(0, 1, 1 + _STEPS)
-    # Below a sixth, half of "no", the film stays as it is; from five sixths, half of "yes", the colour is at its strongest.
-    rise = np.clip((steps - 1 / 6) * 1.5, 0, 1)
-    share = STRONGEST * rise * rise * (3 - 2 * rise)
+    share = _share(steps)
     paint = share[:, None] * colours(steps)
     at = np.rint(heat * _STEPS).astype(np.uint16)
     light = np.clip(grey, 0, 1) * (255 * (1 - share)).astype(np.float32)[at]

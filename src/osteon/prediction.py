@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,6 +143,15 @@ class FilmPrediction:
             return overlay(pixels, None, (f"{_words(self)}{ends}", self.reason), self.card)
         hot = spread(heat(self.evidence, self.probability, self.card), at, self.card.frame, (height, width))
         return overlay(pixels, hot, (f"{self.card.finding}: {_words(self, '   ')}{ends}", ""), self.card)
+
+    def picture(self, film: Film, longer: int) -> str:
+        """Return the film and its heat map, small, as `osteon.explanation.picture` does."""
+        from osteon.explanation import heat, picture, spread
+
+        if self.evidence is None or self.probability is None or self.card is None or self.placement is None:
+            return picture(film.pixels, None, longer)
+        cells, shape = heat(self.evidence, self.probability, self.card), (film.pixels.shape[0], film.pixels.shape[1])
+        return picture(film.pixels, partial(spread, cells, self.placement, self.card.frame, shape), longer)
 
     def _is_of(self, film: Film) -> bool:
         from osteon.film import prepare

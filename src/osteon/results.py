@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-import os
 import re
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
 
-from osteon.card_text import level_in_words
 from osteon.content import printable
 from osteon.prediction import FilmPrediction, Prediction, study_prediction
 from osteon.sources import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from osteon.card import Card
     from osteon.sources import Source, Sources
@@ -33,8 +28,6 @@ CSV_COLUMNS = (
     "reason", "error", "remarks",
 )  # fmt: skip
 """`films`, `refused` and `out_of_scope` count a study's; `reason` says why a film is out of scope, `error` why it could not be used."""
-
-_STYLE = "<style>body{font-family:sans-serif}td,th{padding:.1em .8em;text-align:left}.study{font-weight:bold}</style>"
 
 _FORMULA = re.compile(r"[' ]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """What a spreadsheet may compute, or `cell` has made text of."""
@@ -178,27 +171,6 @@ def film_rows(study: Prediction) -> Iterator[dict[str, Any]]:
 def _row(kind: str, told: dict[str, Any]) -> dict[str, Any]:
     row = {"row": kind} | {name: told[name] for name in CSV_COLUMNS if name in told and (kind == "film" or name != "film")}
     return {name: cell(value) if isinstance(value, str) else value for name, value in row.items()}
-
-
-def as_html(studies: Studies, folder: Path) -> Iterator[str]:
-    """Yield a page with a row a study and below it one a film, and a link to each overlay from `folder`, where the page will stand."""
-    title = html.escape(f"{studies.card.reference}: probability of {studies.card.finding}")
-    yield f'<!doctype html><meta charset="utf-8"><title>{title}</title>{_STYLE}<h1>{title}</h1><p>Not for diagnosis.</p>\n'
-    yield "<table><tr><th>study / film<th>level<th>probability<th>remark<th>heat map\n"
-    for s in studies:
-        yield _html_row(s.study, s, folder, "study")
-        if not s.is_its_film:
-            yield from (_html_row(film.film, film, folder, "film") for film in s.films)
-    yield "</table>\n"
-
-
-def _html_row(name: str, told: Prediction | FilmPrediction, folder: Path, kind: str) -> str:
-    film = told.films[0] if isinstance(told, Prediction) and told.is_its_film else told
-    overlay = film.overlay_file if isinstance(film, FilmPrediction) else ""
-    link = f'<a href="{quote(os.fsencode(os.path.relpath(overlay, folder)))}">heat map</a>' if overlay else ""
-    number = "" if told.probability is None else f"{told.probability:.3f}"
-    cells = [html.escape(printable(text)) for text in (name, level_in_words(told.level), number, told.remark)]
-    return f"<tr class={kind}><td>{'<td>'.join([*cells, link])}\n"
 
 
 def as_mura_csv(studies: Studies) -> Iterator[str]:

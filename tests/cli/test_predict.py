@@ -158,6 +158,18 @@ class TestFiles:
         assert (b["probability"], b["level"], b["logit"]) == (None, None, None)
         assert b["error"].startswith("the file is empty")
 
+    @pytest.mark.parametrize("parts", [False, True])
+    def test_page(self, run: Run, model: Path, folder: Path, tmp_path: Path, parts: bool) -> None:
+        words = ["predict", folder, "--model", model, "--page", tmp_path / "o.html", *(["-o", tmp_path / "answers"] if parts else [])]
+        assert run(*words)[0] == 1
+        page = (tmp_path / "o.html").read_text(encoding="utf-8")
+        assert page.count('<script type="text/plain" id="picture-') == 2
+        if parts:  # the pictures stay, so the same command makes the same page again
+            assert run(*words)[0] == 1
+            assert (tmp_path / "o.html").read_text(encoding="utf-8").partition("<p>")[2].partition(". Made")[0] in page
+            assert (tmp_path / "o.html").read_text(encoding="utf-8").count('id="picture-') == 2
+            assert "picture-0" not in (tmp_path / "answers/answers.html").read_text(encoding="utf-8").replace("`picture-${", "")
+
     def test_csv(self, run: Run, model: Path, folder: Path) -> None:
         _, out, err = run("predict", folder, "--model", model, "--csv", "-")
         rows = list(csv.DictReader(io.StringIO(out)))

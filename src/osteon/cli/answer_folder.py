@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,10 +130,11 @@ def write_whole(file: Path, pieces: Iterable[str]) -> None:
 
 def _write_tables(studies: Studies, out: Path) -> None:
     from osteon import results
+    from osteon.page import as_page
 
     write_whole(out / f"{NAME}.csv", results.as_csv(studies))
     write_whole(out / f"{NAME}.json", results.as_json(studies))
-    write_whole(out / f"{NAME}.html", results.as_html(studies, out))
+    write_whole(out / f"{NAME}.html", as_page(studies, out, datetime.now(UTC)))
     _write_parquet(studies, out / f"{NAME}.parquet")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,9 +24,9 @@ from osteon.sources import MANY, MOST_VIEWS, StudyBy, find_sources, mura_sources
 from osteon.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from osteon.batch import Overlays
+    from osteon.batch import Drawn, Pictures
     from osteon.model import Model
     from osteon.results import Studies
     from osteon.sources import Sources
@@ -41,18 +44,21 @@ class Outputs:
     json: str
     csv: str
     mura: str
+    page: str
     folder: bool
     quiet: bool
 
-    def check(self) -> None:
-        """Refuse what could not be written, before hours of work.
+    def check(self, films: list[str] | None) -> None:
+        """Refuse what could not be written or read, before hours of work.
 
         Raises:
-            UsageError: two outputs for the standard output, or a folder that does not exist.
+            UsageError: no films, or two kinds of them; two outputs for the standard output, or a folder that does not exist.
         """
+        if bool(films) == bool(self.mura):
+            raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
         if self.json == self.csv == "-":
             raise UsageError("--json and --csv cannot both go to the standard output. Give one of them a file.")
-        for file in (self.json, self.csv, self.mura):
+        for file in (self.json, self.csv, self.mura, self.page):
             if file not in ("", "-") and not Path(file).absolute().parent.is_dir():
                 raise UsageError(f"{file}: its folder does not exist. Make it first.")
 
@@ -62,7 +68,7 @@ class Outputs:
         Raises:
             UsageError: an output is one of the inputs.
         """
-        outputs = {os.path.realpath(file): file for file in (self.json, self.csv, self.mura) if file not in ("", "-")}
+        outputs = {os.path.realpath(file): file for file in (self.json, self.csv, self.mura, self.page) if file not in ("", "-")}
         if taken := next((outputs[where] for one in inputs if outputs and (where := os.path.realpath(one)) in outputs), None):
             raise UsageError(f"{taken}: this file is an input, and would be written over. Give the answers another name.")
 
@@ -80,6 +86,7 @@ def predict(
     json: Annotated[str, typer.Option(metavar="FILE|-", help="Write everything as JSON; - is the standard output.")] = "",
     csv: Annotated[str, typer.Option(metavar="FILE|-", help="Write a row a study and a row a film; - is the standard output.")] = "",
     overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each film with its heat map (PNG).")] = None,
+    page: Annotated[str, typer.Option(metavar="FILE", help="Write a page to look at: films beside their heat maps.")] = "",
     mura_csv: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="IN OUT", help="MURA's competition: IN has a film's path a line, OUT gets '<study folder>/,<0|1>' a line."),
@@ -108,8 +115,7 @@ def predict(
 
     A manifest is a CSV with the columns path (relative to it) and study.
 
-    With -o answers are on disk when they are made, and the same command
-    goes on where it was stopped.
+    With -o the same command goes on where it was stopped.
 
     The exit status is 1 where a film could not be used; all others still
     have their answer. Films that the model cannot judge (blank, inverted,
@@ -117,27 +123,38 @@ def predict(
     get a reason instead of a probability: that is an answer.
     --mura-csv wants a number of each film, so there the guard is off.
     """
-    if bool(films) == bool(mura_csv):
-        raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
-    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", out is not None, quiet)
-    outputs.check()
+    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", page, out is not None, quiet)
+    outputs.check(films)
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
     outputs.spare([*(films or []), *(mura_csv or ())[:1], *(source.file for source in sources.films)])
 
     opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
-    from osteon.batch import overlays_in
+    from osteon.batch import Drawn, overlays_in
 
     overlays = overlays_in(overlay, sources.films) if overlay else None
-    asked = {"films": films or list(mura_csv or ()), "guard": guard and not mura_csv, "overlay": str(overlay or "")}
-    studies = _studies(sources, opened, overlays, asked | {"model": model}, out, quiet)
-    _report(studies, outputs)
+    asked = {"films": films or list(mura_csv or ()), "guard": guard and not mura_csv, "overlay": str(overlay or ""), "page": page}
+    with _pictures(page, out, len(sources.films)) as pictures:
+        studies = _studies(sources, opened, Drawn(overlays, pictures), asked | {"model": model}, out, quiet)
+        _report(studies, outputs, pictures)
     _tell(studies, sources, outputs, loose=study_by is StudyBy.AUTO)
-    _end(studies, overlays)
+    _end(studies, Drawn(overlays, pictures))
 
 
-def _end(studies: Studies, overlays: Overlays | None) -> None:
-    if overlays and overlays.failed:
-        raise UsageError(f"{overlays.failed}. The numbers are complete; choose another folder for the overlays.")
+@contextlib.contextmanager
+def _pictures(page: str, out: Path | None, films: int) -> Iterator[Pictures | None]:
+    """Give the pictures of a page a place until it is written: in the answers' folder, else for as long as this command runs."""
+    if not page:
+        yield None
+        return
+    from osteon.batch import pictures_in
+
+    with contextlib.nullcontext(str(out / "pictures")) if out else tempfile.TemporaryDirectory(prefix="osteon-") as folder:
+        yield pictures_in(Path(folder), films)
+
+
+def _end(studies: Studies, drawn: Drawn) -> None:
+    if fault := next((place.failed for place in drawn if place and place.failed), ""):
+        raise UsageError(f"{fault}. The numbers are complete; make room, or choose another place for the pictures.")
     if any(s.refused for s in studies):
         raise typer.Exit(1)
 
@@ -160,12 +177,12 @@ def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *,
     return opened
 
 
-def _studies(sources: Sources, opened: Model, overlays: Overlays | None, asked: dict[str, Any], out: Path | None, quiet: bool) -> Studies:
+def _studies(sources: Sources, opened: Model, drawn: Drawn, asked: dict[str, Any], out: Path | None, quiet: bool) -> Studies:
     """Answer the films, in a folder where one is named."""
     from osteon.batch import answers
     from osteon.results import group
 
-    ask = partial(answers, sources.films, opened, overlays, guard=asked["guard"])
+    ask = partial(answers, sources.films, opened, drawn, guard=asked["guard"])
     if out is None:
         return group(watched(ask(), len(sources.films), quiet), sources, opened.card)
     return answer_into(out, asked | _of_model(asked["model"], opened), sources, opened.card, ask, quiet)
@@ -181,10 +198,14 @@ def _of_model(named: str | None, opened: Model) -> dict[str, str]:
     return {"osteon": __version__, "model": opened.card.reference, "model's SHA-256": digest, "precision": opened.precision}
 
 
-def _report(studies: Studies, outputs: Outputs) -> None:
+def _report(studies: Studies, outputs: Outputs, pictures: Pictures | None) -> None:
     from osteon import results
     from osteon.cli import prediction_table as table
 
+    if outputs.page:
+        from osteon.page import as_page
+
+        _write(outputs.page, as_page(studies, Path(outputs.page).absolute().parent, datetime.now(UTC), pictures))
     if outputs.mura:
         _write(outputs.mura, results.as_mura_csv(studies))
     if outputs.csv:
@@ -192,7 +213,7 @@ def _report(studies: Studies, outputs: Outputs) -> None:
     if outputs.json:
         _write(outputs.json, results.as_json(studies))
     if not (outputs.quiet or outputs.piped):
-        in_a_file = outputs.mura or outputs.csv or outputs.json or outputs.folder
+        in_a_file = outputs.mura or outputs.csv or outputs.json or outputs.page or outputs.folder
         table.show(studies, most=table.MOST_ROWS if in_a_file else sys.maxsize)
         print(f"\n{table.summary(studies)}")
 
