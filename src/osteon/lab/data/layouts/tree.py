@@ -53,7 +53,8 @@ class Dataset:
 def walk(top: Path) -> Files:
     """Return every file below a folder by kind: films, hidden files (a dot begins the name), others.
 
-    A hidden folder counts as one hidden file. Linked folders are entered, each once. A name that is no Unicode, and a folder that cannot be read, count as other.
+    A hidden folder counts as one hidden file. Linked folders are entered, each once.
+    A name that is no Unicode, and a folder that cannot be read, count as other.
     """
     films, hidden, others = [], [], []
     entered, to_enter = {os.path.realpath(top)}, [""]
