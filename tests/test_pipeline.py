@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,31 @@ def test_one_film_in_every_form_has_one_answer(film: Path, model: Model, file: P
     logits = [studies[0].films[0].logit for studies in told]
     assert logits == pytest.approx([model.predict(osteon.read_film(film)).films[0].logit] * len(told), abs=1e-3)
     assert len(set(logits[:11])) == 1
+
+
+def test_files_and_arrays_in_one_list(film: Path, model: Model) -> None:
+    by_file, by_array = osteon.predict([film, PIXELS], model, bone="bright")
+    assert by_file.films[0].logit == pytest.approx(by_array.films[0].logit, abs=1e-3)
+    with pytest.raises(UsageError, match="bone='bright'"):
+        osteon.predict([film, PIXELS], model)
+    with pytest.raises(UsageError, match="Leave it out"):
+        osteon.predict([film], model, bone="bright")
+
+
+@pytest.mark.parametrize("pixels", [PIXELS * np.nan, PIXELS * 1.0, PIXELS / 255 - 1])
+def test_a_film_of_what_is_no_grey_is_refused(film: Path, model: Model, pixels: NDArray[np.float64]) -> None:
+    bad = replace(osteon.read_film(film), path="bad", pixels=pixels.astype(np.float32))
+    refused, well = osteon.predict([bad, film], model)
+    assert "no numbers from 0 to 1" in refused.films[0].error and well.probability is not None
+    with pytest.raises(osteon.UnsupportedFilm, match="no numbers from 0 to 1"):
+        model.predict(bad)
+
+
+def test_a_model_travels_to_another_process(file: Path, model: Model, film: Path) -> None:
+    for first in (model, osteon.load_model(file, "float32", side_by_side=True)):
+        again = pickle.loads(pickle.dumps(first))
+        assert (again.card, again.precision) == (first.card, first.precision)
+        assert again.predict(osteon.read_film(film)).films[0].logit == first.predict(osteon.read_film(film)).films[0].logit
 
 
 def test_films_without_a_path_get_names_of_their_own(film: Path, model: Model) -> None:
@@ -141,7 +168,7 @@ FLOATS = PIXELS / np.float32(255)
         (lambda m: osteon.predict(FLOATS * 255, m, bone="bright"), "from 0 to 1"),
         (lambda m: osteon.predict(np.where(PIXELS > 9, FLOATS, np.nan), m, bone="bright"), "from 0 to 1"),
         (lambda m: osteon.predict(b"content", m, bone="bright"), "said of arrays"),
-        (lambda m: osteon.predict(["a.png", PIXELS], m, bone="bright"), "said of arrays"),
+        (lambda m: osteon.predict(["a.png"], m, bone="bright"), "said of arrays"),
         (lambda m: osteon.predict(b"content", m, study_by="patient"), "none of auto, folder, film"),
         (lambda m: osteon.predict(b"content", 3.5), "not by float"),
         (lambda m: osteon.read_film(42), "not from int"),

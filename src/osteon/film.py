@@ -33,6 +33,9 @@ LEAST_SIDE = 32
 LEAST_CONTRAST = 2 / 255
 """Between a film's darkest and brightest pixel; below that it is blank."""
 
+ROUNDED = 1e-3
+"""How far beyond 0 and 1 rounding may take a pixel."""
+
 NOT_OF_FILES = "bone= is said of arrays; a file says itself what is bright in it. Leave it out."
 _SHOWN = 512  # pixels of the longer side in a notebook
 
@@ -159,15 +162,27 @@ def checked(film: Film) -> Film:
     """Return a film that shows something.
 
     Raises:
-        UnsupportedFilm: a side is shorter than 32 pixels.
+        UnsupportedFilm: a side is shorter than 32 pixels, or they are no numbers from 0 to 1.
         BlankFilm: all pixels have one grey.
     """
     height, width = film.pixels.shape
     if min(height, width) < LEAST_SIDE:
         raise UnsupportedFilm(f"{film.path}: {width} x {height} pixels; a film has at least {LEAST_SIDE} on each side.")
-    if float(film.pixels.max() - film.pixels.min()) < LEAST_CONTRAST:
+    if check_range(film) < LEAST_CONTRAST:
         raise BlankFilm(f"{film.path}: it is blank, all its pixels have one grey. Export the film again.")
     return film
+
+
+def check_range(film: Film) -> float:
+    """Return how far apart a film's darkest and brightest pixels are.
+
+    Raises:
+        UnsupportedFilm: they are no numbers from 0 to 1.
+    """
+    low, high = float(film.pixels.min()), float(film.pixels.max())
+    if not (low >= -ROUNDED and high <= 1 + ROUNDED):  # nor is NaN
+        raise UnsupportedFilm(f"{film.path}: its pixels are no numbers from 0 to 1. Give what osteon.read_film returns.")
+    return high - low
 
 
 def place(film: Film, frame: Frame) -> Placement:

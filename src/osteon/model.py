@@ -50,6 +50,8 @@ class Model:
         self._exactly = exactly
         """Opens the float32 form, which has the last word where INT8 leaves the decision open; opened for the first such film."""
         self._exact: Model | None = None
+        self.opened: tuple[Callable[..., Model], tuple[str | None, str]] | None = None
+        """What opened it, and with what; None where it was opened by other means."""
         self._opening = threading.Lock()
         self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}
         self._free: SimpleQueue[tuple[openvino.InferRequest, dict[str, NDArray[Any]]]] = SimpleQueue()
@@ -123,13 +125,21 @@ class Model:
 
         Raises:
             UsageError: it is no film.
+            UnsupportedFilm: its pixels are no numbers from 0 to 1.
         """
-        from osteon.film import Film, place, prepare  # here, so that a model is opened while the decoders are still being imported
+        from osteon.film import (  # here, so that a model is opened while the decoders are still being imported
+            Film,
+            check_range,
+            place,
+            prepare,
+        )
 
         if not isinstance(film, Film):
             raise UsageError(f"a model takes films that osteon.read_film returned, not {type(film).__name__}; osteon.predict takes files.")
         frame = self.card.frame
-        placement = placement or place(film, frame)
+        if placement is None:
+            check_range(film)
+            placement = place(film, frame)
         seen = prepare(film, frame, placement)
         told = FilmPrediction(
             film.path, study_type=film.study_type, truncated=film.truncated, remarks=film.remarks, study_uid=film.study,
@@ -158,6 +168,12 @@ class Model:
         if not told:
             raise UsageError("a study has at least one film. Give the films that osteon.read_film returned.")
         return study_prediction(study or told[0].film, told, self.card)
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[str | None, str]]:
+        """Travel to another process as the name and the precision that the model was opened with, and be opened there."""
+        if self.opened is None:
+            raise UsageError("a model that osteon.load_model did not open cannot be sent to another process. Open it there.")
+        return self.opened
 
     def __repr__(self) -> str:
         return f"<Model {self.card.reference}: finds {self.card.finding}, {self.precision}, films of {self.card.frame.size} pixels>"

@@ -96,7 +96,7 @@ def released() -> dict[str, str]:
 def _newest() -> Traversable:
     models = packaged_models()
     if not models:
-        raise ModelFileError("this osteon brings no model. Name a model file with --model, or train one with `osteon train`.")
+        raise ModelFileError("this osteon brings no model. Name a model file (model, --model), or train one with `osteon train`.")
     return models[next(reversed(models))]
 
 

@@ -57,7 +57,10 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
         raise UsageError(f"precision={precision!r} is none of {', '.join(get_args(Choice))}.")
     source = find_model(path)
     name = str(path or source.name)
-    return _open(read_content(source, name), name, precision, side_by_side)
+    model = _open(read_content(source, name), name, precision, side_by_side)
+    again = None if path is None else str(Path(str(source)).absolute())
+    model.opened = partial(load_model, side_by_side=side_by_side), (again, precision)
+    return model
 
 
 def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Model:

@@ -84,6 +84,10 @@ def find_sources(given: Sequence[Given], study_by: StudyBy = StudyBy.AUTO, bone:
         EmptyDataset: a path does not exist, or there is no film in all of them.
     """
     sources, seen = Sources(), set[str]()
+    if bone is not None and not any(hasattr(one, "ndim") for one in given):
+        from osteon.film import NOT_OF_FILES
+
+        raise UsageError(NOT_OF_FILES)
     for source in _all(given, study_by, bone, sources):
         where = os.path.abspath(source.file)  # noqa: PTH100 - 100,000 times, and a link stays one
         if where in seen and source.held is None:
@@ -127,7 +131,7 @@ def mura_sources(table: Path) -> Sources:
 def _all(given: Sequence[Given], study_by: StudyBy, bone: Polarity | None, sources: Sources) -> Iterator[Source]:
     names = Counter[str]()
     for one in given:
-        if isinstance(one, str | os.PathLike) and bone is None:
+        if isinstance(one, str | os.PathLike):
             yield from _found(os.fspath(one), study_by, sources)
         else:
             held, name = _held(one, bone)
@@ -141,12 +145,10 @@ def _held(one: object, bone: Polarity | None) -> tuple[bytes | Film, str]:
     import numpy as np
 
     from osteon.content import bytes_of, name_of
-    from osteon.film import NOT_OF_FILES, Film, film_of
+    from osteon.film import Film, film_of
 
     if isinstance(one, np.ndarray):
         return film_of(one, "film", bone), "film"
-    if bone is not None:
-        raise UsageError(NOT_OF_FILES)
     return (one, one.path) if isinstance(one, Film) else (bytes_of(one), name_of(one) or "film")
 
 

@@ -161,7 +161,7 @@ def test_calibrate_takes_a_cross_validation_and_the_splits_that_the_index_names(
     Path("cv").mkdir()
     table("cv/predictions.parquet", films.with_columns(split=pl.when(half).then(pl.lit("fold-0")).otherwise(pl.lit("fold-1"))))
     words = ("calibrate", "--model", "m.onnx", "--predictions", "cv", "-o", "n.onnx")
-    assert "name the index with --index" in osteon(*words)[2]
+    assert "(index, --index)" in osteon(*words)[2]
     status, out, _ = osteon(*words, "--index", "index.parquet", "--split", "train")
     assert status == 0 and f"{films.filter(half).height:,} films" in out
     card = load_model("n.onnx").card
@@ -187,13 +187,13 @@ def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Ty
 @pytest.mark.parametrize(
     ("words", "status", "reason"),
     [
-        (("evaluate",), 64, "name the index with --index"),
+        (("evaluate",), 64, r"name the index (index, --index)"),
         (("evaluate", "--predictions", "absent.parquet"), 65, "there is no such table"),
         (("evaluate", "--predictions", "p.parquet", "--split", "test"), 65, "no film in split 'test'"),
         (("evaluate", "--predictions", "p.parquet", "--by", "scanner"), 64, "no column 'scanner'"),
         (("evaluate", "--predictions", "broken.parquet"), 65, "no table of predictions"),
         (("evaluate", "--model", "absent.onnx", "--index", "i.parquet"), 65, "no such model file"),
-        (("evaluate", "--predictions", "p.parquet", "--against", "packaged"), 64, "name the index with --index"),
+        (("evaluate", "--predictions", "p.parquet", "--against", "packaged"), 64, r"name the index (index, --index)"),
         (("evaluate", "--predictions", "p.parquet", "--against", "absent.parquet"), 65, "there is no such table"),
         (("compare", "p.parquet", "absent"), 64, "absent is no table of predictions, and a model is run on an index"),
         (("calibrate", "--model", "absent.onnx", "-o", "n.onnx"), 65, "no such model file"),

@@ -124,7 +124,7 @@ def test_the_trainings_by_hand_are_told_before_they_are_made(tmp_path: Path) -> 
     ("arguments", "status", "said"),
     [
         (("paper", "nowhere"), 66, "there is no such folder"),
-        (("paper", ".", "--set", "dropout=2"), 64, "Mend the value given with --set"),
+        (("paper", ".", "--set", "dropout=2"), 64, "Mend that value (settings, --set)"),
         (("paper", ".", "--set", "drop=2"), 64, "no such setting"),
         (("thesis", "."), 2, "paper"),
     ],

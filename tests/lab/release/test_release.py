@@ -292,9 +292,9 @@ class TestPlan:
             ("largets = 3", "largets is no setting of a release. It may hold: runs, index, "),
             ("[guard]\naims = 3", "guard.aims is no setting of a release. .* guard.aim, "),
             ("[evaluation]\nthreshold = 0.5", "evaluation.threshold is no setting"),
-            ("[guard]\naim = 0.5", "no plan of a release .*0.2"),
+            ("[guard]\naim = 0.5", "at `\\$.guard.aim`. Correct it"),
             ("[calibration]\nrule = 'best'", "'best' is no rule for a threshold"),
-            ("name = 3", "no plan of a release .*str"),
+            ("name = 3", "at `\\$.name`. Correct it"),
             ("name", "no TOML"),
         ],
     )
@@ -305,7 +305,7 @@ class TestPlan:
 
     def test_too_little_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "plan.toml").write_text('runs = ["a"]\n')
-        with pytest.raises(UsageError, match=r"missing required field `index`.* It may hold: runs, index, name"):
+        with pytest.raises(UsageError, match=r"missing required field `index`.* a plan may hold: runs, index, name"):
             read_plan(tmp_path / "plan.toml", {})
 
     def test_help_says_what_a_plan_may_hold(self, osteon: Typed) -> None:

@@ -153,7 +153,7 @@ def test_an_index_that_is_gone(tmp_path: Path) -> None:
     told = made.material(tmp_path / "out")
     assert "films by split" in [block.title.lower()[:14] for block in data_section(told).blocks if isinstance(block, Table)]
     gone = replace(told, films=None)
-    assert "Name its new place with --index" in gaps(data_section(gone))
+    assert "Name its new place (index, --index)" in gaps(data_section(gone))
     assert not [words for words, _ in warnings(gone) if "fingerprint" in words]
 
 

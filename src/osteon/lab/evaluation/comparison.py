@@ -177,7 +177,7 @@ def _common(a: Predictions, b: Predictions, split: str) -> tuple[pl.DataFrame, i
     if both.is_empty():
         raise MeasurementError("there is no film that both tables answered and that has a label. Compare two tables of one index.")
     if differing := int((both["label"] != both["label_b"]).sum()):
-        raise MeasurementError(f"{differing} films have another label in B than in A. Read both with the labels of one index: --index.")
+        raise MeasurementError(f"{differing} films have another label in B than in A. Read both with one index (index, --index).")
     return both, len(first) - len(both), len(second) - len(both)
 
 

@@ -110,7 +110,7 @@ def write_metrics(file: Path, evaluations: Sequence[Evaluation], out: Path) -> C
         ModelFileError: no model file, or `out` cannot be written.
     """
     if (measured := evaluations[0].origin.model_sha256) and measured != file_sha256(file):
-        raise UsageError(f"{file} is not the model file that made these predictions. Name that one with --model.")
+        raise UsageError(f"{file} is not the model file that made these predictions. Name that one (model, --model).")
     metrics = tuple(metric for evaluation in evaluations for metric in evaluation.metrics)
     how = tuple(
         Measured(

@@ -222,7 +222,7 @@ def _check(table: pl.DataFrame, path: Path) -> None:
 
 def _whole(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     if "label" not in table.columns:
-        raise MeasurementError(f"{path}: the predictions carry no labels. Give the index that has them with --index.")
+        raise MeasurementError(f"{path}: the predictions carry no labels. Give the index that has them (index, --index).")
     return _with_columns(table)
 
 

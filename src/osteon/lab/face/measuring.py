@@ -56,7 +56,7 @@ def calibrate(
     file = model_path(None if model is None else os.fspath(model))
     if crossed:
         if rows is None:
-            raise UsageError("name the index with --index: it says which films take part, and what their labels are.")
+            raise UsageError("there is no index (index, --index), which says what films take part and what their labels are. Name it.")
         names = () if plan.split == ALL else tuple(name.strip() for name in plan.split.split(","))
         scored = cross_validated(crossed, read_index(rows), splits=names)
         plan = cross_validated_plan(plan, crossed, scored)
@@ -158,7 +158,7 @@ def _scored(what: PathLike | None, index: Path | None, split: str, command: str,
         return predictions_of(Path(what), None if index is None else read_index(index))
     if index is None:
         missing = "" if what is None else f"{os.fspath(what)} is no table of predictions, and a model is run on an index: "
-        raise UsageError(f"{missing}name the index with --index, or the predictions of an earlier evaluation with --predictions.")
+        raise UsageError(f"{missing}name the index (index, --index), or the predictions of an earlier evaluation (predictions).")
     return score_index(None if what is None else os.fspath(what), index, [split], command, counting("read films", progress))
 
 

@@ -122,7 +122,7 @@ def read_plan(file: Path, given: Mapping[str, str]) -> ReleasePlan:
     try:
         return _located(msgspec.convert(_values(asked) | dict.fromkeys(left_out), ReleasePlan), file.absolute().parent)
     except msgspec.ValidationError as fault:
-        raise UsageError(f"{file}: no plan of a release ({fault}). It may hold: {', '.join(may_hold())}.") from fault
+        raise UsageError(f"{file}: {fault}. Correct it; a plan may hold: {', '.join(may_hold())}.") from fault
 
 
 def _values(asked: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def data_section(m: Material) -> Section:
     blocks: list[Block] = [_sources(m)]
     if m.films is None:
         index = m.request.index_path(m.record)
-        blocks.append(Gap(f"The index is not at {index} any more, so that the data cannot be counted. Name its new place with --index."))
+        blocks.append(Gap(f"The index is not at {index} any more, so the data cannot be counted. Name its new place (index, --index)."))
     else:
         blocks += [_counts(m, m.films), *_apart(m, m.films), _files(m, m.films), *_problems(m)]
         blocks.append(Gap(f"Possible shortcuts are measured by: osteon explore {m.request.index_path(m.record)}"))

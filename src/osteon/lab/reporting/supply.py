@@ -73,7 +73,7 @@ def supply_model(request: Request, run: RunFolder, watch: Watch) -> Path:
     if not run.history():
         raise UsageError(f"{run.folder} has not finished an epoch. Go on with: osteon train --resume -o {run.folder}")
     if not Path(record.plan.index).exists():
-        raise UsageError(f"the index of this training is not at {record.plan.index} any more. Put it back, or name the model with --model.")
+        raise UsageError(f"the index of this training is not at {record.plan.index} now. Put it back, or name the model (model, --model).")
     if not out.exists() or out.stat().st_mtime < run.history_file.stat().st_mtime:
         watch("export", 0, 1)
         export_run(Export(run.folder, out))
@@ -143,4 +143,4 @@ def _check_of_model(evaluation: Evaluation, model: Path) -> None:
         return
     if told.card is None or not same_decisions(told.card, load_model(model).card):
         which = told.model or "another program's predictions"
-        raise UsageError(f"the evaluation is of {which}, and not of {model} as it is. Name the model that was evaluated with --model.")
+        raise UsageError(f"the evaluation is of {which}, and not of {model} as it is. Name the model that was evaluated (model, --model).")

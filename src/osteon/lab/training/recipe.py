@@ -239,7 +239,7 @@ def plain_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         made = msgspec.convert(settings, Recipe, strict=False)
         msgspec.convert(msgspec.to_builtins(read_frame(made)), Frame)  # `replace` checks nothing
     except msgspec.ValidationError as fault:
-        raise UsageError(f"recipe {name}: {fault}. Mend the value given with --set.") from fault
+        raise UsageError(f"recipe {name}: {fault}. Mend that value (settings, --set).") from fault
     return made
 
 

@@ -101,7 +101,7 @@ class RunFolder:
             UsageError: the folder already holds one.
         """
         if self.record_file.exists():
-            raise UsageError(f"{self.folder} already holds a training. Go on with it by --resume, or name another folder with -o.")
+            raise UsageError(f"{self.folder} already holds a training. Go on with it (index=None, --resume), or name another (out, -o).")
 
     def start(self, record: RunRecord) -> None:
         """Make the folder of a new training.

@@ -162,7 +162,7 @@ def _films(films: pl.DataFrame, record: RunRecord, watch: Watch) -> tuple[Traini
     plan, recipe = record.plan, record.recipe
     learning = learned(films, plan.train)
     if plan.select and plan.select in learning["split"]:
-        raise UsageError(f"split {plan.select!r} is both learned from and selected on. Name another split with --select, or none.")
+        raise UsageError(f"split {plan.select!r} is both learned from and selected on. Select on another (select, --select), or on none.")
     store = _store(learning, recipe, watch)
     learn = TrainingFilms(store, recipe, store.films)
     if recipe.window and not (learn.boxed & (learn.label > 0)).any():

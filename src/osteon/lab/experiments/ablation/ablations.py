@@ -75,7 +75,7 @@ def read_plan(file: Path) -> AblationPlan:
     except OSError as fault:
         raise UsageError(f"{file}: cannot be read ({fault.strerror}).") from fault
     except msgspec.MsgspecError as fault:
-        raise UsageError(f"{file}: no plan of ablations ({fault}). It may hold: {', '.join(AblationPlan.__struct_fields__)}.") from fault
+        raise UsageError(f"{file}: {fault}. Correct it; a plan may hold: {', '.join(AblationPlan.__struct_fields__)}.") from fault
     if not plan.ablations:
         raise UsageError(f'{file}: there is no ablation. Write one under [ablations], as in: "nothing frozen" = ["freeze=0"]')
     return plan
