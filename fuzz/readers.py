@@ -76,28 +76,31 @@ def mutated(content: bytes, most: int, seed: int) -> bytes:
     """Change a model file inside its graph, where changed bytes alone would mostly be no protobuf any more."""
     draw = random.Random(seed)
     try:
-        parsed = onnx.load_model_from_string(content)
-        if draw.random() < 0.3 or not parsed.graph.node:
-            raise ValueError
-    except (ValueError, DecodeError):
-        return bytes(atheris.Mutate(content, most))
+        changed = _changed(onnx.load_model_from_string(content), draw)
+    except (ValueError, IndexError, DecodeError):  # no graph, or names in it that are no UTF-8
+        changed = b""
+    return changed if 0 < len(changed) <= most and draw.random() < 0.7 else bytes(atheris.Mutate(content, most))
+
+
+def _changed(parsed: onnx.ModelProto, draw: random.Random) -> bytes:
     nodes, constants = parsed.graph.node, parsed.graph.initializer
-    node, constant = draw.choice(nodes), draw.choice(constants) if constants else None
+    node, constant = draw.choice(nodes), draw.choice(constants)
     number = draw.choice((-1, 0, 1, 2, 7, 255, 2**16, 2**31, 2**40, 2**62))
     match draw.randrange(7):
         case 0:
             node.op_type = draw.choice(sorted(OPERATORS))
-        case 1 if node.input:
+        case 1:
             node.input[draw.randrange(len(node.input))] = draw.choice(draw.choice(nodes).output)
-        case 2 if node.attribute:
+        case 2:
             attribute = draw.choice(node.attribute)
             attribute.i = number
             attribute.ints[:] = [number if draw.random() < 0.5 else old for old in attribute.ints]
-        case 3 if constant and constant.dims:
+        case 3:
             constant.dims[draw.randrange(len(constant.dims))] = number
-        case 4 if constant and constant.raw_data:
-            constant.raw_data = atheris.Mutate(constant.raw_data, len(constant.raw_data)).ljust(len(constant.raw_data), b"\0")
-        case 5 if parsed.metadata_props:
+        case 4:
+            size = len(constant.raw_data)
+            constant.raw_data = atheris.Mutate(constant.raw_data, size).ljust(size, b"\0")
+        case 5:
             text = draw.choice(parsed.metadata_props)
             old = text.value.encode() if isinstance(text.value, str) else text.value
             text.value = atheris.Mutate(old, len(old) + 40).decode(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from made_model import make_model
 from osteon.version import __version__
 
 OSTEON = (sys.executable, "-m", "osteon")
@@ -92,6 +95,13 @@ def test_an_ascii_terminal_shows_escapes(tmp_path: Path) -> None:
     status, _, told = shell(f"osteon card {tmp_path}/né.onnx", PYTHONIOENCODING="ascii:strict")
     assert status == 65 and "n\\xe9.onnx: there is no such model file" in told
     assert shell("osteon --help", LC_ALL="C", PYTHONIOENCODING="ascii")[0] == 0
+
+
+def test_json_is_utf_8_whatever_the_terminal_has(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "né.png")
+    model = make_model(tmp_path / "m.onnx")
+    status, told, _ = shell(f"osteon predict --model {model} {tmp_path}/né.png --json -", PYTHONIOENCODING="ascii")
+    assert status == 0 and json.loads(told)["studies"][0]["study"] == f"{tmp_path}/né.png"
 
 
 def test_python_m_osteon() -> None:

@@ -220,7 +220,8 @@ def _report(studies: Studies, outputs: Outputs, pictures: Pictures | None) -> No
 
 def _write(file: str, pieces: Iterable[str]) -> None:
     if file == "-":
-        sys.stdout.writelines(piece.encode(errors="backslashreplace").decode() for piece in pieces)
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(piece.encode(errors="backslashreplace") for piece in pieces)  # UTF-8 whatever the terminal has
         return
     try:
         if Path(file).exists() and not Path(file).is_file():  # a pipe, /dev/null
