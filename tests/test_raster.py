@@ -19,6 +19,7 @@ from PIL import Image, TiffImagePlugin
 from osteon.bounds import MOST_PIXELS
 from osteon.errors import FilmError, OversizedFilm, UnreadableFilm, UnsupportedFilm
 from osteon.film import read_film
+from osteon.grey import WINDOW_CUT
 from osteon.raster import raster_format, raster_size, read_raster
 
 GREY = (np.add.outer(np.arange(48) * 2, np.arange(64) * 2) % 256).astype(np.uint8)
@@ -289,6 +290,34 @@ def test_a_small_coloured_mark_and_jpeg_noise_are_no_colour() -> None:
     assert read(saved(Image.fromarray(film))).shape == (384, 512)
     noisy = np.clip(film + rng.normal(0, 5, film.shape), 0, 255).astype(np.uint8)
     assert read(saved(Image.fromarray(noisy), "JPEG", quality=60)).shape == (384, 512)
+
+
+def window_of(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A screenshot: a blue title bar over the film, and a grey tool bar with coloured icons at its left."""
+    picture = np.pad(np.repeat(film[..., None], 3, 2), ((40, 0), (48, 0), (0, 0)), constant_values=90)
+    picture[:40] = (30, 90, 200)
+    for top in range(60, 400, 60):
+        picture[top : top + 30, 9:39] = (230, 120, 20)
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_the_coloured_strip_of_a_viewers_window_is_cut_and_said(kind: str) -> None:
+    shown = GREY.repeat(8, 0).repeat(8, 1)
+    film = read_raster(saved(Image.fromarray(window_of(shown)), kind), "film")
+    assert film.remarks == (WINDOW_CUT,)
+    assert film.pixels.shape == (shown.shape[0] + 40, shown.shape[1] + 48)  # boxes and peaks keep their places
+    assert film.pixels[:40].max() == film.pixels[:, :39].max() == 0
+    assert_allclose(film.pixels[48:, 56:], shown[8:, 8:] / 255, atol=0.003 if kind == "PNG" else 0.1)
+    assert read_raster(saved(Image.fromarray(shown)), "film").remarks == ()
+
+
+def test_a_colour_picture_in_a_window_is_refused(photographs: list[NDArray[np.uint8]]) -> None:
+    for photograph in photographs:
+        framed = np.pad(photograph, ((30, 0), (0, 0), (0, 0)), constant_values=90)
+        framed[:30] = (30, 90, 200)
+        with pytest.raises(UnsupportedFilm, match="colour picture"):
+            read(saved(Image.fromarray(framed)))
 
 
 def test_black_and_white() -> None:

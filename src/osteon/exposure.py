@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osteon.border import bare_part
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -38,6 +40,13 @@ def exposed_part(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:
     Args:
         pixels: (H, W) in [0, 1], bone bright.
     """
+    left, top, width, height = bare_part(pixels)
+    x, y, wide, high = _shown(pixels[top : top + height, left : left + width])
+    return left + x, top + y, wide, high
+
+
+def _shown(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    """Return the part of a film without a border that shows something."""
     height, width = pixels.shape
     grid, step = _coarse(pixels)
     islands = _islands(_tissue(grid)) if min(grid.shape) >= 8 else []

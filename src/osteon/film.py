@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import numpy as np
 from PIL import Image
 
+from osteon.border import bare_part
 from osteon.content import content_of, name_of
 from osteon.dicom import is_dicom, read_dicom
 from osteon.errors import BlankFilm, UnreadableFilm, UnsupportedFilm, UsageError
@@ -205,7 +206,7 @@ def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDA
     """Turn a film into one network input.
 
     The crop is scaled with Pillow's antialiased triangle filter and set into a black square. Scaling works on the film's own
-    floating-point pixels and rounds once, to the nearest of 256 greys.
+    floating-point pixels, sees nothing of a border that the crop cuts off, and rounds once, to the nearest of 256 greys.
 
     Args:
         film: Pixels in [0, 1], bone bright.
@@ -217,8 +218,10 @@ def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDA
     """
     at = placement or place(film, frame)
     across, down = round(at.width * at.scale_x), round(at.height * at.scale_y)
-    box = (at.left, at.top, at.left + at.width, at.top + at.height)
-    scaled = np.asarray(Image.fromarray(film.pixels).resize((across, down), Image.Resampling.BILINEAR, box=box))
+    x, y, wide, high = bare_part(film.pixels) if frame.crop == "exposed" else (0, 0, *film.pixels.shape[::-1])
+    box = (at.left - x, at.top - y, at.left + at.width - x, at.top + at.height - y)
+    bare = Image.fromarray(film.pixels[y : y + high, x : x + wide])
+    scaled = np.asarray(bare.resize((across, down), Image.Resampling.BILINEAR, box=box))
     square = np.zeros((frame.size, frame.size), np.uint8)
     x, y = int(at.offset_x), int(at.offset_y)
     square[y : y + down, x : x + across] = np.rint(np.clip(scaled, 0, 1) * 255)
@@ -249,7 +252,7 @@ def _decoded(content: bytes, name: str) -> Film:
     if raster_format(content) is None:
         raise UnreadableFilm(f"{name}: neither PNG, JPEG, TIFF nor DICOM. Export the film as one of these.")
     raster = read_raster(content, name)
-    return Film(raster.pixels, name, raster.format, raster.truncated)
+    return Film(raster.pixels, name, raster.format, raster.truncated, remarks=raster.remarks)
 
 
 class _Silence:

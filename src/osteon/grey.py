@@ -1,4 +1,4 @@
-"""Samples as a decoder gave them -> grey in [0, 1]; a colour picture is refused."""
+"""Samples as a decoder gave them -> grey in [0, 1]; a colour picture is refused, a viewer's coloured window around a film blackened."""
 
 from __future__ import annotations
 
@@ -14,11 +14,21 @@ from osteon.errors import UnsupportedFilm
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Box = tuple[int, int, int, int]  # left, top, right, bottom
+
 COLOURED_CELLS = 0.01
 """A film of which more than this share of a coarse grid is coloured is a colour picture. Grey JPEGs in RGB have none."""
 
 COLOUR_SPREAD = 24
 """Grey levels (of 255) between a cell's highest and lowest channel from which it counts as coloured."""
+
+STRIP = 0.2
+"""Share of a side that a viewer's window may take."""
+
+STRIP_CELLS = 0.1
+"""Share of a strip's innermost line that is coloured at least."""
+
+WINDOW_CUT = "coloured strips along its edges, as of a viewer's window, were cut off"
 
 LUMA = (0.299, 0.587, 0.114)
 """Red, green and blue of a grey (ITU-R BT.601), as Pillow weighs them."""
@@ -40,21 +50,25 @@ class Decoded:
     inverted: bool = False
 
 
-def grey(decoded: Decoded, name: str) -> NDArray[np.float32]:
-    """Return (H, W) in [0, 1]; `name` is what a refusal calls the film. Transparent pixels are black.
+def grey(decoded: Decoded, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return (H, W) in [0, 1], and remarks; `name` is what a refusal calls the film.
+
+    Transparent pixels are black, and so are coloured strips along the edges.
 
     Raises:
         UnsupportedFilm: colour, black and white, or values that are not numbers.
     """
     samples = decoded.samples
     if isinstance(samples, np.ndarray):
-        return _of_255(samples) if samples.ndim == 2 else _grey_of_deep(samples.astype(np.uint16, copy=False), decoded, name)
+        if samples.ndim == 3:
+            return _grey_of_deep(samples.astype(np.uint16, copy=False), decoded, name)
+        return _of_255(samples), ()
     if not samples.mode.startswith(("I", "F")):
         return _grey_of_bytes(samples, name)
     values = np.asarray(samples)
     deep = values.dtype.kind == "u" and values.dtype.itemsize == 2
     shares = unit(values, decoded.said, scaled=decoded.scaled) if deep else _stretched(values, name)
-    return 1 - shares if decoded.inverted else shares
+    return 1 - shares if decoded.inverted else shares, ()
 
 
 def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -64,44 +78,77 @@ def unit_scale(values: NDArray[np.generic]) -> NDArray[np.float32]:
     return _of_255(values.astype(np.uint8)) if values.dtype.itemsize == 1 else unit(values.astype(np.uint16), 0)
 
 
-def check_colour(image: Image.Image, name: str) -> None:
-    """Refuse an RGB picture that is coloured; the noise of JPEG's colour channels, and a small coloured mark, are none.
+def film_of_picture(image: Image.Image, name: str) -> Box:
+    """Return what an RGB picture shows within coloured strips along its edges.
+
+    The noise of JPEG's colour channels, and a small coloured mark, are no colour. With a strip a hundredth of a side may go beside it.
 
     Raises:
-        UnsupportedFilm: it is one.
+        UnsupportedFilm: it is coloured elsewhere, too.
     """
+    step = max(1, min(image.size) // 128)
     # Channel by channel: numpy takes ten times as long over an axis of three.
-    red, green, blue = np.moveaxis(np.asarray(image.reduce(max(1, min(image.size) // 128)), np.int16), 2, 0)
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    coloured = (spread >= COLOUR_SPREAD).mean()
-    if coloured > COLOURED_CELLS:
-        raise UnsupportedFilm(f"{name}: a colour picture ({coloured:.0%} of it), no radiograph. If it is one, export it in grey.")
+    red, green, blue = np.moveaxis(np.asarray(image.reduce(step), np.int16), 2, 0)
+    coloured = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue) >= COLOUR_SPREAD
+    left, top, right, bottom = _within_strips(coloured)
+    if coloured[top:bottom, left:right].mean() > COLOURED_CELLS:
+        raise UnsupportedFilm(f"{name}: a colour picture ({coloured.mean():.0%} of it), no radiograph. If it is one, export it in grey.")
+    return left * step, top * step, min(right * step, image.width), min(bottom * step, image.height)
 
 
-def _grey_of_bytes(image: Image.Image, name: str) -> NDArray[np.float32]:
+def _within_strips(coloured: NDArray[np.bool_]) -> Box:
+    """Return the cells that remain when the sides with most colour have lost their strips, as few as leave no more than a mark."""
+    box = [0, 0, coloured.shape[1], coloured.shape[0]]
+    sides = {0, 1, 2, 3}
+    while sides and (inner := coloured[box[1] : box[3], box[0] : box[2]]).mean() > COLOURED_CELLS:
+        lines = (inner.T, inner, inner.T[::-1], inner[::-1])
+        depths = [_strip(some) for some in lines]
+        side = max(sides, key=lambda side: lines[side][: depths[side]].sum())
+        box[side] += depths[side] if side < 2 else -depths[side]
+        sides.remove(side)
+    return box[0], box[1], box[2], box[3]
+
+
+def _strip(lines: NDArray[np.bool_]) -> int:
+    """Return how many lines, from the first on, are a coloured strip."""
+    return int(np.flatnonzero(lines[: int(STRIP * len(lines))].mean(1) >= STRIP_CELLS).max(initial=-1)) + 1
+
+
+def _blackened(shares: NDArray[np.float32], box: Box) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return a film that is black outside of the box, so that it keeps its coordinates and loses what is there as a border."""
+    left, top, right, bottom = box
+    if box == (0, 0, *shares.shape[::-1]):
+        return shares, ()
+    film = np.zeros_like(shares)
+    film[top:bottom, left:right] = shares[top:bottom, left:right]
+    return film, (WINDOW_CUT,)
+
+
+def _grey_of_bytes(image: Image.Image, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     if image.mode == "1":
         raise UnsupportedFilm(f"{name}: it is black and white without greys, no radiograph.")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         full = image.convert("RGBA")
-        return np.asarray(_grey_of_bytes(full.convert("RGB"), name) * _of_255(full.getchannel("A")), np.float32)
-    if image.mode != "L":
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        check_colour(image, name)
-        image = image.convert("L")
-    return _of_255(image)
+        shares, remarks = _grey_of_bytes(full.convert("RGB"), name)
+        return np.asarray(shares * _of_255(full.getchannel("A")), np.float32), remarks
+    if image.mode == "L":
+        return _of_255(image), ()
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return _blackened(_of_255(image.convert("L")), film_of_picture(image, name))
 
 
-def _grey_of_deep(samples: NDArray[np.uint16], decoded: Decoded, name: str) -> NDArray[np.float32]:
+def _grey_of_deep(samples: NDArray[np.uint16], decoded: Decoded, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     channels = samples.shape[2]
     colours = channels - (channels in (2, 4))
     shares = unit(samples[..., :colours], decoded.said, scaled=decoded.scaled)
+    remarks: tuple[str, ...] = ()
     if colours == 3:
-        check_colour(Image.fromarray((shares * np.float32(255)).astype(np.uint8)), name)
-        shares = np.asarray(shares @ np.array(LUMA, np.float32), np.float32)
+        box = film_of_picture(Image.fromarray((shares * np.float32(255)).astype(np.uint8)), name)
+        shares, remarks = _blackened(np.asarray(shares @ np.array(LUMA, np.float32), np.float32), box)
     else:
         shares = shares[..., 0]
     shares = 1 - shares if decoded.inverted else shares
-    return shares if colours == channels else shares * unit(samples[..., -1], 16)
+    return shares if colours == channels else shares * unit(samples[..., -1], 16), remarks
 
 
 def _of_255(samples: Image.Image | NDArray[np.integer]) -> NDArray[np.float32]:

@@ -52,11 +52,12 @@ _READERS: dict[RasterFormat, type[ImageFile]] = {"PNG": PngImageFile, "JPEG": Jp
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Raster:
-    """A decoded picture: `pixels` (H, W) float32 in [0, 1] as stored, `truncated` where the file ends early."""
+    """A decoded picture: `pixels` (H, W) float32 in [0, 1] as stored, `truncated` where the file ends early, `remarks` as a film has."""
 
     pixels: NDArray[np.float32]
     format: RasterFormat
     truncated: bool
+    remarks: tuple[str, ...] = ()
 
 
 def raster_format(content: bytes) -> RasterFormat | None:
@@ -98,9 +99,10 @@ def read_raster(content: bytes, name: str) -> Raster:
     if kind is None:
         raise UnreadableFilm(f"{name}: neither PNG, JPEG nor TIFF. Export the film in one of these, or as DICOM.")
     decoded = {"PNG": _png, "JPEG": _jpeg, "TIFF": _tiff}[kind](content, name)
-    pixels = grey(decoded, name)
-    turn = _TURNS.get(decoded.turn)
-    return Raster(pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn)), kind, decoded.truncated)
+    pixels, remarks = grey(decoded, name)
+    if (turn := _TURNS.get(decoded.turn)) is not None:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
+    return Raster(pixels, kind, decoded.truncated, remarks)
 
 
 def _open(content: bytes, name: str) -> ImageFile:

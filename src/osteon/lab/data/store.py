@@ -1,8 +1,8 @@
 """Index -> each film prepared once, memory-mapped.
 
-A store is a folder: `films.u8` (n, S, S) uint8, `placements.f8` (n, 8), `state.u1` (n,): 1 where a film is there. Its name is made of what
-its content depends on (the frame, osteon's version, and each file's hash or size and time), so it is never stale. It is filled once, by
-all cores; an interrupted filling goes on where it stopped, and films that were refused are tried again.
+A store is a folder: `films.u8` (n, S, S) uint8, `placements.f8` (n, 8), `state.u1` (n,): 1 where a film is there. Its name is made of
+what its content depends on (the frame, osteon's version and `WAY`, and each file's hash or size and time), so it is never stale. It is
+filled once, by all cores; an interrupted filling goes on where it stopped, and films that were refused are tried again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from osteon.lab.stages import Progress
 from osteon.version import __version__
 
 THERE = 1
+WAY = "2"  # to be counted up where a change makes other films of the same files
 CHUNK = 256  # films between two flushes: what an interruption can cost
 Mapped = np.memmap[tuple[int, ...], np.dtype[Any]]
 
@@ -89,7 +90,7 @@ def open_store(films: pl.DataFrame, frame: Frame, progress: Progress | None = No
 
 
 def _name(paths: list[str], films: pl.DataFrame, frame: Frame) -> str:
-    content = hashlib.sha256(__version__.encode() + msgspec.json.encode(frame))
+    content = hashlib.sha256(__version__.encode() + WAY.encode() + msgspec.json.encode(frame))
     hashes = films["sha256"].to_list() if "sha256" in films.columns else [""] * len(paths)
     for path, known in zip(paths, hashes, strict=True):
         content.update(f"{path}\0{known or _stamp(path)}\n".encode())

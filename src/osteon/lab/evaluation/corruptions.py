@@ -36,6 +36,14 @@ def _jpeg(quality: int) -> Corruption:
     return lambda grey, _: as_jpeg(np.rint(grey * 255).astype(np.uint8), quality) / np.float32(255)
 
 
+def _bordered(level: float) -> Corruption:
+    def bordered(grey: Grey, _: np.random.Generator) -> Grey:
+        rows, columns = (round(0.05 * side) for side in grey.shape)
+        return np.pad(grey, ((rows, rows), (columns, columns)), constant_values=level)
+
+    return bordered
+
+
 def _coarse(grey: Grey, _: np.random.Generator) -> Grey:
     height, width = grey.shape
     picture = Image.fromarray(grey)
@@ -61,8 +69,12 @@ CORRUPTIONS: dict[str, Corruption] = {
     "brighter by half": lambda grey, _: grey * np.float32(1.5),
     "gamma 0.6": lambda grey, _: grey ** np.float32(0.6),
     "gamma 1.6": lambda grey, _: grey ** np.float32(1.6),
+    "black border": _bordered(0),
+    "white border": _bordered(1),
+    "grey border": _bordered(0.5),
+    "black border, JPEG at quality 60": lambda grey, draw: _jpeg(60)(_bordered(0)(grey, draw), draw),
 }
-"""By name; noise (of 256 greys) and blur are standard deviations."""
+"""By name; noise (of 256 greys) and blur are standard deviations, a border has 5 % of the film's side."""
 
 
 def as_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
