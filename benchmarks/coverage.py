@@ -48,6 +48,7 @@ POPULATIONS = {
     "strong reader": Population(prevalence=0.3, separation=3.2),
     "calibrated": Population(slope=1, shift=0),
     "ten films a patient": Population(sizes=(0.1,) * 10, alike=0.3, prevalence=0.4),
+    "few groups": Population(sizes=(0.0,) * 11 + (1 / 7,) * 7, alike=0.3, prevalence=0.4),  # with 200 studies, 12 to 15 of them
 }
 
 

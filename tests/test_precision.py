@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from made_model import made_card
 from made_network import make_network
-from osteon.card import Card, Decision, Int8, Int8Cost
+from osteon.card import Card, Decision, Int8, Int8Cost, Scope
 from osteon.errors import ModelFileError
 from osteon.opening import load_model
-from osteon.precision import METADATA, Bias, Choice, Ranges, Rounding, leaves_open
+from osteon.precision import METADATA, Bias, Choice, Ranges, Rounding, edges, leaves_open
 
 CHEAP = Int8Cost(split="tune", films=1000, changed=5, pointed=100, lost=1, auroc_float32=0.900, auroc=0.8981, shift=0.02)
 FACTS = Int8(calibrated_on="train", films=300, held="tune", layers=2, kept=0, costs=(CHEAP,))
@@ -154,13 +154,24 @@ def near(file: Path, films: NDArray[np.uint8]) -> Path:
     return file
 
 
+def test_every_edge_of_the_answers_and_the_guards_limit_leave_a_film_open() -> None:
+    decision = Decision(threshold=0.5, doubt_from=0.1, doubt_to=0.9)
+    scope = Scope(threshold=2.0, split="train", rule="made")
+    card = made_card(64, int8=msgspec.structs.replace(FACTS, near=0.2, near_novelty=0.25), decision=decision, scope=scope)
+    logits = [float(np.log(edge / (1 - edge))) for edge in edges(decision)]
+    assert all(leaves_open(card, edge + away) for edge in logits for away in (-0.19, 0, 0.19))
+    assert not any(leaves_open(card, edge + away) for edge in logits for away in (-0.21, 0.21))
+    assert [leaves_open(card, 1.0, novelty) for novelty in (1.4, 1.6, 2.4, 2.6)] == [False, True, True, False]
+    assert not leaves_open(made_card(64), 0.0)
+
+
 @pytest.mark.parametrize("side_by_side", [False, True])
 def test_a_film_near_the_threshold_is_read_again_in_float32(tmp_path: Path, films: NDArray[np.uint8], side_by_side: bool) -> None:
     rounded = load_model(made(tmp_path / "without.onnx"), "int8").run(films)
     file = near(tmp_path / "m.onnx", films)
     exact, model = load_model(file, "float32").run(films), load_model(file, "auto", side_by_side=side_by_side)
     assert model.precision == "int8"
-    again = np.array([leaves_open(float(logit), model.card) for logit in rounded[0]])
+    again = np.array([leaves_open(model.card, float(logit)) for logit in rounded[0]])
     assert 4 <= again.sum() <= 12
     with ThreadPoolExecutor(3) as pool:
         alone = list(pool.map(lambda film: model.run(film[None]), films))
@@ -180,7 +191,7 @@ def test_float32_is_opened_for_the_first_film_that_needs_it_and_once(
     exactly = model._exactly
     assert exactly is not None
     monkeypatch.setattr(model, "_exactly", lambda: (opened.append(1), exactly())[1])
-    far = films[np.array([not leaves_open(float(model._read(film[None], ["logit"])[0][0]), model.card) for film in films])]
+    far = films[np.array([not leaves_open(model.card, float(model._read(film[None], ["logit"])[0][0])) for film in films])]
     model.run(far)
     assert not opened
     (tmp_path / "m.onnx").unlink()  # what was opened is complete

@@ -19,7 +19,7 @@ SCHEMA = 1
 """Version of this layout; a file with another one is refused."""
 
 INT8_LIMITS = {"auroc": 0.002, "changed": 0.005, "lost": 0.01}
-"""What INT8 may cost to be the default: AUROC lost, share of decisions changed, share of the peaks in a box that leave it."""
+"""What INT8 may cost to be the default: AUROC lost, share of answers changed, share of the peaks in a box that leave it."""
 
 _CALIBRATE_AGAIN = "the model's card does not fit: {}. Calibrate the model again."
 
@@ -166,8 +166,8 @@ class Scope(Struct, frozen=True, kw_only=True):
 class Int8Cost(Struct, frozen=True, kw_only=True):
     """What INT8 changed on the films of a split, against float32.
 
-    `changed`: films whose decision (yes, no or out of scope) became another. `boxed`: films with a box; `pointed`: their peak of evidence
-    lies in one in float32; `lost`: and in INT8 does not. `again`: read again in float32. `shift`: of the logit, root mean square.
+    `changed`: films whose answer (level, side of the threshold or out of scope) became another. `boxed`: films with a box; `pointed`: their
+    peak lies in one in float32; `lost`: and in INT8 does not. `again`: read again in float32. `shift`: of the logit, root mean square.
     """
 
     split: str
@@ -190,10 +190,9 @@ class Int8Cost(Struct, frozen=True, kw_only=True):
 
 
 class Int8(Struct, frozen=True, kw_only=True):
-    """The file's INT8 form: how it was made, and what it costs against float32, measured at the card's threshold.
+    """The file's INT8 form, and what it costs: `layers` of it compute in INT8, `kept` could and do not, for their cost on split `held`.
 
-    `layers`: how many compute in INT8, `kept`: how many could and were left in float32 to keep the cost low; chosen on split `held`, the
-    ranges on `films` films of split `calibrated_on`. Films whose logit lies within `near` of the threshold are read again in float32.
+    Films within `near` logits of an edge of the answers, or `near_novelty` (a share) of the guard's limit, are read again in float32.
     """
 
     calibrated_on: str
@@ -202,6 +201,7 @@ class Int8(Struct, frozen=True, kw_only=True):
     layers: int
     kept: int
     near: Annotated[float, Meta(ge=0)] = 0.0
+    near_novelty: Annotated[float, Meta(ge=0)] = 0.0
     made_with: str = ""
     costs: tuple[Int8Cost, ...] = ()
 

@@ -19,7 +19,7 @@ INT8_HEADER = (
     "read again",
     "AUROC float32",
     "AUROC INT8",
-    "decisions changed",
+    "answers changed",
     "hottest point in a box",
     "lost",
     "logit rms",
@@ -97,7 +97,8 @@ def eight_bits(int8: Int8 | None) -> str:
         return "none: the file computes in float32"
     kept = f", {int8.kept} left in float32 for their cost on {int8.held}" if int8.kept else ""
     default = "the default" if int8.fits else "taken only with --precision int8"
-    again = f"; read again in float32 within {int8.near:.2g} logits of the threshold" if int8.near else ""
+    guarded = f", or {int8.near_novelty:.0%} of the guard's limit" if int8.near_novelty else ""
+    again = f"; read again in float32 within {int8.near:.2g} logits of an edge of the answers{guarded}" if int8.near else ""
     return f"{default}: {int8.layers} layers{kept}{again}; ranges from {int8.films} films of {int8.calibrated_on} ({int8.made_with})"
 
 

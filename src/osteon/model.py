@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import repeat
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ class Model:
         self.precision = precision
         self._compiled = compiled
         self._exactly = exactly
-        """Opens the float32 form, which has the last word where INT8 leaves the decision open; opened for the first such film."""
+        """Opens the float32 form, which has the last word where INT8 leaves the answer open; opened for the first such film."""
         self._exact: Model | None = None
         self.opened: tuple[Callable[..., Model], tuple[str | None, str]] | None = None
         """What opened it, and with what; None where it was opened by other means."""
@@ -87,12 +88,16 @@ class Model:
         if absent := [name for name in outputs if name not in self._shapes]:
             raise UsageError(f"the model file has no output {absent[0]}, only {', '.join(sorted(self._shapes))}.")
         told = self._read(batch, outputs)
-        if self._exactly is not None and OUTPUTS[0] in outputs:
-            logits = told[outputs.index(OUTPUTS[0])]
-            if open_ones := [i for i, logit in enumerate(logits) if leaves_open(float(logit), self.card)]:
-                for rows, exact in zip(told, self._in_float32().read(batch[open_ones], outputs), strict=True):
-                    rows[open_ones] = exact
+        if self._exactly is not None and (open_ones := self._left_open(dict(zip(outputs, told, strict=True)))):
+            for rows, exact in zip(told, self._in_float32().read(batch[open_ones], outputs), strict=True):
+                rows[open_ones] = exact
         return told
+
+    def _left_open(self, told: dict[str, NDArray[np.float32]]) -> list[int]:
+        """Return which films of a batch float32 is asked about."""
+        asked = [told[name].tolist() if name in told else repeat(None) for name in (OUTPUTS[0], OUTPUTS[2])]
+        films = range(len(next(iter(told.values()))))
+        return [i for i, logit, novelty in zip(films, *asked, strict=False) if leaves_open(self.card, logit, novelty)]
 
     def _in_float32(self) -> Model:
         assert self._exactly is not None

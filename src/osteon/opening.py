@@ -42,8 +42,8 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
 
     Args:
         path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`model_names.find_model`).
-        precision: "auto" computes in INT8 where the card shows that it changes next to nothing. Films whose answer in INT8 is nearer to
-            the threshold than the card's `int8.near` are read again in float32.
+        precision: "auto" computes in INT8 where the card shows that it changes next to nothing. Films that INT8 leaves nearer to
+            an edge of the answers than the card's `int8.near`, or to the guard's limit, are read again in float32.
         side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
             on all cores. The answers are the same.
 
@@ -84,7 +84,8 @@ def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Mode
 
 
 def _model(card: Card, compiled: openvino.CompiledModel, precision: Precision, exactly: Callable[[], Model]) -> Model:
-    return Model(card, compiled, precision, exactly if precision == "int8" and card.int8 and card.int8.near else None)
+    guarded = precision == "int8" and card.int8 and (card.int8.near or card.int8.near_novelty)
+    return Model(card, compiled, precision, exactly if guarded else None)
 
 
 def _probe(model: Model) -> NDArray[np.float32]:

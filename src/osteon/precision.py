@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import openvino
     from numpy.typing import NDArray
 
-    from osteon.card import Card
+    from osteon.card import Card, Decision
 
 Precision = Literal["float32", "int8"]
 Choice = Literal["auto", "float32", "int8"]
@@ -167,11 +167,7 @@ def in_precision(network: openvino.Model, card: Card, choice: Choice) -> Precisi
     """
     if choice == "float32" or (choice == "auto" and not (card.int8 and card.int8.fits)):
         return "float32"
-    try:
-        text = network.get_rt_info(["framework", METADATA]).astype(str)
-    except (RuntimeError, UnicodeDecodeError) as fault:
-        raise ModelFileError("it has no INT8 form. Make one with `osteon quantise`, or take --precision float32.") from fault
-    ranges = Ranges.from_json(text)
+    ranges = int8_form(network)
     try:
         quantise(folded(network), ranges)
         check_network(network, card)
@@ -180,17 +176,41 @@ def in_precision(network: openvino.Model, card: Card, choice: Choice) -> Precisi
     return "int8"
 
 
-def leaves_open(logit: float, card: Card) -> bool:
-    """Return whether a logit in INT8 is so near the card's threshold that float32 is asked: `int8.near` on either side may decide.
+def int8_form(network: openvino.Model) -> Ranges:
+    """Return the INT8 form that a network's file holds.
+
+    Raises:
+        ModelFileError: it has none, or one that does not fit.
+    """
+    try:
+        text = network.get_rt_info(["framework", METADATA]).astype(str)
+    except (RuntimeError, UnicodeDecodeError) as fault:
+        raise ModelFileError("it has no INT8 form. Make one with `osteon quantise`, or take --precision float32.") from fault
+    return Ranges.from_json(text)
+
+
+def edges(decision: Decision) -> tuple[float, ...]:
+    """Return the probabilities at which an answer becomes another, ascending."""
+    return tuple(sorted({decision.threshold, decision.doubt_from, decision.doubt_to}))
+
+
+def leaves_open(card: Card, logit: float | None = None, novelty: float | None = None) -> bool:
+    """Return whether an INT8 reading is so near an edge of the answers, or the guard's limit, that float32 is asked.
 
     >>> from osteon.card import Card, Frame, Int8, Pooling
     >>> eight = Int8(calibrated_on="train", films=150, held="tune", layers=68, kept=2, near=0.2)
     >>> card = Card(name="wrist", version="1", frame=Frame(size=320), pooling=Pooling(kind="mean"), int8=eight)
-    >>> leaves_open(-0.1, card), leaves_open(0.3, card)
+    >>> leaves_open(card, -0.1), leaves_open(card, 0.3)
     (True, False)
     """
-    near = card.int8.near if card.int8 else 0.0
-    return (card.probability(logit - near) >= card.decision.threshold) != (card.probability(logit + near) >= card.decision.threshold)
+    if card.int8 is None:
+        return False
+    if novelty is not None and card.scope and abs(novelty / card.scope.threshold - 1) < card.int8.near_novelty:
+        return True
+    if logit is None:
+        return False
+    low, high = card.probability(logit - card.int8.near), card.probability(logit + card.int8.near)
+    return any(low < edge <= high for edge in edges(card.decision))
 
 
 def folded(network: openvino.Model) -> openvino.Model:

@@ -39,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `data` names the training data in the card's order; one is enough where all the card's have one name, as the splits of a data set.
     """
 
+    version: str = ""
     finding: str = ""
     licence: str = ""
     intended_use: str = ""

@@ -1,4 +1,4 @@
-"""The cost of INT8: decisions, rank and peaks that change against float32 on the films of a split."""
+"""The cost of INT8: answers, rank and peaks that change against float32 on the films of a split."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from osteon.lab.calibration import calibrate
 from osteon.lab.data.store import FilmStore
 from osteon.lab.evaluation import localisation
 from osteon.lab.evaluation.metrics import ranking
+from osteon.precision import edges
 
 NEAR = 0.25
-"""Logits on either side of the threshold over which `changed_by_chance` is averaged."""
+"""Logits on either side of the edges over which `changed_by_chance` is averaged."""
 
 THRESHOLDS = np.linspace(-NEAR, NEAR, 21)
 
-AGAIN = 0.06
-"""Share of the films that may be read again in float32, which takes two to three times as long."""
+CHANGED = 0.001
+"""Share of the answers that may change by chance, of held films: few enough that a person meets none."""
 
 WIDEST = 1.0
-"""Logits from the threshold beyond which no film is read again."""
+"""Logits from an edge of the answers beyond which no film is read again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +52,22 @@ class Held:
     card: Card
     float32: Answers
 
-    def nearness(self) -> float:
-        """Return how near the threshold `AGAIN` of these films lie, in logits; the mean over thresholds within `NEAR` of the card's."""
+    def nearness(self, eight: Answers) -> float:
+        """Return within how many logits of an edge films must be read again, so that no more than `CHANGED` of the answers change."""
         tried = np.linspace(0, WIDEST, 101)
-        shares = np.array([np.mean([self._open(self.float32.logit + away, near).mean() for away in THRESHOLDS]) for near in tried])
-        return float(tried[np.searchsorted(shares, AGAIN, side="right") - 1])
+        return float(next((near for near in tried if self.changed_by_chance(eight, near) <= CHANGED), WIDEST))
 
-    def settled(self, eight: Answers, near: float) -> Answers:
-        """Return the answers in INT8, but in float32 where those lie within `near` of the threshold."""
+    def nearness_of_novelty(self, eight: Answers) -> float:
+        """Return by how much of itself novelty differs at most; 0 without a guard."""
+        if eight.novelty is None or self.float32.novelty is None or self.card.scope is None:
+            return 0.0
+        return float(np.abs(eight.novelty / self.float32.novelty - 1).max())
+
+    def settled(self, eight: Answers, near: float, near_novelty: float = 0.0) -> Answers:
+        """Return the answers in INT8, but in float32 where those lie within `near` of an edge, or `near_novelty` of the guard's limit."""
         again = self._open(eight.logit, near)
+        if eight.novelty is not None and self.card.scope is not None:
+            again |= np.abs(eight.novelty / self.card.scope.threshold - 1) < near_novelty
 
         def chosen(exact: NDArray[np.float32], rounded: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.where(again.reshape(-1, *[1] * (rounded.ndim - 1)), exact, rounded)
@@ -84,18 +92,18 @@ class Held:
         )
 
     def changed_by_chance(self, eight: Answers, near: float) -> float:
-        """Return the share of decisions that would change if any film had had any other's error: what `changed` is a small sample of.
+        """Return the share of answers that would change if any film had had any other's error: what `changed` is a small sample of.
 
         `eight` are the answers before any is settled: a film that its error would leave within `near` of the threshold does not change.
 
-        The share is a mean over thresholds within `NEAR` of the card's. That one was often chosen on these very films, and then lies right
+        The share is a mean over edges within `NEAR` of the card's. Those were often chosen on these very films, and then lie right
         beside two of them, which any error moves; other films lie where they will.
         """
         errors = eight.logit.astype(np.float64) - self.float32.logit
         shares = []
         for films in (self.float32.logit + away for away in THRESHOLDS):
             moved = films[:, None] + errors
-            shares.append(((self._above(moved) != self._above(films)[:, None]) & ~self._open(moved, near)).mean())
+            shares.append(((self._level(moved) != self._level(films)[:, None]) & ~self._open(moved, near)).mean())
         return float(np.mean(shares))
 
     @cached_property
@@ -106,18 +114,20 @@ class Held:
     def _boxed(self) -> NDArray[np.bool_]:
         return np.array([bool(given) for given in self.store.films["boxes"].to_list()], bool)
 
-    def _above(self, logits: NDArray[np.floating]) -> NDArray[np.bool_]:
-        return calibrate.apply(self.card.calibration, logits.astype(np.float64)) >= self.card.decision.threshold
+    def _level(self, logits: NDArray[np.floating]) -> NDArray[np.intp]:
+        """Return how many edges of the answers lie at or below each logit's probability."""
+        return np.searchsorted(edges(self.card.decision), calibrate.apply(self.card.calibration, logits.astype(np.float64)), side="right")
 
     def _open(self, logits: NDArray[np.floating], near: float) -> NDArray[np.bool_]:
-        return np.asarray(self._above(logits - near) != self._above(logits + near))
+        wide = logits.astype(np.float64)
+        return np.asarray(self._level(wide - near) != self._level(wide + near))
 
-    def _decided(self, answers: Answers) -> NDArray[np.int64]:
-        """Return 1 and 0 for abnormal or not, 2 for out of scope."""
-        called = self._above(answers.logit).astype(np.int64)
+    def _decided(self, answers: Answers) -> NDArray[np.intp]:
+        """Return each film's level, -1 for out of scope."""
+        levels = self._level(answers.logit)
         if answers.novelty is None or self.card.scope is None:
-            return called
-        return np.where(answers.novelty > self.card.scope.threshold, 2, called)
+            return levels
+        return np.where(answers.novelty > self.card.scope.threshold, -1, levels)
 
     def _auroc(self, answers: Answers) -> float | None:
         known = ~np.isnan(self._label)

@@ -2,9 +2,9 @@
 
 NNCF chooses what is rounded and over which ranges, on training films (post-training quantisation: symmetric, weights by channel; Jacob et
 al., CVPR 2018); weights are then rounded for what they see (GPTQ, `weight_rounding.py`), and channels left out that hardly count
-(`pruning.py`). The last layers stay in float32, so that the logit is still the pooled evidence. Films whose answer is then so near the
-threshold that rounding may decide are read again in float32; and on films that nothing was calibrated on, the layers whose rounding moves
-the logit most are left in float32 too, as few as keep the cost within `card.INT8_LIMITS`.
+(`pruning.py`). The last layers stay in float32, so that the logit is still the pooled evidence. Films that are then so near an edge of
+the answers that rounding may decide are read again in float32; and on films that nothing was calibrated on, the layers whose rounding
+moves the logit most are left in float32 too, as few as keep the cost within `card.INT8_LIMITS`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from osteon.lab.stages import Progress
 from osteon.model import OUTPUTS, Model
 from osteon.network import compile_network, open_network, read_content
 from osteon.opening import load_model
-from osteon.precision import Ranges, folded, quantise
+from osteon.precision import Ranges, folded, int8_form, quantise
 
 if TYPE_CHECKING:
     import openvino
@@ -81,7 +81,7 @@ class Plan:
     seed: int = 0
 
 
-def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Progress | None = None) -> Card:
+def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Progress | None = None, *, again: bool = False) -> Card:
     """Write a copy of a model file that also has an INT8 form, with its cost in the card.
 
     Args:
@@ -90,6 +90,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
         out: The file to write; it may be the model itself.
         plan: What to calibrate and to measure on.
         progress: Called with (done, total).
+        again: Keep the file's INT8 form, and measure anew which films are read again and what it costs.
 
     Returns:
         The card of the new file.
@@ -99,32 +100,35 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
         UsageError: films are calibrated and measured on alike.
         MeasurementError: a split is not there, or has too few films; or no layer can compute in INT8 within the limits.
     """
-    nncf_runtime()  # what is not installed is told before anything takes time
+    if not again:
+        nncf_runtime()  # what is not installed is told before anything takes time
     file = model_path(model)
     card, network = open_network(read_content(file, str(file)), str(file))
-    films = read_index(index)
-    given, rows = _rows(films, plan)
-    ranging, *stores = [_store(part, split, card) for split, part in ((plan.calibrate_on, given), *rows.items())]
+    given, rows = _rows(read_index(index), plan)
+    kept = int8_form(network) if again else None
     trial = Trial(card, folded(network))
-    held = [Held(split, store, card, trial.answers(None, store)) for split, store in zip(rows, stores, strict=True)]
-    every = round_network(trial.network, ranging.pixels)
-    every = round_weights(trial.network, every, ranging.pixels[:ROUNDED_ON], plan.seed, progress)
-    near = held[0].nearness()
-    chosen = choose(trial, every, held[0], near, progress)
-    chosen = pruned(trial, chosen, ranging.pixels[:PRUNED_ON], held[0], near, progress)
-    facts = Int8(
-        calibrated_on=plan.calibrate_on,
-        films=len(ranging),
-        held=plan.hold,
-        layers=len(chosen.layers),
-        kept=len(every.layers) - len(chosen.layers),
-        near=near,
-        made_with=made_with(),
-        costs=tuple(part.cost(part.settled(trial.answers(chosen, part.store), near)) for part in held),
+    stores = {split: _store(part, split, card) for split, part in rows.items()}
+    held = [Held(split, store, card, trial.answers(None, store)) for split, store in stores.items()]
+    chosen, facts = (
+        (kept, card.int8) if kept and card.int8 else _made(trial, _store(given, plan.calibrate_on, card), held[0], plan, progress)
     )
-    new = msgspec.structs.replace(card, int8=facts)
+    eights = [trial.answers(chosen, part.store) for part in held]
+    near, near_novelty = held[0].nearness(eights[0]), held[0].nearness_of_novelty(eights[0])
+    costs = tuple(part.cost(part.settled(eight, near, near_novelty)) for part, eight in zip(held, eights, strict=True))
+    new = msgspec.structs.replace(card, int8=msgspec.structs.replace(facts, near=near, near_novelty=near_novelty, costs=costs))
     with_card(file, new, out, chosen)
     return new
+
+
+def _made(trial: Trial, ranging: FilmStore, held: Held, plan: Plan, progress: Progress | None) -> tuple[Ranges, Int8]:
+    every = round_network(trial.network, ranging.pixels)
+    every = round_weights(trial.network, every, ranging.pixels[:ROUNDED_ON], plan.seed, progress)
+    near = held.nearness(trial.answers(every, held.store))
+    chosen = choose(trial, every, held, near, progress)
+    chosen = pruned(trial, chosen, ranging.pixels[:PRUNED_ON], held, near, progress)
+    layers, kept = len(chosen.layers), len(every.layers) - len(chosen.layers)
+    films = len(ranging)
+    return chosen, Int8(calibrated_on=plan.calibrate_on, films=films, held=plan.hold, layers=layers, kept=kept, made_with=made_with())
 
 
 def cost_of(file: Path, films: pl.DataFrame, split: str) -> Int8Cost:
@@ -170,7 +174,7 @@ class Trial:
 
 
 def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Progress | None = None) -> Ranges:
-    """Return the ranges of as many layers as the limits allow, where films that INT8 leaves within `near` of the threshold are read again.
+    """Return the ranges of as many layers as the limits allow, where films that INT8 leaves within `near` of an edge are read again.
 
     Errors of layers add like independent ones, so a layer takes up its squared shift of the logit, alone, and is worth its share of the
     work. The layers that take most for what they are worth are left in float32; how many that takes is found by halving, since fewer
