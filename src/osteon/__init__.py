@@ -3,7 +3,7 @@
 >>> import osteon
 >>> [study] = osteon.predict("IMG0000057.jpg")      # a film, several, a folder, bytes, an array   # doctest: +SKIP
 >>> study                                           # doctest: +SKIP
-<Prediction IMG0000057.jpg: yes 0.491, fracture@0.7.0>
+<Prediction IMG0000057.jpg: yes 0.491, fracture@0.7.1>
 >>> study.overlay().save("overlay.png")             # the film with its heat map                   # doctest: +SKIP
 
 A model that is asked more than once is opened once; a film that it cannot judge gets a reason instead of a probability:
