@@ -26,7 +26,7 @@ KINDS = {
     "compiled models": r"[0-9a-f]{64}\.compiled",
     "prepared films": r"stores/\d+-[0-9a-f]{20}",
     "weights": r"weights/\w+-[0-9a-f]{8}\.pth",
-    "inspected films": r"inspections/[0-9a-f]{32}\.parquet",
+    "inspected films": r"inspections/([0-9a-f]{32}\.parquet|key)",
 }
 """What osteon keeps and the names that it gives, below the cache folder."""
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 import warnings
@@ -256,13 +257,14 @@ def _decoded(content: bytes, name: str) -> Film:
 
 
 class _Silence:
-    """Keeps decoders' warnings from the terminal while any thread reads: pydicom's quote values, a patient's name among them.
+    """Keeps decoders' warnings from terminal and logs while any thread reads: pydicom's quote values, a patient's name among them.
 
     `warnings.catch_warnings` alone is for one thread: of two that overlap, the second would put the first one's filters back last.
     """
 
     def __init__(self) -> None:
         self._lock, self._readers, self._caught = threading.Lock(), 0, warnings.catch_warnings()
+        self._log, self._disabled = logging.getLogger("pydicom"), False
 
     def __enter__(self) -> None:
         with self._lock:
@@ -270,12 +272,14 @@ class _Silence:
             if self._readers == 1:
                 self._caught = warnings.catch_warnings(action="ignore")
                 self._caught.__enter__()
+                self._disabled, self._log.disabled = self._log.disabled, True
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._readers -= 1
             if self._readers == 0:
                 self._caught.__exit__(None, None, None)
+                self._log.disabled = self._disabled
 
 
 _SILENCE = _Silence()

@@ -44,6 +44,29 @@ def test_evaluate_runs_the_model_and_writes_everything(osteon: Typed) -> None:
     assert out_again.splitlines()[1:-1] == out.splitlines()[1:-1]
 
 
+def test_evaluate_reads_what_predict_wrote(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64), "brightness")
+    made_index(osteon.folder)
+    films = pl.read_parquet("index.parquet")
+    top = Path(films["root"][0])
+    (top / films["path"][0]).rename(top / "=1+\n'1.png")
+    films.with_columns(path=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("=1+\n'1.png")).otherwise("path")).write_parquet(
+        "index.parquet"
+    )
+    assert osteon("predict", top, "--model", "m.onnx", "--no-guard", "--json", "a.json", "--csv", "a.csv")[0] == 0
+    assert osteon("evaluate", "--model", "m.onnx", "--index", "index.parquet", "--split", "all", "-o", "e", "--resamples", "200")[0] == 0
+    for answers in ("a.json", "a.csv"):
+        status, _, error = osteon(
+            "evaluate", "--predictions", answers, "--index", "index.parquet", "--split", "all", "-o", answers[2:], "--resamples", "200"
+        )
+        assert status == 0, error
+        mine, theirs = (predictions_of(Path(folder)).films["probability"].to_numpy() for folder in (answers[2:], "e"))
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    assert "Give the index" in osteon("evaluate", "--predictions", "a.csv")[2]
+    (osteon.folder / "a.json").write_text("{}")
+    assert "no answers of osteon predict" in osteon("evaluate", "--predictions", "a.json", "--index", "index.parquet")[2]
+
+
 def test_the_table_shows_muras_readers_and_the_subgroups(osteon: Typed) -> None:
     table("p.parquet")
     status, out, _ = osteon("evaluate", "--predictions", "p.parquet", "--prevalence", "0.1", "--by", "status", "--resamples", "200")

@@ -15,7 +15,10 @@ ModelOption = Annotated[
 IndexOption = Annotated[Path | None, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")]
 PredictionsOption = Annotated[
     Path | None,
-    typer.Option("--predictions", help="predictions.parquet of an earlier evaluation, or another program's table: no model is run"),
+    typer.Option(
+        "--predictions",
+        help="predictions.parquet of an earlier evaluation, what predict wrote (JSON, CSV), or another program's table: no model is run",
+    ),
 ]
 ByOption = Annotated[list[str] | None, typer.Option("--by", help="a further column of the index to make subgroups by")]
 PrevalenceOption = Annotated[

@@ -138,7 +138,7 @@ def test_dicom_says_what_the_manifest_does_not(shared_data: Path, tmp_path: Path
     table = made_trees.write(tmp_path / "films.csv", f"path\n{source}\n".encode())
     films, _ = build_index(table)
     [row] = films.to_dicts()
-    assert row["format"] == "DICOM" and row["width"] > 1000 and row["study"].startswith("1.")
+    assert row["format"] == "DICOM" and row["width"] > 1000 and row["study"].startswith("study-")
     assert row["group"] == row["study"]
     [row] = build_index(table, decode=False)[0].to_dicts()
     assert (row["status"], row["format"], row["width"]) == ("ok", "DICOM", None)

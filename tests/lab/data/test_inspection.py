@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from polars.testing import assert_frame_equal
 
+import made_dicom
 from made_trees import film, png, write
 from osteon.lab.data import inspection
 from osteon.lab.data.inspection import inspect_films, read_headers
@@ -165,3 +166,17 @@ def test_a_folder_named_like_a_film(tmp_path: Path) -> None:
     for look in (inspect_films, read_headers):
         [row] = look([str(tmp_path / "folder.png")]).to_dicts()
         assert row["status"] == "unreadable" and row["reason"] == "it cannot be opened (Is a directory)"
+
+
+def test_a_study_has_the_same_name_with_the_same_key_and_never_its_uid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [str(tmp_path / name) for name in ("1.dcm", "2.dcm", "3.dcm")]
+    for file, uid in zip(files, ("1.2.3", "1.2.3", "1.2.4"), strict=True):
+        Path(file).write_bytes(made_dicom.content(made_dicom.radiograph(StudyInstanceUID=uid)))
+    names = []
+    for cache in ("one", "two", "one", ""):
+        monkeypatch.setenv("OSTEON_CACHE", cache and str(tmp_path / cache))
+        first, second, third = inspect_films(files)["film_visit"].to_list()
+        assert first == second != third and first.startswith("study-") and "1.2.3" not in first
+        names.append(first)
+    assert names[0] == names[2] and len(set(names)) == 3
+    assert (tmp_path / "one" / "inspections" / "key").stat().st_mode & 0o077 == 0

@@ -60,7 +60,7 @@ def build_index(
 def _completed(dataset: Dataset, seen: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with what was seen; where the source does not say type, view or study, the film (DICOM) may."""
     films = dataset.films.hstack(seen.drop("thumbnail", "reason")).with_columns(root=pl.lit(str(dataset.root)))
-    said = {"study_type": "film_type", "view": "film_view", "study": "film_study"}
+    said = {"study_type": "film_type", "view": "film_view", "study": "film_visit"}
     films = films.with_columns(pl.when(pl.col(c) == "").then(f).otherwise(c).alias(c) for c, f in said.items())
     alone = pl.col("path").str.replace(r"\.[^./]*$", "")
     films = films.with_columns(study=pl.when(pl.col("study") == "").then(alone).otherwise("study"))

@@ -2,12 +2,17 @@
 
 What decoding found is remembered by path, size and time of change in the user's cache folder, so that a second index is quick and an
 interrupted one goes on where it stopped.
+
+No StudyInstanceUID stands in an index, nor in what is remembered, but a hash of it. Its key is made once, at random, and stands in the
+user's cache folder, so that the same films get the same names there; whoever is given an index cannot find out a UID, nor test one.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import secrets
 import struct
 import time
 from collections.abc import Iterator
@@ -20,7 +25,7 @@ from osteon.atomic import whole
 from osteon.cache import cache_folder
 from osteon.dicom import is_dicom
 from osteon.errors import FilmError, UnreadableFilm
-from osteon.film import read_film
+from osteon.film import Film, read_film
 from osteon.lab.data.duplicates import thumbnail
 from osteon.lab.stages import Progress
 from osteon.network import cores
@@ -39,7 +44,7 @@ _CELLS: dict[str, pl.DataType | type[pl.DataType]] = {
     "sha256": pl.String,
     "film_type": pl.String,
     "film_view": pl.String,
-    "film_study": pl.String,
+    "film_visit": pl.String,
     "thumbnail": pl.Binary,
 }
 _KEY: dict[str, pl.DataType | type[pl.DataType]] = {"path": pl.String, "size": pl.Int64, "changed": pl.Int64}
@@ -60,7 +65,8 @@ def inspect_films(paths: list[str], progress: Progress | None = None, workers: i
 
     Returns:
         `status`, `reason` ("" where it is ok), `width`, `height`, `format`, `sha256`, what the file says of itself (`film_type`,
-        `film_view`, `film_study`, "" where it does not) and `thumbnail` (64 x 64 bytes; empty where the film is unreadable).
+        `film_view`, and `film_visit`, a hash of its study; "" where it does not) and `thumbnail` (64 x 64 bytes; empty where the film is
+        unreadable).
     """
     wanted = pl.DataFrame([(path, *_stamp(path)) for path in paths], schema=_KEY, orient="row")
     memory = _memory(paths)
@@ -110,10 +116,34 @@ def inspect(path: str) -> Cells:
     height, width = film.pixels.shape
     status, reason = ("truncated", "the file ends early; it was read as far as it goes") if film.truncated else ("ok", "")
     small = thumbnail(film.pixels).tobytes()
-    return (status, reason, width, height, film.format, digest, film.study_type, film.view, film.study, small)
+    return (status, reason, width, height, film.format, digest, film.study_type, film.view, visit(film), small)
+
+
+def visit(film: Film) -> str:
+    """Return what stands for a film's study, "" where it names none: a hash of StudyInstanceUID and patient, with this user's key."""
+    told = f"{film.study} {film.patient}".encode("utf-8", "surrogatepass")
+    return film.study and f"study-{hashlib.blake2b(told, key=_secret(cache_folder()), digest_size=10).hexdigest()}"
+
+
+@functools.lru_cache(1)
+def _secret(folder: Path | None) -> bytes:
+    """Return the key of `visit`; where nothing can be kept, one that goes with this process."""
+    fresh = secrets.token_bytes(32)
+    file = folder and folder / "inspections" / "key"
+    if file is None:
+        return fresh
+    try:
+        if not file.is_file():
+            with whole(file) as part:
+                part.touch(0o600)
+                part.write_bytes(fresh)
+        return file.read_bytes().ljust(32, b"-")
+    except OSError:
+        return fresh
 
 
 def _inspected(fresh: pl.DataFrame, workers: int | None) -> Iterator[tuple[object, ...]]:
+    _secret(cache_folder())  # by one thread
     pool = ThreadPoolExecutor(workers or cores())  # decoders and hashes let go of the interpreter's lock
     try:
         running: dict[Future[Cells], tuple[object, ...]] = {pool.submit(inspect, row[0]): row for row in fresh.iter_rows()}

@@ -2,7 +2,7 @@
 
 The table carries every column of the index, so that evaluation, comparison and calibration need neither the model nor the films
 again. It is written as Parquet with its `Origin` in the file's metadata. A table of another program (CSV or Parquet with
-`probability` or `logit`, and `path` or `study`) is read too, and then joined to an index.
+`probability` or `logit`, and `path` or `study`) is read too, as are the JSON and the CSV of `osteon predict`, and joined to an index.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from osteon.film import Placement
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.store import open_store
 from osteon.lab.evaluation import localisation
+from osteon.lab.evaluation.answers import films_of_csv, films_of_json, with_paths
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.stages import Progress
 from osteon.model import OUTPUTS, Model
@@ -57,6 +58,9 @@ _INDEX: dict[str, pl.DataType] = {
     "group": pl.String(),
     "label": pl.Int8(),
 }
+
+
+_NAMES = {name: pl.String() for name in ("path", "study", "film")}
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -175,7 +179,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 
 
 def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictions:
-    """Read predictions of osteon (Parquet) or of another program (CSV or Parquet).
+    """Read predictions of osteon (Parquet, or what `osteon predict` wrote) or of another program (CSV or Parquet).
 
     Args:
         path: The table.
@@ -185,6 +189,10 @@ def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictio
         MeasurementError: no such table, columns missing, a probability outside 0 to 1, or nothing that the index knows.
     """
     table, origin = _read(path)
+    if "film" in table.columns and "path" not in table.columns:
+        if index is None:
+            raise MeasurementError(f"{path}: answers carry no labels. Give the index that has them with --index.")
+        table = with_paths(table, index)
     _check(table, path)
     table = table.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     if "probability" not in table.columns:
@@ -197,8 +205,12 @@ def read_predictions(path: Path, index: pl.DataFrame | None = None) -> Predictio
 
 def _read(path: Path) -> tuple[pl.DataFrame, Origin]:
     try:
+        if path.suffix.lower() == ".json":
+            return films_of_json(path), Origin()
         if path.suffix.lower() != ".parquet":
-            return pl.read_csv(path, infer_schema_length=None, null_values=["", "nan", "NaN"]), Origin()
+            return films_of_csv(
+                pl.read_csv(path, infer_schema_length=None, null_values=["", "nan", "NaN"], schema_overrides=_NAMES)
+            ), Origin()
         text = pl.read_parquet_metadata(path).get("osteon")
         return pl.read_parquet(path), msgspec.json.decode(text, type=Origin) if text else Origin()
     except FileNotFoundError as fault:
