@@ -48,12 +48,14 @@ def radiograph(pixels: NDArray[Any] | None = None, **attributes: object) -> Data
     return ds
 
 
-def content(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, preamble: bool = True) -> bytes:
-    """Return the file of a data set; PixelData is written as it stands, or byte-swapped for big endian."""
+def content(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, preamble: bool = True, further: dict[str, object] | None = None) -> bytes:
+    """Return the file of a data set; PixelData is written as it stands, or byte-swapped for big endian; `further`: file meta elements."""
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = syntax
     ds.file_meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CR)
     ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    for keyword, value in (further or {}).items():
+        setattr(ds.file_meta, keyword, value)
     if ds.file_meta.TransferSyntaxUID.is_little_endian is False and ds.BitsAllocated == 16:
         ds.PixelData = np.frombuffer(ds.PixelData, "<u2").astype(">u2").tobytes()
     ds["PixelData"].VR = "OW" if ds.get("BitsAllocated") == 16 and not ds.file_meta.TransferSyntaxUID.is_encapsulated else "OB"
