@@ -139,6 +139,7 @@ def test_the_search_finds_what_is_planted(tmp_path: Path) -> None:
     assert len([hit for hit in hits(tmp_path) if hit.startswith("c.dcm")]) >= 3
 
 
+@pytest.mark.timeout(3000 if FILMS >= MANY else 300)
 def test_no_value_of_a_tag_comes_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     films, made = tmp_path / "films", tmp_path / "made"
     films.mkdir()
