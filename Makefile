@@ -55,7 +55,7 @@ fuzz: $(VENV)/dev.stamp  ## the readers of films, manifests, cards and model fil
 			-timeout=10 -rss_limit_mb=2048 -max_len=20000 || exit 1; \
 	done
 
-model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the history -> the shelf: make model NAME=fracture@0.1.0
+model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the history -> the user's folder of models: make model NAME=fracture@0.1.0
 	$(RUN)/python scripts/earlier_model.py $(NAME)
 
 clean:  ## removes environments, caches and the demo

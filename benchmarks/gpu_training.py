@@ -14,7 +14,7 @@ import torch
 
 from films import indexed, link_tree, make_films
 from gpu_steps import MURA, WARM_UP, Way, made_step, rate
-from osteon.lab.training.progress import Progress
+from osteon.lab.progress import Progress
 from osteon.lab.training.recipe import Recipe, recipe
 from osteon.lab.training.session import TrainingRequest, start_training
 

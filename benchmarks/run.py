@@ -115,7 +115,7 @@ def densenet_model(path: Path) -> Path:
 
 
 def add_int8(model: Path, films: Path) -> bool:
-    """Give a model file an 8-bit form, its ranges from some films; says why where that cannot be done, and returns whether it could."""
+    """Give a model file an INT8 form, its ranges from some films; says why where that cannot be done, and returns whether it could."""
     card, network = open_network(model.read_bytes(), model.name)
     squares = np.stack([prepare(read_film(film), card.frame) for film in make_films(films, RANGING)])
     try:

@@ -1,9 +1,9 @@
-"""Take a model that was released earlier out of the repository's history and put it on the user's shelf.
+"""Take a model that was released earlier out of the repository's history and put it into the user's folder of models.
 
     python scripts/earlier_model.py fracture@0.1.0
 
 The repository holds the newest model alone; `src/osteon/models/released.sha256` names all that were released, and only what has the
-sum that stands there is put on the shelf. Afterwards `--model fracture@0.1.0` means it.
+sum that stands there is put into that folder. Afterwards `--model fracture@0.1.0` means it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from osteon.atomic import whole
 from osteon.errors import ModelFileError
-from osteon.model_names import find_model, released, shelf
+from osteon.model_names import find_model, models_folder, released
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = "src/osteon/models"
@@ -35,8 +35,8 @@ def main(reference: str = "") -> None:
 
 
 def fetched(reference: str, wanted: str) -> Path:
-    """Put a model onto the shelf and return its file there."""
-    folder, name = shelf(), f"{reference.replace('@', '-')}.onnx"
+    """Put a model into the folder and return its file there."""
+    folder, name = models_folder(), f"{reference.replace('@', '-')}.onnx"
     if folder is None:
         sys.exit("earlier_model: this user has no home. Name a folder for models in OSTEON_MODELS.")
     content = from_history(ROOT, f"{MODELS}/{name}", wanted)

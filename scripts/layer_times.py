@@ -2,7 +2,7 @@
 
     python scripts/layer_times.py [MODEL]
 
-In 8 bits where the file has them, without a second reading; medians of 300 films, on a machine with nothing else to do.
+In INT8 where the file has it, without a second reading; medians of 300 films, on a machine with nothing else to do.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import msgspec
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from msgspec.inspect import BoolType, Field, FloatType, IntType, LiteralType, StructType
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -26,6 +27,23 @@ from osteon.lab.training.recipe import FIXED, RECIPES, Augmentation, Recipe
 ROOT = Path(__file__).parents[1]
 PARTS: dict[str, type[msgspec.Struct]] = {"": Recipe, "frame.": Frame, "pooling.": Pooling, "augmentation.": Augmentation}
 """Where a recipe's settings are defined, by how their names begin."""
+
+
+SOURCES = {
+    "src/osteon/__init__.py": "osteon",
+    "src/osteon/lab/__init__.py": "lab",
+    "src/osteon/cli/__init__.py": "commands",
+    "src/osteon/lab/training/recipe.py": "settings",
+}
+"""What the docs link to where they are read in the repository, and the page of the reference that the site has in its place."""
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Turn a page's links to the sources that the reference is made of into links to the reference."""
+    up = "../" * page.file.src_uri.count("/")
+    for source, name in SOURCES.items():
+        markdown = markdown.replace(f"]({up}../{source})", f"]({up}reference/{name}.md)")
+    return markdown
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

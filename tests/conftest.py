@@ -1,4 +1,4 @@
-"""What all tests share: the real films, a cache folder and a shelf of their own, and CI's rule that nothing is skipped."""
+"""What all tests share: the real films, a cache folder and a folder of models of their own, and CI's rule that nothing is skipped."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def osteon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The cache and the shelf of whoever runs the tests stay as they are."""
+    """The cache and the models of whoever runs the tests stay as they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OSTEON_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("OSTEON_MODELS", str(tmp_path_factory.mktemp("models")))

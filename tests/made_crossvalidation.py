@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from osteon.card import Pooling
 from osteon.lab.data.splits import folds
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.experiments.crossvalidation.result import CrossValidated
-from osteon.lab.experiments.crossvalidation.stages import Request, Step, Watch, cross_validate
+from osteon.lab.experiments.crossvalidation.stages import Request, cross_validate
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import Export, Exported
 from osteon.lab.training.run import RunFolder, kept
@@ -27,7 +28,7 @@ EXPORT = "osteon.lab.experiments.crossvalidation.stages.export_run"
 """What a test puts `exported_at_once` in the place of."""
 
 
-def quiet(_: Step) -> None:
+def quiet(_: Progress) -> None:
     """Show nothing."""
 
 
@@ -71,11 +72,17 @@ class Made:
         return CrossValidation(self.folder / name)
 
 
-def stages(told: list[tuple[int, str]]) -> Callable[[Step], None]:
+def stage_of(progress: Progress) -> tuple[int, str]:
+    """Return the fold, -1 for all of them, and what is done for it; selecting is a part of training."""
+    fold = re.search(r"fold (\d+)", progress.part)
+    return int(fold[1]) if fold else -1, {"select": "train"}.get(progress.stage, progress.stage)
+
+
+def stages(told: list[tuple[int, str]]) -> Watch:
     """Return a watch that notes each stage of each fold once."""
 
-    def watch(step: Step) -> None:
-        if (step.fold, step.stage) not in told:
-            told.append((step.fold, step.stage))
+    def watch(progress: Progress) -> None:
+        if (stage := stage_of(progress)) not in told:
+            told.append(stage)
 
     return watch

@@ -16,9 +16,10 @@ from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
 from osteon.lab.evaluation.evaluation import measure
 from osteon.lab.evaluation.folder import plan_for
 from osteon.lab.evaluation.scoring import score_index
+from osteon.lab.progress import Epoch
 from osteon.lab.reporting.material import Material, read_material
 from osteon.lab.reporting.supply import Measured, Request
-from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Plan, RunFolder, RunRecord
 from tiny_training import tiny
 
 SPLITS = {"train": 12, "tune": 12, "valid": 36}

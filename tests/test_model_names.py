@@ -1,4 +1,4 @@
-"""Models by name: the package's, the shelf's, and what was released earlier out of the history."""
+"""Models by name: the package's, the user's folder's, and what was released earlier out of the history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from made_model import made_card, make_model
 from osteon import model_names as shelf_module
 from osteon.errors import ModelFileError
-from osteon.model_names import RELEASED, find_model, packaged_models, released, shelf, shelved_models
+from osteon.model_names import RELEASED, find_model, kept_models, models_folder, packaged_models, released
 from osteon.opening import load_model
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "earlier_model.py"
@@ -65,10 +65,10 @@ class TestShelf:
 
     def test_a_model_on_the_shelf_has_a_name_and_is_not_the_default(self, folder: Path) -> None:
         placed(folder, "9.0.0", "8.0.0", name="mine")
-        assert list(shelved_models()) == ["mine@8.0.0", "mine@9.0.0"]
+        assert list(kept_models()) == ["mine@8.0.0", "mine@9.0.0"]
         assert load_model("mine@8.0.0").card.version == "8.0.0"
         assert find_model("packaged") == find_model() == packaged_models()[load_model().card.reference]
-        with pytest.raises(ModelFileError, match=r"no model mine@7; .*on the shelf .*models are mine@8\.0\.0, mine@9\.0\.0\. What was"):
+        with pytest.raises(ModelFileError, match=r"no model mine@7; .*in .*models are mine@8\.0\.0, mine@9\.0\.0\. What was"):
             find_model("mine@7")
 
     def test_the_package_goes_before_the_shelf(self, folder: Path) -> None:
@@ -84,12 +84,12 @@ class TestShelf:
     def test_where_it_stands(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("OSTEON_MODELS")
         monkeypatch.setenv("XDG_DATA_HOME", "/data")
-        assert shelf() == Path("/data/osteon/models")
+        assert models_folder() == Path("/data/osteon/models")
         monkeypatch.delenv("XDG_DATA_HOME")
         monkeypatch.setenv("HOME", "/home/me")
-        assert shelf() == Path("/home/me/.local/share/osteon/models")
+        assert models_folder() == Path("/home/me/.local/share/osteon/models")
         monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where there is no home
-        assert shelf() is None and shelved_models() == {}
+        assert models_folder() is None and kept_models() == {}
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -117,13 +117,13 @@ class TestEarlier:
         return root
 
     def test_it_comes_onto_the_shelf_as_it_was(self, clone: Path, tmp_path: Path) -> None:
-        done = get(clone, "osteon@0.1.0", tmp_path / "shelf")
+        done = get(clone, "osteon@0.1.0", tmp_path / "kept")
         assert done.returncode == 0, done.stderr
-        assert done.stdout == f"osteon@0.1.0 is {tmp_path / 'shelf' / 'osteon-0.1.0.onnx'}\n"
-        assert load_model(tmp_path / "shelf" / "osteon-0.1.0.onnx").card.reference == "osteon@0.1.0"
+        assert done.stdout == f"osteon@0.1.0 is {tmp_path / 'kept' / 'osteon-0.1.0.onnx'}\n"
+        assert load_model(tmp_path / "kept" / "osteon-0.1.0.onnx").card.reference == "osteon@0.1.0"
 
     def test_what_is_there_stays_and_what_is_damaged_comes_anew(self, clone: Path, tmp_path: Path) -> None:
-        file = tmp_path / "shelf" / "osteon-0.1.0.onnx"
+        file = tmp_path / "kept" / "osteon-0.1.0.onnx"
         get(clone, "osteon@0.1.0", file.parent)
         content, made = file.read_bytes(), file.stat().st_mtime_ns
         assert get(clone, "osteon@0.1.0", file.parent).returncode == 0 and file.stat().st_mtime_ns == made
@@ -139,13 +139,13 @@ class TestEarlier:
         ],
     )
     def test_what_cannot_be_had_is_one_line(self, clone: Path, tmp_path: Path, reference: str, line: str) -> None:
-        done = get(clone, reference, tmp_path / "shelf")
+        done = get(clone, reference, tmp_path / "kept")
         assert done.returncode == 1 and line in done.stderr and "Traceback" not in done.stderr
-        assert not (tmp_path / "shelf").exists()
+        assert not (tmp_path / "kept").exists()
 
 
 def test_without_git_it_says_so(tmp_path: Path) -> None:
-    environment = os.environ | {"PATH": str(tmp_path), "OSTEON_MODELS": str(tmp_path / "shelf")}
+    environment = os.environ | {"PATH": str(tmp_path), "OSTEON_MODELS": str(tmp_path / "kept")}
     asked = [sys.executable, str(SCRIPT), "fracture@0.1.0"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 1 and "git is not installed" in done.stderr and "Traceback" not in done.stderr

@@ -54,7 +54,7 @@ def facts(card: Card) -> dict[str, str]:
         "calibration": _calibration(card.calibration),
         "decision": _decision(card.decision),
         "guard": guard(card),
-        "INT8": eight_bits(card.int8),
+        "INT8": int8_words(card.int8),
         "licence": card.licence,
         "made": " ".join(part for part in (card.created, f"from commit {card.code_commit}" if card.code_commit else "") if part),
     }
@@ -91,7 +91,7 @@ def guard_rows(scope: Scope) -> list[tuple[str, ...]]:
     return rows
 
 
-def eight_bits(int8: Int8 | None) -> str:
+def int8_words(int8: Int8 | None) -> str:
     """Return how the INT8 form was made, and whether it is the default, in a line."""
     if int8 is None:
         return "none: the file computes in float32"

@@ -1,6 +1,6 @@
 """Which file a person means who names a model: a path, or `name@version` of a released one.
 
-The package brings the newest release alone. Earlier ones, and a hospital's own, stand on a shelf in the user's data folder, each as
+The package brings the newest release alone. Earlier ones, and a hospital's own, stand in the user's folder of models, each as
 `NAME-VERSION.onnx`. What was released is known by its SHA-256 (`models/released.sha256`), so that a name means the same bits everywhere.
 """
 
@@ -38,10 +38,10 @@ def find_model(reference: str | Path | None = None) -> Path | Traversable:
     """Return the file that a person means.
 
     Args:
-        reference: A path, `name@version` of a model in the package or on the shelf, or "packaged" or None for the package's newest.
+        reference: A path, `name@version` of a model in the package or in that folder, or "packaged" or None for the package's newest.
 
     Raises:
-        ModelFileError: there is no such model, and the message names those that there are; or the one on the shelf is not what was
+        ModelFileError: there is no such model, and the message names those that there are; or the one in that folder is not what was
             released by that name.
     """
     if reference is None or reference == PACKAGED:
@@ -49,12 +49,12 @@ def find_model(reference: str | Path | None = None) -> Path | Traversable:
     name = str(reference)
     if not _REFERENCE.fullmatch(name) or Path(reference).exists():
         return Path(reference)
-    packaged, shelved = packaged_models(), shelved_models()
+    packaged, kept = packaged_models(), kept_models()
     if name in packaged:
         return packaged[name]
-    if name not in shelved:
-        raise ModelFileError(_absent(name, packaged, shelved))
-    file, wanted = shelved[name], released().get(name)
+    if name not in kept:
+        raise ModelFileError(_absent(name, packaged, kept))
+    file, wanted = kept[name], released().get(name)
     if wanted and hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
         raise ModelFileError(f"{file}: this is not the {name} that was released. Get it again: {_get(name)}.")
     return file
@@ -65,16 +65,16 @@ def packaged_models() -> dict[str, Traversable]:
     return _by_reference(resources.files("osteon.models").iterdir())
 
 
-def shelved_models() -> dict[str, Path]:
-    """Return the model files on the user's shelf by `name@version`, the newest last."""
-    folder = shelf()
+def kept_models() -> dict[str, Path]:
+    """Return the model files in the user's folder by `name@version`, the newest last."""
+    folder = models_folder()
     try:
         return _by_reference(folder.iterdir() if folder else [])
-    except OSError:  # there is no shelf, or nobody may look
+    except OSError:  # there is no such folder, or nobody may look
         return {}
 
 
-def shelf() -> Path | None:
+def models_folder() -> Path | None:
     """Return where earlier and own models stand: `OSTEON_MODELS`, else `osteon/models` in the user's data folder; None without a home."""
     if told := os.environ.get("OSTEON_MODELS"):
         return Path(told)
@@ -100,10 +100,10 @@ def _newest() -> Traversable:
     return models[next(reversed(models))]
 
 
-def _absent(reference: str, packaged: Iterable[str], shelved: Iterable[str]) -> str:
-    on_shelf = f", on the shelf {shelf()} are {', '.join(shelved)}" if shelved else ""
+def _absent(reference: str, packaged: Iterable[str], kept: Iterable[str]) -> str:
+    in_folder = f", in {models_folder()} are {', '.join(kept)}" if kept else ""
     remedy = f". What was released earlier: {_get(reference)}."
-    return f"there is no model {reference}; the package brings {', '.join(packaged) or 'none'}{on_shelf}{remedy}"
+    return f"there is no model {reference}; the package brings {', '.join(packaged) or 'none'}{in_folder}{remedy}"
 
 
 def _get(reference: str) -> str:

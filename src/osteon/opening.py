@@ -41,7 +41,7 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
     """Open a model.
 
     Args:
-        path: A file, or `name@version` of one in the package or on the shelf; None means the package's newest (`model_names.find_model`).
+        path: A file, or `name@version` of one in the package or kept by name; None means the package's newest (`model_names.find_model`).
         precision: "auto" computes in INT8 where the card shows that it changes next to nothing. Films that INT8 leaves nearer to
             an edge of the answers than the card's `int8.near`, or to the guard's limit, are read again in float32.
         side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film

@@ -52,7 +52,7 @@ def test_from_the_index_to_the_table_and_on(ready: Typed) -> None:
     assert found.command.startswith("osteon cross-validate index.parquet -o cv --set init=random")
     for fold in found.folds:
         row = next(line for line in out.splitlines() if re.match(rf"{fold.fold} +12 \({fold.abnormal}\)", line))
-        assert f" {fold.figures['auroc']:.4f} " in row
+        assert f" {fold.metrics['auroc']:.4f} " in row
     mean = found.find("all", "auroc")
     assert mean is not None and mean.low is not None and mean.high is not None
     [row] = [line for line in out.splitlines() if line.startswith("mean ")]
@@ -191,5 +191,5 @@ def test_killed_and_stopped_it_comes_to_the_same_result(tmp_path: Path, monkeypa
         assert whole.model(fold).read_bytes() == other.model(fold).read_bytes()
     assert_frame_equal(predictions_of(whole.folder).films, predictions_of(other.folder).films)
     one, two = (msgspec.json.decode(here.result.read_bytes(), type=CrossValidated) for here in (whole, other))
-    assert one.metrics == two.metrics and [f.figures for f in one.folds] == [f.figures for f in two.folds]
+    assert one.metrics == two.metrics and [f.metrics for f in one.folds] == [f.metrics for f in two.folds]
     assert not [file for file in other.folder.rglob("*") if ".part" in file.name]

@@ -221,7 +221,7 @@ def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Ty
         (("compare", "p.parquet", "absent"), 64, "absent is no table of predictions, and a model is run on an index"),
         (("calibrate", "--model", "absent.onnx", "-o", "n.onnx"), 65, "no such model file"),
         (("calibrate", "--rule", "best", "-o", "n.onnx"), 64, "is no rule"),
-        (("calibrate", "--doubt", "best", "-o", "n.onnx"), 64, "says nothing of --doubt"),
+        (("calibrate", "--uncertain", "best", "-o", "n.onnx"), 64, "says nothing of --uncertain"),
     ],
 )
 def test_bad_input_gets_one_line(osteon: Typed, words: tuple[str, ...], status: int, reason: str) -> None:

@@ -22,7 +22,7 @@ KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 def test_a_process_that_was_lost_is_told(ends: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     begun: list[subprocess.Popen[bytes]] = []
 
-    def start(_: int) -> subprocess.Popen[bytes]:
+    def start(*_: int) -> subprocess.Popen[bytes]:
         begun.append(subprocess.Popen([sys.executable, "-c", ends]))
         return begun[-1]
 
@@ -35,7 +35,7 @@ def test_a_process_that_was_lost_is_told(ends: str, told: str, monkeypatch: pyte
 
 def test_one_that_still_works_is_ended_and_not_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    monkeypatch.setattr(module, "_begun", lambda _: process)
+    monkeypatch.setattr(module, "_begun", lambda *_: process)
     with module.side_by_side(2):
         pass
     assert process.poll() is not None and not capsys.readouterr().err

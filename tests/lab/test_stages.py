@@ -49,7 +49,9 @@ def test_a_stage_that_is_finished_is_not_done_again(tmp_path: Path) -> None:
 
     told: list[tuple[object, ...]] = []
     stages = {"zero": lambda _: stage("zero"), "one": one, "two": lambda _: stage("two")}
-    record = run_stages(Staged(finished=("zero",)), tmp_path / "record.json", stages, lambda *told_: told.append(told_), "one")
+    record = run_stages(
+        Staged(finished=("zero",)), tmp_path / "record.json", stages, lambda p: told.append((p.stage, p.done, p.total, p.note)), "one"
+    )
     assert done == ["one"] and record.notes == {"one": ("one is done",)}
     assert msgspec.json.decode((tmp_path / "record.json").read_bytes(), type=Staged) == record
     assert told == [("zero", 1, 1, "finished before"), ("one", 0, 1, ""), ("one", 1, 2, ""), ("one", 1, 1, "one is done")]

@@ -30,15 +30,18 @@ RENAMED = {
     "bench": "bench is no part of osteon's commands any more: make bench, in a clone of osteon's repository",
     "describe": "describe is a part of card now: osteon card MODEL --facts FILE -o OUT",
     "--offline": "--offline is OSTEON_OFFLINE=1 in the environment now",
+    "calibrate --doubt": "--doubt is called --uncertain now",
     "calibrate --out-of-fold": "--out-of-fold FOLDER is --predictions FOLDER now",
     "card --model": "the model is named without an option now: osteon card MODEL",
     "cross-validate --model-name": "--model-name is gone: a model is called after its folder, -o",
     "explore --no-pixels": "--no-pixels is --sample 0 now",
+    "guard --foreign": "--foreign is called --out-of-scope now",
     "guard --model": "the model is named without an option now: osteon guard MODEL ...",
     "phantom --workers": "--workers is gone: all cores are used",
     "report --split": "--split SPLIT is --evaluation SPLIT now",
     "reproduce --data": "the data set is named without an option now: osteon reproduce RECIPE DATA ...",
     "reproduce --init": "--init WEIGHTS is --set init=WEIGHTS now",
+    "verify --foreign": "--foreign is called --out-of-scope now",
 }
 _PLANNED = "aim by calibrate-on doubt facts films foreign guard guard-on hold int8 largest members method part pooling report room rule"
 RENAMED |= {f"release --{name}": f"release reads {name} from a file now: osteon release PLAN.toml ..." for name in _PLANNED.split()}

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app, offline, typed
-from osteon.cli.cross_validate import steps_shown
-from osteon.cli.progress import stopped
+from osteon.cli.progress import progress_bar, stopped
 from osteon.cli.side_by_side import Jobs, side_by_side
 
 if TYPE_CHECKING:
     from osteon.lab.experiments.ablation.ablations import AblationStudy
-    from osteon.lab.experiments.crossvalidation.stages import Step
 
 
 @app.command()
@@ -47,11 +45,7 @@ def ablate(
     asked = study.AblationRequest(
         index=index, file=plan, out=out, save_every=save_every, device=device, offline=offline(), command=typed(), jobs=jobs
     )
-    with stopped(), side_by_side(jobs), steps_shown() as shown:
-
-        def watch(name: str, place: int, count: int, step: Step) -> None:
-            shown(step, f"{name} ({place} of {count}), ")
-
+    with stopped(), side_by_side(jobs), progress_bar() as watch:
         made = study.ablate(asked, watch)
     _show(made, out)
     if any(ablation.error for ablation in made.ablations):

@@ -98,7 +98,7 @@ def watched(predictions: Iterable[FilmPrediction], total: int, quiet: bool, befo
             tell(done, total)
 
 
-def _bar() -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+def _bar() -> contextlib.AbstractContextManager[Callable[[int, int], object]]:
     from osteon.cli.progress import counting_bar
 
     return counting_bar("films")

@@ -102,10 +102,10 @@ def show_scope(card: Card) -> None:
 
 def show_int8(card: Card) -> None:
     """Print what a card says of its INT8 form."""
-    from osteon.card_text import eight_bits
+    from osteon.card_text import int8_words
     from osteon.cli.terminal import show
 
-    show(eight_bits(card.int8))
+    show(int8_words(card.int8))
     _show_int8(card)
 
 

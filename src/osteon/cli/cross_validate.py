@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from osteon.card_text import interval
 from osteon.cli import app, offline, typed
-from osteon.cli.progress import stopped
+from osteon.cli.progress import progress_bar, stopped
 from osteon.cli.recipes import RecipeName
 from osteon.cli.side_by_side import Jobs, side_by_side
 from osteon.errors import UsageError
@@ -19,7 +18,6 @@ from osteon.errors import UsageError
 if TYPE_CHECKING:
     from osteon.card import Metric
     from osteon.lab.experiments.crossvalidation.result import CrossValidated, FoldResult
-    from osteon.lab.experiments.crossvalidation.stages import Step
 
 COLUMNS = {
     "auroc": "AUROC",
@@ -67,7 +65,7 @@ def cross_validate(
         command=typed(),
         jobs=jobs,
     )
-    with stopped(), side_by_side(jobs), steps_shown() as watch:
+    with stopped(), side_by_side(jobs), progress_bar() as watch:
         found = cross_validate(out, request, watch)
     _show(found, out)
 
@@ -81,47 +79,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-class Shown(Protocol):
-    """Shows one step; what it belongs to may stand before it."""
-
-    def __call__(self, step: Step, before: str = "") -> None:
-        """Show it."""
-
-
-@contextlib.contextmanager
-def steps_shown() -> Iterator[Shown]:
-    """Show a bar for what is being done, and a line for each fold, each epoch and each stage that has begun."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[note]}"), console=console) as bars:
-        task, shown, epochs, left = bars.add_task("", total=None, note=""), "", 0, ""
-
-        def show(step: Step, before: str = "") -> None:
-            nonlocal shown, epochs, left
-            stage = "wait for the process that makes it" if step.stage == "wait" else step.stage
-            title = before + ("all folds: measure" if stage == "measure" else f"fold {step.fold} ({step.place} of {step.count}): {stage}")
-            left = left if step.left is None else f"{_clock(step.left)} left in all"
-            if title != shown:
-                shown, epochs = title, len(step.history)
-                console.print(title)
-            for row in step.history[epochs:]:
-                epochs += 1
-                note = f", {left}" if left else ""
-                console.print(f"    epoch {row.epoch + 1}: loss {row.loss:.4f}, {row.films_per_second:.1f} films/s{note}")
-            pace = f"{step.films_per_second:.1f} films/s" if step.films_per_second else ""
-            bars.update(
-                task, description=title, completed=step.done, total=step.total, note=", ".join(part for part in (pace, left) if part)
-            )
-
-        yield show
-
-
 def _show(found: CrossValidated, out: Path) -> None:
     from osteon.cli.terminal import show, show_notes, show_table
 
-    names = [name for name in COLUMNS if any(fold.figures.get(name) is not None for fold in found.folds)]
+    names = [name for name in COLUMNS if any(fold.metrics.get(name) is not None for fold in found.folds)]
     rows = [(f"{fold.fold}", f"{fold.films:,} ({fold.abnormal:,})", *_of_fold(fold, names)) for fold in found.folds]
     groups = list(dict.fromkeys(m.group for m in found.metrics))
     rows += [_mean(found, group, names) for group in groups]
@@ -135,8 +96,8 @@ def _show(found: CrossValidated, out: Path) -> None:
 
 def _of_fold(fold: FoldResult, names: list[str]) -> Iterator[str]:
     for name in names:
-        yield "" if (value := fold.figures.get(name)) is None else f"{value:.4f}"
-    yield from (f"{fold.passes}", f"{fold.seconds / 60:.1f}", f"{fold.films_per_second:.1f}")
+        yield "" if (value := fold.metrics.get(name)) is None else f"{value:.4f}"
+    yield from (f"{fold.epochs}", f"{fold.seconds / 60:.1f}", f"{fold.films_per_second:.1f}")
 
 
 def _mean(found: CrossValidated, group: str, names: list[str]) -> tuple[str, ...]:
@@ -152,8 +113,3 @@ def _cell(metric: Metric | None) -> str:
         return ""
     parts = (f"{metric.value:.3f}", interval(metric.low, metric.high), "*" if "mean of " in metric.note else "")
     return " ".join(filter(None, parts))
-
-
-def _clock(seconds: float) -> str:
-    minutes = int(seconds) // 60
-    return f"{minutes // 60}:{minutes % 60:02d} h"

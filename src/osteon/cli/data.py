@@ -27,10 +27,10 @@ def index(
 ) -> None:
     """Scan a dataset and check every film."""
     from osteon import lab
-    from osteon.cli.progress import bar_of
+    from osteon.cli.progress import progress_bar
     from osteon.lab.data.index import write_article_csv
 
-    with bar_of("look at films") as progress:
+    with progress_bar() as progress:
         made = lab.index(dataset, out, decode=not no_decode, count_check=not no_count_check, allow_leaks=allow_leaks, progress=progress)
     _show(made)
     for table in write_article_csv(made.films, article_csv) if article_csv else []:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app
-from osteon.cli.progress import stages_bar, stopped
+from osteon.cli.progress import progress_bar, stopped
 
 if TYPE_CHECKING:
     from osteon.lab.evaluation.evaluation import Evaluation
@@ -28,7 +28,7 @@ def demo(
     from osteon.network import cores
 
     began = time.monotonic()
-    with stopped(), stages_bar(STAGES) as watch:
+    with stopped(), progress_bar(STAGES) as watch:
         trained, packaged = run_demo(out, DemoPlan(), cores(), watch)
     counts = trained.counts
     typer.echo(f"On {counts.measured_films} synthetic films of {counts.patients} patients that the training has not seen:")

@@ -53,7 +53,7 @@ def evaluate(
     """Measure a model on a split: every metric with its interval, for studies and films, per study type and subgroup."""
     from osteon import lab
     from osteon.cli.evaluation_tables import show_comparison, show_evaluation, show_gain
-    from osteon.cli.progress import bar_of
+    from osteon.cli.progress import progress_bar
     from osteon.lab.evaluation.folder import write_metrics
     from osteon.lab.model_file import model_path
 
@@ -61,11 +61,11 @@ def evaluate(
     for name in split or ["valid"]:
         folder = out / name if split and len(split) > 1 else out
         plan = lab.EvaluationPlan(split=name, by=tuple(by or ()), prevalences=tuple(prevalence or ()), resamples=resamples)
-        with bar_of("read films") as progress:
+        with progress_bar() as progress:
             evaluations.append(lab.evaluate(predictions or model, index, folder, split=plan, threshold=threshold, progress=progress))
         show_evaluation(evaluations[-1], folder)
         if against is not None:
-            with bar_of("read films") as progress:
+            with progress_bar() as progress:
                 comparison = lab.compare(against, evaluations[-1], folder, index=index, split=plan, progress=progress)
             show_comparison(comparison)
             show_gain(comparison)
@@ -87,9 +87,9 @@ def compare(
     """Compare two models on the same films: paired differences with their intervals, McNemar's test, where they disagree."""
     from osteon import lab
     from osteon.cli.evaluation_tables import show_comparison
-    from osteon.cli.progress import bar_of
+    from osteon.cli.progress import progress_bar
 
-    with bar_of("read films") as progress:
+    with progress_bar() as progress:
         comparison = lab.compare(a, b, out, index=index, split=split, progress=progress)
     show_comparison(comparison)
 
@@ -111,19 +111,19 @@ def calibrate(
     ] = None,
     method: Annotated[Literal["logistic", "temperature", "isotonic"], typer.Option(help="how logits become probabilities")] = "logistic",
     rule: Annotated[str, typer.Option(help="max-kappa, sensitivity>=0.9, specificity>=0.9, or a threshold such as 0.5")] = "max-kappa",
-    doubt: Annotated[str, typer.Option(help="sensitivity below and specificity above the uncertain answers, or none")] = "0.95,0.95",
+    uncertain: Annotated[str, typer.Option(help="sensitivity below and specificity above the uncertain answers, or none")] = "0.95,0.95",
     pooling: Annotated[Literal["mean", "max", "noisy-or", "top-k"], typer.Option(help="how a study's films are pooled")] = "mean",
     other_data: Annotated[bool, typer.Option("--other-data", help="the split only shares its name with one in the card")] = False,
 ) -> None:
     """Calibrate probabilities and choose the answers' limits."""
     from osteon import lab
     from osteon.cli.evaluation_tables import show_calibration
-    from osteon.cli.progress import bar_of
+    from osteon.cli.progress import progress_bar
     from osteon.lab.calibration.decision import read_band, read_rule
     from osteon.lab.calibration.folder import report_folder
 
-    names, limits, band = ",".join(split or ()), read_rule(rule), read_band(doubt)
+    names, limits, band = ",".join(split or ()), read_rule(rule), read_band(uncertain)
     plan = lab.CalibrationPlan(split=names, method=method, rule=limits, doubt=band, pooling=pooling, other_data=other_data)
-    with bar_of("read films") as progress:
+    with progress_bar() as progress:
         calibrated = lab.calibrate(model, index, out, split=plan, predictions=predictions, progress=progress)
     show_calibration(calibrated, out, report_folder(out))

@@ -23,9 +23,9 @@ def explore(
 ) -> None:
     """Show on one page what a dataset is like: counts, films, possible shortcuts, and problems."""
     from osteon import lab
-    from osteon.cli.progress import bar_of
+    from osteon.cli.progress import progress_bar
 
-    with bar_of("open films") as progress:
+    with progress_bar() as progress:
         found = lab.explore(index, out, sample=sample, progress=progress)
     _show(found, out)
     if found.pixels is not None and found.pixels.missing + found.pixels.refused:

@@ -24,9 +24,9 @@ def guard(
     part: Annotated[
         list[str] | None, typer.Option("--part", help="body part that a DICOM film may declare; default: the card's study types")
     ] = None,
-    foreign: Annotated[
+    out_of_scope: Annotated[
         list[Path] | None,
-        typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that are out of scope, to measure on"),
+        typer.Option("--out-of-scope", exists=True, file_okay=False, help="folder of pictures that are out of scope, to measure on"),
     ] = None,
 ) -> None:
     """Fit the detection of films that are out of scope (out-of-distribution), and measure it."""
@@ -38,8 +38,8 @@ def guard(
     from osteon.regions import study_type
 
     parts = tuple(study_type(name) for name in part or ())
-    splits, pictures = tuple(split or ("train", "tune")), tuple(map(str, foreign or ()))
-    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, room=room, body_parts=parts, foreign=pictures)
+    splits, pictures = tuple(split or ("train", "tune")), tuple(map(str, out_of_scope or ()))
+    plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, room=room, body_parts=parts, out_of_scope=pictures)
     with counting_bar("read films") as progress:
         card = guard_file(model_path(model), read_index(index), out, plan, progress)
     show_scope(card)

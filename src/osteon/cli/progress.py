@@ -4,61 +4,56 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from osteon import lab
-    from osteon.lab.training.progress import Progress
+    from osteon.lab.progress import Count, Epoch, Progress, Watch
 
 
 @contextlib.contextmanager
-def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with the time left; the function it gives is called with (done, total)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def progress_bar(titles: Mapping[str, str] | None = None) -> Iterator[Watch]:
+    """Show a bar for what is being done, its pace and the time left, and a line for each epoch that has ended.
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
-
-
-@contextlib.contextmanager
-def bar_of(what: str) -> Iterator[Callable[[lab.Progress], None]]:
-    """Show the bar of `counting_bar`; the function it gives takes what the functions of `osteon.lab` tell."""
-    with counting_bar(what) as tell:
-        yield lambda progress: tell(progress.done, progress.total)
-
-
-@contextlib.contextmanager
-def stages_bar(titles: Mapping[str, str]) -> Iterator[Callable[[str, int, int, str], None]]:
-    """Show a bar for the stage that runs, and a line for each that has begun; the last word of a finished one stands below its line.
-
-    The function it gives is called with (stage, done, total, note).
+    Where there are several stages (`titles`, what each is called) or several works (`Progress.part`) a line stands for each that has begun,
+    and below it the last word of a finished one.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(*columns, console=console) as bars:
-        task, shown = bars.add_task("", total=None, note="", visible=False), ""
+    with Bar(*columns, console=console, disable=os.environ.get("RANK", "0") != "0") as bars:  # of torchrun's processes one shows it
+        task, title, epochs = bars.add_task("", total=None, visible=False, note=""), "", 0
 
-        def show(stage: str, done: int, total: int, note: str) -> None:
-            nonlocal shown
-            title = f"{list(titles).index(stage) + 1}/{len(titles)} {titles[stage]}"
-            if stage != shown:
-                shown = stage
-                bars.reset(task, description=title, total=None, note="", visible=True)
-                console.print(f"{title}{f' ({note})' if note else ''}", markup=False)
-            elif done == total == 1 and note:  # the stage's last word
-                console.print(f"    {note}", markup=False)
-            bars.update(task, completed=done, total=total, note=note)
+        def show(progress: Progress) -> None:
+            nonlocal title, epochs
+            before, title = title, _title(progress, titles or {})
+            if title != before:
+                bars.reset(task, description=title, total=None, visible=True, note="")
+                if titles or progress.part:
+                    console.print(f"{title}{f' ({progress.note})' if progress.note else ''}", markup=False)
+            elif progress.note and progress.done == progress.total == 1:
+                console.print(f"    {progress.note}", markup=False)
+            for row in progress.history[epochs:]:
+                console.print(f"    {_epoch(row)}", markup=False)
+            epochs = len(progress.history) or (epochs if progress.stage in title else 0)
+            left = bars.tasks[0].time_remaining if progress.left is None else progress.left
+            bars.update(task, completed=progress.done, total=progress.total, note=_note(progress, left))
 
         yield show
+
+
+@contextlib.contextmanager
+def counting_bar(what: str) -> Iterator[Count]:
+    """Show the bar of one stage; the function it gives is called with (done, total)."""
+    from osteon.lab.progress import counting
+
+    with progress_bar() as watch:
+        yield counting(what, watch)
 
 
 @contextlib.contextmanager
@@ -71,36 +66,27 @@ def stopped(advice: str = "The same command goes on where it stopped.") -> Itera
         raise typer.Exit(130) from stop
 
 
-@contextlib.contextmanager
-def training_bar() -> Iterator[Callable[[Progress], None]]:
-    """Show a training: the epoch, its loss, films a second, the time left of all epochs, and a line for each epoch that has ended."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    with Bar(*columns, console=console, disable=os.environ.get("RANK", "0") != "0") as bar:  # of torchrun's processes one shows it
-        task = bar.add_task("start", total=None, note="")
-        told = 0
-
-        def show(progress: Progress) -> None:
-            nonlocal told
-            for row in progress.history[told:]:
-                area = "-" if row.select_auroc is None else f"{row.select_auroc:.3f}"
-                held = "" if row.select_loss is None else f"selection loss {row.select_loss:.4f}, AUROC {area}, "
-                console.print(f"epoch {row.epoch + 1}: loss {row.loss:.4f}, {held}{row.films_per_second:.1f} films/s")
-                told += 1
-            note = "" if progress.stage != "train" else _note(progress)
-            bar.update(task, description=_stage(progress), completed=progress.done, total=progress.total, note=note)
-
-        yield show
+def _title(progress: Progress, titles: Mapping[str, str]) -> str:
+    if progress.stage in titles:
+        return f"{list(titles).index(progress.stage) + 1}/{len(titles)} {titles[progress.stage]}"
+    stage = {"prepare": "prepare films", "wait": "wait for the process that makes it"}.get(progress.stage, progress.stage)
+    if progress.part:
+        return f"{progress.part}: {'train' if stage == 'select' else stage}"
+    return f"{stage}, epoch {progress.epoch + 1}" if stage in ("train", "select") else stage
 
 
-def _stage(progress: Progress) -> str:
-    return "prepare films" if progress.stage == "prepare" else f"{progress.stage}, epoch {progress.epoch + 1}"
+def _epoch(row: Epoch) -> str:
+    area = "-" if row.select_auroc is None else f"{row.select_auroc:.3f}"
+    held = "" if row.select_loss is None else f"selection loss {row.select_loss:.4f}, AUROC {area}, "
+    return f"epoch {row.epoch + 1}: loss {row.loss:.4f}, {held}{row.films_per_second:.1f} films/s"
 
 
-def _note(progress: Progress) -> str:
-    minutes, seconds = divmod(int(progress.left), 60)
-    return f"loss {progress.loss:.3f}  {progress.films_per_second:.1f} films/s  {minutes // 60}:{minutes % 60:02d}:{seconds:02d} left"
+def _note(progress: Progress, left: float | None) -> str:
+    loss = f"loss {progress.loss:.3f}" if progress.stage == "train" else ""
+    pace = f"{progress.films_per_second:.1f} films/s" if progress.films_per_second else ""
+    return "  ".join(part for part in (progress.note, loss, pace, f"{_clock(left)} left" if left else "") if part)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from osteon.cli import app, typed
-from osteon.cli.progress import stages_bar, stopped
+from osteon.cli.progress import progress_bar, stopped
 
 AgainstOption = Annotated[
     str, typer.Option(metavar="packaged|NAME@VERSION|FILE|none", help="model to compare with on the same films; packaged: the newest")
@@ -37,8 +37,8 @@ def release(
     version = "0.8.0"
 
     It may also hold members, facts, cross_validation, against, largest, and
-    tables: \[calibration] split, method, rule, doubt, pooling, resamples,
-    seed; \[guard] splits, aim, room, body_parts, foreign, seed; \[int8]
+    tables: \[calibration] split, method, rule, uncertain, pooling, resamples,
+    seed; \[guard] splits, aim, room, body_parts, out_of_scope, seed; \[int8]
     calibrate_on, hold, films, seed; \[evaluation] split, by, prevalences,
     resamples, seed. guard = false and int8 = false leave these out.
     docs/release.md explains each.
@@ -50,7 +50,7 @@ def release(
 
     options = {"index": index and str(index.resolve()), "name": name, "version": version, "against": _placed(against)}
     asked = read_plan(plan, {option: value for option, value in options.items() if value})
-    with stopped(), stages_bar(STAGES) as watch:
+    with stopped(), progress_bar(STAGES) as watch:
         make(out, asked, typed(), watch)
     here = Release(out, asked)
     typer.echo(here.page.read_text(encoding="utf-8"))

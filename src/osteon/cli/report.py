@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from osteon.cli import app
-from osteon.cli.progress import stages_bar, stopped
+from osteon.cli.progress import progress_bar, stopped
 
 
 @app.command()
@@ -29,10 +29,8 @@ def report(
     from osteon.lab.reporting.folder import HTML, MARKDOWN
     from osteon.lab.reporting.supply import STAGES
 
-    with stopped(), stages_bar({title: title for title in STAGES.values()}) as watch:
-        written = lab.report(
-            run, out, model=model, evaluation=evaluation, index=index, progress=lambda p: watch(p.stage, p.done, p.total, "")
-        )
+    with stopped(), progress_bar({stage: stage for stage in STAGES}) as watch:
+        written = lab.report(run, out, model=model, evaluation=evaluation, index=index, progress=watch)
     for warning in written.warnings:
         typer.echo(f"osteon: {warning.words}", err=True)
     typer.echo(f"{written.folder / HTML}: open it in a browser; the same as Markdown: {written.folder / MARKDOWN}")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from osteon.cli import app, offline, typed
-from osteon.cli.progress import stages_bar, stopped
+from osteon.cli.progress import progress_bar, stopped
 
 Until = Literal["index", "split", "settings", "cost", "train", "models", "evaluations", "page"]
 
@@ -47,7 +47,7 @@ def reproduce(
         count_check=not no_count_check,
     )
     work = Work(until=until, minutes=rehearse, device=device, offline=offline(), command=typed())
-    with stopped(), stages_bar(STAGES) as watch:
+    with stopped(), progress_bar(STAGES) as watch:
         reproduce(out, plan, work, watch)
     if until == "page":
         typer.echo((out / "reproduction.md").read_text(encoding="utf-8"))

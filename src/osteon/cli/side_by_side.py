@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
-HELPER = "OSTEON_HELPER"  # set in the environment of a further process, which begins none itself
+HELPER = "OSTEON_HELPER"  # a further process's number, in its environment; it begins none itself
 ENDED_WELL = (0, 1)  # 1: some ablation or film failed, and this process says which
 ENDED_WITHIN = 60.0  # seconds in which a stopped training leaves its checkpoint
 
@@ -36,7 +36,7 @@ def side_by_side(jobs: int) -> Iterator[None]:
 
     threads = share_cores(jobs)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a training takes this one over, and gives it back
-    others = [_begun(threads) for _ in range(jobs - 1)]
+    others = [_begun(threads, number) for number in range(1, jobs)]
     lost: list[int] = []
     try:
         yield
@@ -53,8 +53,13 @@ def side_by_side(jobs: int) -> Iterator[None]:
             typer.echo(f"osteon: a process beside this one ended before the work did, so it took longer ({why}).", err=True)
 
 
-def _begun(threads: int) -> subprocess.Popen[bytes]:
+def of_process(parts: Sequence[str]) -> str:
+    """Return what falls to this process of what processes take in turn, such as GPUs."""
+    return parts[int(os.environ.get(HELPER, "0")) % len(parts)]
+
+
+def _begun(threads: int, number: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "osteon", *sys.argv[1:]]
-    environment = {**os.environ, HELPER: "1", "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, HELPER: str(number), "OMP_NUM_THREADS": str(threads)}
     silent = subprocess.DEVNULL
     return subprocess.Popen(command, env=environment, stdin=silent, stdout=silent, stderr=silent)  # noqa: S603 - this very program

@@ -41,7 +41,7 @@ def train(
 ) -> None:
     """Train a network. A training that was stopped continues with --resume. Several GPUs: torchrun -m osteon train ..."""
     from osteon import lab
-    from osteon.cli.progress import training_bar
+    from osteon.cli.progress import progress_bar
     from osteon.errors import UsageError
     from osteon.lab.training.loop import Stopped
     from osteon.lab.training.session import has_ended
@@ -57,7 +57,7 @@ def train(
     if index is not None and not resume:
         _tell_boxes(index, recipe, settings)
     try:
-        with training_bar() as watch:
+        with progress_bar() as watch:
             run = lab.train(None if resume else index, out, recipe=recipe, settings=settings, plan=plan, callbacks=[watch])
     except Stopped as stop:
         _say(f"osteon: stopped. Continue with: osteon train --resume -o {out}", error=True)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app, offline
-from osteon.cli.progress import stopped, training_bar
+from osteon.cli.progress import progress_bar, stopped
 from osteon.cli.recipes import RecipeName
+from osteon.cli.side_by_side import of_process, side_by_side
 
 if TYPE_CHECKING:
     from osteon.lab.experiments.tuning.results import TrialResult, Tuned
-    from osteon.lab.training.progress import Watch
+    from osteon.lab.progress import Watch
 
 _SHOWN = 10
 
@@ -40,7 +41,7 @@ def tune(
     storage: Annotated[
         str, typer.Option(help="database URL of the Optuna study, which has the folder's name; by default study.db in the folder")
     ] = "",
-    workers: Annotated[int, typer.Option(min=1, help="trials at the same time, each in its own process")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="trials at the same time, each in its own process, on its share of the cores")] = 1,
     learn: Annotated[str, typer.Option("--train", help="split to train on")] = "train",
     select: Annotated[str, typer.Option(help="split to choose settings on; never the one that you report")] = "tune",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda; several for several workers: cuda:0,cuda:1")] = "auto",
@@ -59,18 +60,18 @@ def tune(
         study=out.resolve().name,
         trials=trials,
         until=time.time() + minutes * 60 if minutes else float("inf"),
-        device=device,
+        device=of_process(device.split(",")),
         offline=offline(),
     )
-    with stopped():
-        found = tune(tuning, index, workers, _bar, _tell)
+    with stopped(), side_by_side(workers):
+        found = tune(tuning, index, _bar, _tell)
     _show(found, out)
 
 
 @contextmanager
 def _bar(name: str) -> Iterator[Watch]:
     typer.echo(name, err=True)
-    with training_bar() as watch:
+    with progress_bar() as watch:
         yield watch
 
 
@@ -81,34 +82,23 @@ def _tell(trial: TrialResult) -> None:
 
 
 def _show(found: Tuned, out: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from osteon.cli.terminal import show, show_notes, show_table
 
-    console = Console(highlight=False, soft_wrap=True)
     states = Counter(trial.state for trial in found.trials)
-    console.print(f"{len(found.trials)} trials of recipe {found.plan.recipe}: {', '.join(f'{n} {state}' for state, n in states.items())}")
-    table = Table("trial", "AUROC", "", "epochs", "min", "settings", box=None, pad_edge=False, title_justify="left")
+    show(f"{len(found.trials)} trials of recipe {found.plan.recipe}: {', '.join(f'{n} {state}' for state, n in states.items())}")
     order = sorted(found.trials, key=lambda t: (t.state != "finished", -(t.auroc or 0.0)))
+    rows = []
     for trial in order[:_SHOWN]:
         area = "" if trial.auroc is None else f"{trial.auroc:.4f}"
         word = "unchanged" if trial.number == found.base else "" if trial.state == "finished" else trial.state
-        row = [
-            str(trial.number),
-            area,
-            word,
-            str(trial.epochs),
-            f"{trial.minutes:.1f}",
-            " ".join(trial.settings),
-        ]
-        table.add_row(*row, style="bold" if trial.number == found.best else "")
-    console.print(table)
+        rows.append((f"{trial.number}", area, word, f"{trial.epochs}", f"{trial.minutes:.1f}", " ".join(trial.settings)))
+    best = [place for place, trial in enumerate(order[:_SHOWN]) if trial.number == found.best]
+    show_table(("trial", "AUROC", "", "epochs", "min", "settings"), rows, bold=best)
     if len(order) > _SHOWN:
-        console.print(f"and {len(order) - _SHOWN} more in {out}/trials.csv")
+        show(f"and {len(order) - _SHOWN} more in {out}/trials.csv")
     for name, share in found.importance.items():
-        console.print(f"{share:6.2f}  {name}")
-    for note in found.notes:
-        console.print(Text(f"note: {note}", "yellow"))
-    console.print(f"{out}: tuning.json, trials.csv, tuning.png, best.recipe.json")
+        show(f"{share:6.2f}  {name}")
+    show_notes(found.notes)
+    show(f"{out}: tuning.json, trials.csv, tuning.png, best.recipe.json")
     if found.command:
-        console.print(f"train with the best settings:\n{found.command}")
+        show(f"train with the best settings:\n{found.command}")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from osteon.cli import app
+from osteon.cli.progress import progress_bar
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
     from osteon.lab.verification.check import Check, Part
-    from osteon.lab.verification.verify import Verification, Watch
+    from osteon.lab.verification.verify import Verification
 
 PARTS: tuple[Part, ...] = ("data", "metrics", "INT8", "guard")
 """What a card has numbers of."""
@@ -39,9 +39,9 @@ def verify(
             help="file of fixed folds (CSV path,fold), which may then be named: --split valid=fold-0", exists=True, dir_okay=False
         ),
     ] = None,
-    foreign: Annotated[
+    out_of_scope: Annotated[
         list[Path] | None,
-        typer.Option("--foreign", exists=True, file_okay=False, help="folder of pictures that the guard was measured on, by its name"),
+        typer.Option("--out-of-scope", exists=True, file_okay=False, help="folder of pictures that the guard was measured on, by its name"),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="data|metrics|INT8|guard", help="verify this alone; the guard takes longest")
@@ -62,10 +62,10 @@ def verify(
         index=index,
         splits=_splits(split or ()),
         folds=folds,
-        foreign=tuple(foreign or ()),
+        out_of_scope=tuple(out_of_scope or ()),
         parts=_parts(only or PARTS),
     )
-    with _bar() as watch:
+    with progress_bar() as watch:
         found = verify(request, watch)
     if json is not None:
         write_json(found, json)
@@ -89,17 +89,6 @@ def _splits(words: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"--split {word}: write the card's name of the split, or NAME=OTHER with what the index calls it.")
         found[mine] = theirs or mine
     return found
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Watch]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("open", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
 
 def _show(found: Verification) -> None:

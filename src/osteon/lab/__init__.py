@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
     from osteon.lab.face.data import index, split
     from osteon.lab.face.exploration import explore
-    from osteon.lab.face.given import Progress
     from osteon.lab.face.measuring import calibrate, compare, evaluate
     from osteon.lab.face.reporting import report
     from osteon.lab.face.training import TrainingPlan, export, train
+    from osteon.lab.progress import Progress
     from osteon.lab.training.run import RunFolder
 
 __all__ = [
@@ -56,7 +56,7 @@ _WHERE = {
     "EvaluationPlan": "evaluation.evaluation",
     "Folds": "data.splits",
     "Index": "data.index",
-    "Progress": "face.given",
+    "Progress": "progress",
     "RunFolder": "training.run",
     "TrainingPlan": "face.training",
     "calibrate": "face.measuring",

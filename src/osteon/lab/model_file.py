@@ -86,7 +86,7 @@ def describe_file(model: Path, facts: Path, out: Path) -> Card:
 def with_card(path: Path, card: Card, out: Path, ranges: Ranges | None = None) -> None:
     """Write a copy of a model file that carries another card; `out` is whole or as it was, and may be `path` itself.
 
-    With `ranges` it also carries another 8-bit form. Both the file and the copy are opened as any user opens them before `out` is touched.
+    With `ranges` it also carries another INT8 form. Both the file and the copy are opened as any user opens them before `out` is touched.
 
     Raises:
         ModelFileError: no model file, a card of another frame or evidence pooling, or `out` cannot be written.

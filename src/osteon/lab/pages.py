@@ -6,28 +6,33 @@ import base64
 import html
 import re
 from collections.abc import Collection, Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from osteon.atomic import whole
 from osteon.errors import UsageError
 
-
-def environment() -> Environment:
-    """Return where templates are made: everything is escaped, and a name that is not known is an error."""
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
-def template_text(package: str, name: str) -> str:
-    """Return a template that stands beside a package's modules."""
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+def render(template: str, **values: object) -> str:
+    """Return a page of one of the lab's templates, by its path in the lab: all is escaped, and a name that is not known is an error."""
+    loader = PackageLoader("osteon.lab", ".")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.tests["a"] = lambda value, kind: type(value).__name__ == kind
+    made.filters |= {"address": picture_address, "unbroken": _unbroken}
+    return made.get_template(template).render(values)
 
 
-def picture_address(content: bytes, kind: str = "image/png") -> str:
-    """Return a picture as an address that holds it."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def picture_address(file: Path) -> str:
+    """Return a picture (PNG or JPEG) as an address that holds it."""
+    return f"data:{KINDS[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def _unbroken(value: str) -> str:
+    """Keep a value and its interval on one line; the words of a remark may go to the next."""
+    return re.sub(r"(?<=\d) (?=\()|(?<=\d,) (?=-?\d)", "\N{NO-BREAK SPACE}", value)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> list[str]:

@@ -15,19 +15,14 @@ from filelock import FileLock
 
 from osteon.atomic import LOCK, hold, write_json
 from osteon.errors import UsageError
+from osteon.lab.progress import Progress, Watch
 
 BEFORE = "finished before"
 """What is noted of a stage that an earlier call has finished."""
 
-Progress = Callable[[int, int], None]
-"""Told how much is done, of how much."""
-
-Watch = Callable[[str, int, int, str], None]
-"""Told of the stage, how much of it is done, of how much, and a note."""
-
 
 class Tell(Protocol):
-    """The same within one stage."""
+    """Told how much of one stage is done, of how much."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Take `done` of `total`."""
@@ -154,24 +149,24 @@ def run_stages(record: S, file: Path | None, stages: Mapping[str, Stage], watch:
     """
     for name, stage in stages.items():
         if name in record.finished:
-            watch(name, 1, 1, BEFORE)
+            watch(Progress(name, 1, note=BEFORE))
         else:
-            watch(name, 0, 1, "")
+            watch(Progress(name))
             notes = tuple(stage(partial(_tell, watch, name)))
             record = msgspec.structs.replace(record, finished=(*record.finished, name), notes=record.notes | {name: notes})
             if file:
                 write_json(record, file)
-            watch(name, 1, 1, "; ".join(notes))
+            watch(Progress(name, 1, note="; ".join(notes)))
         if name == until:
             break
     return record
 
 
 def _tell(watch: Watch, stage: str, done: int, total: int, note: str = "") -> None:
-    watch(stage, done, total, note)
+    watch(Progress(stage, done, total, note=note))
 
 
-def shared(parts: Sequence[T], lock_of: Callable[[T], Path], waiting: Callable[[T], None] | None = None) -> Iterator[tuple[T, bool]]:
+def shared(parts: Sequence[T], lock_of: Callable[[T], Path], waiting: Callable[[T], object] | None = None) -> Iterator[tuple[T, bool]]:
     """Yield the parts of a work that several processes do: first those that no other has taken, each locked meanwhile, then the others.
 
     With each comes whether it is locked.

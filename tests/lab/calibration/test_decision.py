@@ -103,6 +103,6 @@ def test_what_is_no_rule_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0.95", "0.95;0.9", "95,95", "-0.1,0.5"])
 def test_what_is_no_band_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="says nothing of --doubt"):
+    with pytest.raises(UsageError, match="says nothing of --uncertain"):
         read_band(text)
     assert decision.read_band("none") is None

@@ -14,6 +14,7 @@ from osteon.lab.data.index import read_index
 from osteon.lab.demo.run import STAGES, DemoPlan, DemoRecord, run_demo
 from osteon.lab.evaluation.evaluation import ALL, Evaluation
 from osteon.lab.evaluation.folder import read_evaluation
+from osteon.lab.progress import Progress
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import has_ended
 from osteon.lab.training.start.first_model import recipe_from
@@ -42,8 +43,8 @@ def record_of(folder: Path) -> DemoRecord:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("demo") / "demo"
 
-    def stop(stage: str, done: int, total: int, note: str) -> None:
-        if stage == "train" and "epoch 2 (train)" in note:
+    def stop(progress: Progress) -> None:
+        if progress.stage == "train" and "epoch 2 (train)" in progress.note:
             raise Stop
 
     with pytest.raises(Stop):
@@ -51,7 +52,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     stopped = record_of(folder)
     assert not has_ended(folder / "run")
     told: list[tuple[str, str]] = []
-    evaluations = run_demo(folder, PLAN, 0, lambda stage, _done, _total, note: told.append((stage, note)))
+    evaluations = run_demo(folder, PLAN, 0, lambda progress: told.append((progress.stage, progress.note)))
     return Ran(folder, stopped, evaluations, told)
 
 
@@ -66,7 +67,7 @@ def test_a_stopped_demo_goes_on_where_it_was(ran: Ran) -> None:
 
 def test_a_finished_demo_has_nothing_to_do(ran: Ran) -> None:
     page, told = (ran.folder / "report.html").stat().st_mtime_ns, list[str]()
-    run_demo(ran.folder, PLAN, 0, lambda _stage, _done, _total, note: told.append(note))
+    run_demo(ran.folder, PLAN, 0, lambda progress: told.append(progress.note))
     assert told == ["finished before"] * len(STAGES)
     assert (ran.folder / "report.html").stat().st_mtime_ns == page
 
@@ -74,7 +75,7 @@ def test_a_finished_demo_has_nothing_to_do(ran: Ran) -> None:
 def test_a_report_that_is_gone_is_written_again(ran: Ran) -> None:
     (ran.folder / "report.html").unlink()
     told: list[tuple[str, str]] = []
-    run_demo(ran.folder, PLAN, 0, lambda stage, _done, _total, note: told.append((stage, note)))
+    run_demo(ran.folder, PLAN, 0, lambda progress: told.append((progress.stage, progress.note)))
     assert {stage for stage, note in told if note != "finished before"} == {"report"}
     assert (ran.folder / "report.html").is_file()
 

@@ -14,7 +14,7 @@ from sklearn import metrics as reference
 from made_predictions import made_films, made_predictions
 from osteon.lab.evaluation import plots
 from osteon.lab.evaluation.evaluation import Evaluation, Plan, Table, level_tables, measure
-from osteon.lab.evaluation.plots import Picture, draw_evaluation, draw_gallery, draw_reliability
+from osteon.lab.evaluation.plots import draw_evaluation, draw_reliability
 from osteon.lab.evaluation.scoring import Predictions
 from osteon.lab.evaluation.subgroups import with_classes
 
@@ -76,13 +76,3 @@ def test_two_reliabilities_share_a_figure(tmp_path: Path) -> None:
     [studies, films] = measured(made_predictions(studies=60))[1]
     path = draw_reliability({"before": studies.sample, "after": films.sample}, tmp_path / "both.png")
     assert path.stat().st_size > 10_000
-
-
-def test_a_gallery_shows_films_and_leaves_a_place_for_those_it_cannot_read(tmp_path: Path) -> None:
-    Image.fromarray(np.tile(np.arange(96, dtype=np.uint8) * 2, (64, 1))).save(tmp_path / "film.png")
-    pictures = [Picture(tmp_path / "film.png", "1: abnormal", ((4, 4, 20, 10),)), Picture(tmp_path / "absent.png", "2: normal")]
-    path = draw_gallery(pictures, tmp_path / "gallery.png", columns=2)
-    with Image.open(path) as image:
-        grey = np.asarray(image.convert("L"))
-    assert grey.shape[1] == 720
-    assert len(np.unique(grey)) > 60

@@ -33,10 +33,10 @@ def test_each_corruption_has_its_figures_beside_the_plain_films(request_: Reques
     assert [row.name for row in result.rows] == [PLAIN, *NAMES]
     plain, mirrored, brighter, _ = result.rows
     assert plain.films == 24 and plain.changed == 0 and plain.out_of_scope is None
-    assert plain.figures["auroc"].value == 1 and plain.figures["auroc"].difference == 0
-    assert mirrored.figures["auroc"].value == 1
+    assert plain.metrics["auroc"].b == 1 and plain.metrics["auroc"].value == 0
+    assert mirrored.metrics["auroc"].b == 1
     # Brighter films are called abnormal more often, right or wrong.
-    gained = {name: brighter.figures[name].difference or 0 for name in ("sensitivity", "specificity")}
+    gained = {name: brighter.metrics[name].value or 0 for name in ("sensitivity", "specificity")}
     assert gained["sensitivity"] >= 0 >= gained["specificity"]
     assert brighter.changed == round(gained["sensitivity"] * 8 - gained["specificity"] * 16) > 0
     assert seen[-1] == (96, 96) and seen == sorted(seen)
@@ -58,7 +58,7 @@ def test_what_another_model_left_is_not_taken(request_: Request, tmp_path: Path)
     before = robustness.stress(request_, silent)
     make_model(tmp_path / "m.onnx", made_card(64), "random")
     after = robustness.stress(request_, silent)
-    assert before.rows[0].figures != after.rows[0].figures
+    assert before.rows[0].metrics != after.rows[0].metrics
 
 
 def test_as_a_person_types_it(osteon: Typed) -> None:

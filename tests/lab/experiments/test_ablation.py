@@ -19,7 +19,7 @@ from osteon.lab.experiments.ablation.ablations import BASE, AblationStudy, plann
 from osteon.lab.experiments.ablation.folder import LOCKS
 from osteon.lab.experiments.ablation.study import AblationRequest, ablate
 from osteon.lab.experiments.ablation.table import markdown, remarks
-from osteon.lab.experiments.crossvalidation.stages import Step
+from osteon.lab.progress import Progress
 from tiny_training import SETTINGS, osteon, own_stores
 
 SET = f"set = {list(SETTINGS)!r}"
@@ -41,22 +41,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[str, int, int, Step]]:
+def told() -> list[Progress]:
     """What `made` told."""
     return []
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path, told: list[tuple[str, int, int, Step]]) -> AblationStudy:
+def made(folder: Path, told: list[Progress]) -> AblationStudy:
     (folder / "plan.toml").write_text(PLAN)
-    return ablate(asked(folder), lambda *step: told.append(step))
+    return ablate(asked(folder), told.append)
 
 
 def asked(folder: Path, ablations: str = "plan.toml", out: str = "study") -> AblationRequest:
     return AblationRequest(index=folder / "index.parquet", file=folder / ablations, out=folder / out, command="osteon ablate")
 
 
-def quiet(*_: object) -> None:
+def quiet(_: Progress) -> None:
     """Show nothing."""
 
 
@@ -102,9 +102,9 @@ def test_a_name_does_not_break_the_table(made: AblationStudy) -> None:
     assert "| a \\| b | " in markdown(named)
 
 
-def test_it_tells_how_far_it_is(made: AblationStudy, told: list[tuple[str, int, int, Step]]) -> None:
-    assert {(place, count) for _, place, count, _ in told} == {(1, 3), (2, 3), (3, 3)}
-    left = {name: [step.left for n, _, _, step in told if n == name and step.left is not None] for name in (BASE, "Other seed!")}
+def test_it_tells_how_far_it_is(made: AblationStudy, told: list[Progress]) -> None:
+    assert {step.part.partition(", ")[0] for step in told} == {"base (1 of 3)", "no change (2 of 3)", "Other seed! (3 of 3)"}
+    left = {name: [step.left for step in told if step.part.startswith(name) and step.left is not None] for name in (BASE, "Other seed!")}
     assert left[BASE][0] > left["Other seed!"][-1]
     assert left["Other seed!"][-1] < 1
 
@@ -123,8 +123,8 @@ def test_the_same_command_makes_only_what_was_added(folder: Path, made: Ablation
 def test_a_table_keeps_the_ablations_of_another_file_with_the_same_base(folder: Path, made: AblationStudy) -> None:
     ablate(asked(folder), quiet)
     (folder / "other.toml").write_text(f'{SET}\n\n[ablations]\n"third" = ["seed=3"]\n"other, seed" = ["seed=4"]\n')
-    told: list[Step] = []
-    both = ablate(asked(folder, "other.toml"), lambda *step: told.append(step[-1]))
+    told: list[Progress] = []
+    both = ablate(asked(folder, "other.toml"), told.append)
     earlier = [ablation for ablation in made.ablations if ablation.name == "no change"]  # "Other seed!" has given its folder away
     assert [ablation.name for ablation in both.ablations[:3]] == [BASE, "third", "other, seed"]
     assert (
@@ -135,13 +135,18 @@ def test_a_table_keeps_the_ablations_of_another_file_with_the_same_base(folder: 
     assert "| no change |" in (folder / "study" / "ablation.md").read_text()
 
 
+def name_of(progress: Progress) -> str:
+    """The ablation that a step belongs to."""
+    return progress.part.split(" (")[0]
+
+
 def test_a_table_keeps_its_rows_when_the_study_is_begun_anew_and_stopped(folder: Path, made: AblationStudy) -> None:
     table = folder / "study" / "ablation.md"
     ablate(asked(folder), quiet)
     before = table.read_text()
 
-    def stop(_: str, place: int, *__: object) -> None:
-        if place == 2:
+    def stop(progress: Progress) -> None:
+        if "(3 of 3)" in progress.part:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -156,7 +161,7 @@ def test_what_another_process_makes_is_passed_over_and_at_the_end_joined(folder:
     taken = hold(folder / "shared" / LOCKS / BASE)
     assert taken is not None
     with taken:
-        shared = ablate(asked(folder, out="shared"), lambda name, *_: order.setdefault(name))
+        shared = ablate(asked(folder, out="shared"), lambda progress: order.setdefault(name_of(progress)))
     assert list(order) == ["no change", "Other seed!", BASE]
     assert [(ablation.name, ablation.metrics, ablation.differences) for ablation in shared.ablations] == [
         (ablation.name, ablation.metrics, ablation.differences) for ablation in made.ablations
@@ -169,15 +174,15 @@ def test_what_another_process_has_made_is_not_made_again(folder: Path, made: Abl
     taken = hold(folder / "study" / LOCKS / "no-change")
     assert taken is not None
     with taken:
-        ablate(asked(folder), lambda name, *_: names.add(name))
+        ablate(asked(folder), lambda progress: names.add(name_of(progress)))
     assert names == {BASE, "Other seed!"}
 
 
 def test_another_base_begins_another_table(folder: Path, made: AblationStudy) -> None:
     (folder / "shorter.toml").write_text(PLAN.replace("\n\n[ablations]", "\nonly = [1]\n\n[ablations]"))
 
-    def stop(name: str, *_: object) -> None:
-        if name == "no change":
+    def stop(progress: Progress) -> None:
+        if name_of(progress) == "no change":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ import torch
 from polars.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
-from made_crossvalidation import COMMAND, EXPORT, Made, exported_at_once, mark, quiet, stages, with_folds
+from made_crossvalidation import COMMAND, EXPORT, Made, exported_at_once, mark, quiet, stage_of, stages, with_folds
 from osteon.atomic import hold
 from osteon.errors import LeakySplit, UsageError
 from osteon.lab.data.index import fingerprint, read_index, read_report
@@ -25,7 +25,8 @@ from osteon.lab.evaluation.scoring import score_index
 from osteon.lab.experiments.crossvalidation.first_weights import first_weights, recipe_for, recipe_of_fold
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated
-from osteon.lab.experiments.crossvalidation.stages import Request, Step, Watch, cross_validate
+from osteon.lab.experiments.crossvalidation.stages import Request, cross_validate
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import export_run
 from osteon.lab.training.networks.detector import Detector
@@ -48,13 +49,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Step]:
+def told() -> list[Progress]:
     """What `whole` told."""
     return []
 
 
 @pytest.fixture(scope="module")
-def found(made: Made, told: list[Step]) -> CrossValidated:
+def found(made: Made, told: list[Progress]) -> CrossValidated:
     """A cross-validation that nothing interrupted."""
     return made.run("whole", told.append)
 
@@ -133,14 +134,14 @@ def test_each_fold_is_measured_and_the_mean_is_of_folds(whole: CrossValidation, 
     films = predictions_of(whole.folder).films
     for fold in found.folds:
         mine, history = films.filter(split=f"fold-{fold.fold}"), whole.run(fold.fold).history()
-        assert (fold.films, fold.abnormal, fold.refused, fold.passes) == (12, mine["label"].sum(), 0, 2)
-        assert fold.figures["auroc"] == pytest.approx(roc_auc_score(mine["label"], mine["probability"]))
+        assert (fold.films, fold.abnormal, fold.refused, fold.epochs) == (12, mine["label"].sum(), 0, 2)
+        assert fold.metrics["auroc"] == pytest.approx(roc_auc_score(mine["label"], mine["probability"]))
         assert fold.seconds == pytest.approx(sum(p.seconds for p in history))
         low, high = (f(p.films_per_second for p in history) for f in (min, max))
         assert low - 1e-9 <= fold.films_per_second <= high + 1e-9 and fold.weights == "random"
     mean = found.find("all", "auroc")
     assert mean is not None and (mean.n, mean.positives) == (24, 8) and mean.low is not None and mean.high is not None
-    assert mean.value == pytest.approx(np.mean([fold.figures["auroc"] for fold in found.folds])) and mean.low < mean.value < mean.high
+    assert mean.value == pytest.approx(np.mean([fold.metrics["auroc"] for fold in found.folds])) and mean.low < mean.value < mean.high
     assert {"pointing", "ece", "kappa", "sensitivity at specificity 0.9"} <= {m.name for m in found.metrics}
     assert found.find("study_type=HAND", "auroc") is not None and found.find("study_type=HAND", "none") is None
     assert (found.notes, found.command, found.device, found.threads, found.threshold) == ((), COMMAND, ("cpu",), (1,), 0.5)
@@ -158,15 +159,16 @@ def test_the_folder_is_an_evaluation_s_as_well(whole: CrossValidation, found: Cr
     assert asked is not None and (asked.plan, asked.index, asked.command) == (found.plan, str(Path(asked.index).resolve()), COMMAND)
 
 
-def test_progress_is_told(told: list[Step], found: CrossValidated) -> None:
-    order = list(dict.fromkeys((step.fold, step.stage) for step in told))
-    made_in_turn = [(fold, stage) for fold in FOLDS for stage in ("prepare", "train", "export", "score")] + [(1, "measure")]
+def test_progress_is_told(told: list[Progress], found: CrossValidated) -> None:
+    order = list(dict.fromkeys(map(stage_of, told)))
+    made_in_turn = [(fold, stage) for fold in FOLDS for stage in ("prepare", "train", "export", "score")] + [(-1, "measure")]
     assert [step for step in made_in_turn if step in order] == order and set(made_in_turn) - set(order) <= {(1, "prepare")}
-    assert all((step.place, step.count) == (step.fold + 1, 2) and 0 <= step.done <= step.total for step in told)
-    first, second = ([s for s in told if (s.fold, s.stage) == (fold, "train") and s.left is not None] for fold in FOLDS)
+    assert {step.part for step in told} == {"fold 0 (1 of 2)", "fold 1 (2 of 2)", "all folds"}
+    assert all(0 <= step.done <= step.total for step in told)
+    first, second = ([s for s in told if stage_of(s) == (fold, "train") and s.left is not None] for fold in FOLDS)
     assert all(step.films_per_second > 0 and math.isfinite(step.left or 0) for step in (*first, *second))
     assert (first[-1].left or 0) > 0 and second[-1].left == 0  # after the first fold's last step there is the second
-    assert [len(step.history) for step in told if (step.fold, step.stage) == (0, "train")][-1] == 2
+    assert [len(step.history) for step in told if stage_of(step) == (0, "train")][-1] == 2
 
 
 # Killed
@@ -176,12 +178,12 @@ class Killed(BaseException):
     """What stands for the end of a process: nothing handles it."""
 
 
-def killing(kill: tuple[int, str, int], told: list[Step]) -> Watch:
+def killing(kill: tuple[int, str, int], told: list[Progress]) -> Watch:
     """Return a watch that notes all steps, and vanishes at the so-many-th of a fold's stage."""
 
-    def watch(step: Step) -> None:
+    def watch(step: Progress) -> None:
         told.append(step)
-        if sum((earlier.fold, earlier.stage) == kill[:2] for earlier in told) == kill[2]:
+        if sum(stage_of(earlier) == kill[:2] for earlier in told) == kill[2]:
             raise Killed
 
     return watch
@@ -199,7 +201,7 @@ KILLS = (
     (1, "train", 8),
     (1, "export", 1),
     (1, "score", 1),
-    (1, "measure", 1),
+    (-1, "measure", 1),
 )
 """Fold, stage, and at which word about it the process ends."""
 
@@ -208,9 +210,9 @@ def test_killed_in_every_stage_nothing_is_done_twice_and_the_result_is_the_same(
     made: Made, whole: CrossValidation, found: CrossValidated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSTEON_CACHE", str(tmp_path / "cache"))
-    here, calls, before = made.at("killed"), list[list[Step]](), dict[Path, int]()
+    here, calls, before = made.at("killed"), list[list[Progress]](), dict[Path, int]()
     for kill in KILLS:
-        told: list[Step] = []
+        told: list[Progress] = []
         with pytest.raises(Killed):
             made.run("killed", killing(kill, told), save_every=0.0)
         calls.append(told)
@@ -218,14 +220,14 @@ def test_killed_in_every_stage_nothing_is_done_twice_and_the_result_is_the_same(
         assert {file: after[file] for file in before} == before, f"made again before {kill}"
         before = after
     for (fold, stage, _), later in zip(KILLS, calls[1:], strict=False):
-        assert (later[0].fold, later[0].stage) == (fold, stage), "it did not go on where it was killed"
+        assert stage_of(later[0]) == (fold, stage), "it did not go on where it was killed"
     # Killed in its first step, the first training begins anew; killed in the third and in the fifth, it makes only these again.
-    resumed = [told[0].done + 4 * len(told[0].history) for told in calls if (told[0].fold, told[0].stage) == (0, "train")]
+    resumed = [told[0].done + 4 * len(told[0].history) for told in calls if stage_of(told[0]) == (0, "train")]
     assert resumed == [1, 3, 5]
 
     again = list[tuple[int, str]]()
     result = made.run("killed", stages(again))
-    assert again == [(1, "measure")] and finished(here) == before
+    assert again == [(-1, "measure")] and finished(here) == before
     for fold in FOLDS:
         assert same_bits(weights(here.run(fold).folder), weights(whole.run(fold).folder))
         assert here.model(fold).read_bytes() == whole.model(fold).read_bytes()
@@ -245,7 +247,7 @@ def test_a_training_that_is_gone_is_made_again_with_all_after_it(made: Made, who
     shutil.rmtree(here.run(1).folder)
     before, told = finished(here), list[tuple[int, str]]()
     made.run("gone", stages(told))
-    assert [step for step in told if step[1] != "prepare"] == [(1, "train"), (1, "export"), (1, "score"), (1, "measure")]
+    assert [step for step in told if step[1] != "prepare"] == [(1, "train"), (1, "export"), (1, "score"), (-1, "measure")]
     after = finished(here)
     changed = {file for file, time in before.items() if after[file] != time}
     assert changed == {here.model(1), here.scored(1)}
@@ -280,7 +282,7 @@ def test_a_column_that_came_later_makes_subgroups(made: Made, whole: CrossValida
     read_index(made.index).with_columns(cast=pl.int_range(pl.len()) // 2 % 2).write_parquet(index)
     before, told = finished(here), list[tuple[int, str]]()
     result = made.run("by", stages(told), index=index, by=("cast",))
-    assert {m.group for m in result.metrics} >= {"cast=0", "cast=1"} and told == [(1, "measure")] and finished(here) == before
+    assert {m.group for m in result.metrics} >= {"cast=0", "cast=1"} and told == [(-1, "measure")] and finished(here) == before
     assert read_evaluation(here.folder).find("film", "cast=1", "auroc") is not None
     with pytest.raises(UsageError, match="no column 'scanner'"):
         made.run("by", index=index, by=("scanner",))
@@ -361,7 +363,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(made: Made, tmp
 
 
 def test_a_fold_that_another_process_makes_is_left_to_it_and_waited_for(made: Made, whole: CrossValidation) -> None:
-    def stop(step: Step) -> None:
+    def stop(step: Progress) -> None:
         if step.stage == "export":
             raise KeyboardInterrupt
 
@@ -370,15 +372,15 @@ def test_a_fold_that_another_process_makes_is_left_to_it_and_waited_for(made: Ma
     lock, told = hold(made.at("two").fold(0) / "lock"), []
     assert lock is not None
 
-    def watch(step: Step) -> None:
-        told.append((step.fold, step.stage))
+    def watch(step: Progress) -> None:
+        told.append(stage_of(step))
         if step.stage == "wait":  # the other one was killed before it had made anything
             assert made.at("two").scored(1).exists()
             lock.lock.release()
 
     made.run("two", watch)
     assert [stage for _, stage in dict.fromkeys(told)][-1] == "measure"
-    assert [fold for fold, _ in dict.fromkeys((fold, stage == "wait") for fold, stage in told)] == [1, 0, 0]
+    assert [fold for fold, _ in dict.fromkeys((fold, stage == "wait") for fold, stage in told)] == [1, 0, 0, -1]
     for fold in FOLDS:
         assert same_bits(weights(made.at("two").run(fold).folder), weights(whole.run(fold).folder))
 

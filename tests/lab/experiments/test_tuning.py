@@ -42,8 +42,8 @@ def tuning_of(out: Path, trials: int, space: dict[str, str] | None = None, fixed
     return Tuning(plan=plan, out=out, storage=f"sqlite:///{out / 'study.db'}", study="tuning", trials=trials, device="cpu", offline=True)
 
 
-def run(tuning: Tuning, index: Path, workers: int = 1) -> Tuned:
-    return tune(tuning, index, workers, lambda _: nullcontext(lambda _: None), lambda _: None)
+def run(tuning: Tuning, index: Path) -> Tuned:
+    return tune(tuning, index, lambda _: nullcontext(lambda _: None), lambda _: None)
 
 
 def outcome(tuned: Tuned) -> list[tuple[object, ...]]:
@@ -307,18 +307,12 @@ def test_no_trial_begins_when_the_time_is_over(index: Path, tmp_path: Path) -> N
 
 @pytest.mark.long
 def test_workers_share_the_trials(index: Path, tmp_path: Path) -> None:
-    told: list[int] = []
-    tuning = tuning_of(tmp_path / "tuning", 4)
-    found = tune(tuning, index, 2, lambda _: nullcontext(lambda _: None), lambda trial: told.append(trial.number))
-    assert sorted(told) == [t.number for t in found.trials] == [0, 1, 2, 3]
+    given = [word for change in FIXED for word in ("--set", change)]
+    answer = osteon("tune", index, "-o", tmp_path / "tuning", "--trials", 4, *given, *SEARCH, "--device", "cpu", "--workers", 2)
+    assert answer.status == 0, answer.error
+    found = msgspec.json.decode((tmp_path / "tuning" / "tuning.json").read_bytes(), type=Tuned)
+    assert [t.number for t in found.trials] == [0, 1, 2, 3] and all(f"trial {number}: " in answer.error for number in range(4))
     assert all(t.state in ("finished", "pruned") for t in found.trials)
-
-
-@pytest.mark.long
-def test_a_fault_of_a_worker_is_told_as_it_is(index: Path, tmp_path: Path) -> None:
-    tuning = tuning_of(tmp_path / "tuning", 4, {"freeze": "30..40"}, tuple(s for s in FIXED if not s.startswith("freeze")))
-    with pytest.raises(UsageError, match="freeze"):
-        run(tuning, index, workers=2)
 
 
 def command(out: Path, index: Path) -> list[object]:

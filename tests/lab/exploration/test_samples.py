@@ -45,8 +45,8 @@ def test_a_look_at_a_film(tmp_path: Path) -> None:
     pixels[:, :100] = 51
     Image.fromarray(pixels).save(tmp_path / "film.png")
     seen = samples.look(str(tmp_path / "film.png"))
-    assert seen.tile is not None
-    assert (seen.reason, seen.tile.dtype, seen.tile.shape, seen.scale) == ("", np.uint8, (102, 256), 0.256)
+    assert seen.tile.pixels is not None
+    assert (seen.tile.reason, seen.tile.pixels.dtype, seen.tile.pixels.shape, seen.tile.scale) == ("", np.uint8, (102, 256), 0.256)
     assert [seen.p1, seen.p50, seen.p99, seen.mean, seen.black] == pytest.approx([0, 0.6, 1, 0.52, 0.4], abs=0.41)
     assert seen.mean == pytest.approx(0.52, abs=0.01)
     assert seen.black == pytest.approx(0.4, abs=0.01)

@@ -238,7 +238,7 @@ class TestGuarding:
         for i, grey in enumerate(made_pictures("noise", 5, 3)):
             Image.fromarray(np.uint8(grey * 255)).save(tmp_path / f"photographs/{i}.png")
         (tmp_path / "photographs/notes.txt").write_text("no picture")
-        arguments = ["guard", file, "--index", index, "-o", tmp_path / "g.onnx", "--foreign", tmp_path / "photographs"]
+        arguments = ["guard", file, "--index", index, "-o", tmp_path / "g.onnx", "--out-of-scope", tmp_path / "photographs"]
         status, out, _ = osteon(*arguments, "--part", "hand", "--part", "XR_LEG")
         assert status == 0
         model = load_model(tmp_path / "g.onnx")

@@ -25,6 +25,7 @@ from osteon.lab.evaluation.evaluation import Plan
 from osteon.lab.evaluation.folder import PREDICTIONS, read_evaluation
 from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.guard.fit import GuardPlan
+from osteon.lab.progress import Progress
 from osteon.lab.quantisation.quantise import Plan as Int8Plan
 from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Release
@@ -44,7 +45,7 @@ class Killed(BaseException):
     """As Ctrl-C or a kill: nothing catches it."""
 
 
-def quiet(_stage: str, _done: int, _total: int, _note: str) -> None:
+def quiet(_: Progress) -> None:
     """Show nothing."""
 
 
@@ -121,9 +122,9 @@ def test_interrupted_at_every_stage_it_comes_to_the_same_file(whole: Release, re
     begun: list[str] = []
     for _ in range(len(STAGES)):
 
-        def watch(stage: str, done: int, _total: int, note: str) -> None:
-            if not done and not note and stage not in begun:
-                begun.append(stage)
+        def watch(at: Progress) -> None:
+            if not at.done and not at.note and at.stage not in begun:
+                begun.append(at.stage)
                 raise Killed
 
         with pytest.raises(Killed):
@@ -155,7 +156,7 @@ def test_a_result_that_is_gone_is_made_again_with_all_after_it(whole: Release, r
     here = Release(tmp_path / "out", ready.plan)
     shutil.rmtree(here.comparison)
     told: dict[str, str] = {}
-    release(here.folder, ready.plan, "osteon release ...", lambda stage, _done, _total, note: told.setdefault(stage, note) and None)
+    release(here.folder, ready.plan, "osteon release ...", lambda progress: told.setdefault(progress.stage, progress.note))
     assert [stage for stage, note in told.items() if note != "finished before"] == ["compared", "reported", "told"]
     assert here.page.read_text(encoding="utf-8") == whole.page.read_text(encoding="utf-8")
 
@@ -256,7 +257,7 @@ def test_the_command_goes_on_and_shows_the_page(ready: Ready, osteon: Typed) -> 
     status, out, error = osteon(*words)
     assert status == 0, error
     assert out.startswith("# made@0.2.0")
-    assert "out/made-0.2.0.onnx: 0.0 MB" in out
+    assert "out/made-0.2.0.onnx: 0.1 MB" in out
     status, out, error = osteon(*words)
     assert status == 0
     assert "finished before" in error
@@ -280,10 +281,10 @@ class TestPlan:
             assert read_plan(tmp_path / "plan.toml", {}) == plan
 
     def test_paths_are_relative_to_the_plan_and_options_go_before_it(self, tmp_path: Path) -> None:
-        (tmp_path / "plan.toml").write_text('runs = ["a"]\nindex = "b"\nname = "c"\nversion = "1"\n[guard]\nforeign = ["d"]\n')
+        (tmp_path / "plan.toml").write_text('runs = ["a"]\nindex = "b"\nname = "c"\nversion = "1"\n[guard]\nout_of_scope = ["d"]\n')
         plan = read_plan(tmp_path / "plan.toml", {"name": "e", "index": "/f"})
         assert (plan.runs, plan.index, plan.name, plan.version) == ((str(tmp_path / "a"),), "/f", "e", "1")
-        assert plan.guard and plan.guard.foreign == (str(tmp_path / "d"),)
+        assert plan.guard and plan.guard.out_of_scope == (str(tmp_path / "d"),)
         assert plan.against.startswith("fracture@")  # the packaged model
 
     @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from osteon.lab.reporting.folder import report_run
 from osteon.lab.reporting.learning import training_section
 from osteon.lab.reporting.material import warnings
 from osteon.lab.reporting.reliability import calibration_section
+from osteon.lab.reporting.supply import MEASURE, SCORE, WRITE
 from osteon.lab.training.run import RunFolder
 
 SECTIONS = ["data", "training", "network", "evaluation", "calibration", "subgroups", "found", "failures", "model-card", "claim"]
@@ -51,7 +52,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("report")
     made, stages = made_run(folder), list[str]()
     out = folder / "out"
-    report = report_run(made.request(out), lambda stage, *_: stages.append(stage))
+    report = report_run(made.request(out), lambda progress: stages.append(progress.stage))
     return Written(made, out, report, stages)
 
 
@@ -130,11 +131,11 @@ def test_no_patient_or_file_is_named(written: Written) -> None:
 
 
 def test_a_second_report_makes_nothing_again(written: Written) -> None:
-    assert "score" in written.stages
-    assert "measure" in written.stages
+    assert SCORE in written.stages
+    assert MEASURE in written.stages
     stages: list[str] = []
-    again = report_run(written.made.request(written.out), lambda stage, *_: stages.append(stage))
-    assert set(stages) == {"write"}
+    again = report_run(written.made.request(written.out), lambda progress: stages.append(progress.stage))
+    assert set(stages) == {WRITE}
     assert again.headline == written.report.headline
 
 

@@ -14,12 +14,13 @@ from osteon.card import Calibration
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS
 from osteon.lab.evaluation.scoring import write_predictions
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.reporting.folder import report_run
-from osteon.lab.reporting.supply import Measured, Watch, supply_evaluation, supply_model
+from osteon.lab.reporting.supply import SCORE, Measured, supply_evaluation, supply_model
 from osteon.lab.training.run import RunFolder
 
 
-def supply(made: Made, out: Path, watch: Watch = lambda *_: None, **changes: object) -> Measured:
+def supply(made: Made, out: Path, watch: Watch = lambda _: None, **changes: object) -> Measured:
     """The model, then the evaluation, as a report asks for them."""
     request, run = made.request(out, **changes), RunFolder(made.run)
     return supply_evaluation(request, run.record(), supply_model(request, run, watch), watch)
@@ -38,20 +39,20 @@ def test_an_evaluation_is_made_once_and_goes_on_where_it_was_stopped(tmp_path: P
     class Stop(Exception):
         pass
 
-    def stop(stage: str, *_: int) -> None:
-        if stage == "measure":
+    def stop(progress: Progress) -> None:
+        if progress.stage == "measure":
             raise Stop
 
     made, stages = made_run(tmp_path), list[str]()
     with pytest.raises(Stop):
         supply(made, tmp_path / "out", stop)
-    first = supply(made, tmp_path / "out", lambda stage, *_: stages.append(stage))
+    first = supply(made, tmp_path / "out", lambda progress: stages.append(progress.stage))
     assert stages == ["measure"]
-    assert supply(made, tmp_path / "out", lambda stage, *_: stages.append(stage)).evaluation == first.evaluation
+    assert supply(made, tmp_path / "out", lambda progress: stages.append(progress.stage)).evaluation == first.evaluation
     assert stages == ["measure"]
     moved = made.index.rename(tmp_path / "moved.parquet")
-    supply(made, tmp_path / "out", lambda stage, *_: stages.append(stage), index=moved)
-    assert "score" in stages
+    supply(made, tmp_path / "out", lambda progress: stages.append(progress.stage), index=moved)
+    assert SCORE in stages
 
 
 def test_no_run(tmp_path: Path) -> None:

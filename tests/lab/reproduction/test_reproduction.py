@@ -22,10 +22,11 @@ from osteon.lab.evaluation.folder import read_evaluation
 from osteon.lab.evaluation.subgroups import StudyPooling
 from osteon.lab.model_file import Facts, described
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.rehearsal import Cost
 from osteon.lab.reproduction.settings import Setting, Settings
-from osteon.lab.reproduction.stages import STAGES, Watch, Work, _calibrate, _clearly_best, reproduce
+from osteon.lab.reproduction.stages import STAGES, Work, _calibrate, _clearly_best, reproduce
 from osteon.opening import load_model
 from osteon.regions import MURA_STUDY_TYPES
 from tiny_training import QUICK_IN_BFLOAT16, osteon, same_bits, weights
@@ -59,15 +60,15 @@ class Killed(BaseException):
     """As Ctrl-C or a kill: nothing catches it."""
 
 
-def quiet(_stage: str, _done: int, _total: int, _note: str) -> None:
+def quiet(_: Progress) -> None:
     """Show nothing."""
 
 
 def killing(kill: tuple[str, str], killed: list[tuple[str, str]]) -> Watch:
     """Interrupt where a stage's note begins so, and remember it."""
 
-    def watch(stage: str, _done: int, _total: int, note: str) -> None:
-        if stage == kill[0] and note.startswith(kill[1]) and note != "finished before":
+    def watch(at: Progress) -> None:
+        if at.stage == kill[0] and at.note.startswith(kill[1]) and at.note != "finished before":
             killed.append(kill)
             raise Killed
 
@@ -396,7 +397,7 @@ def test_mura_at_full_size_is_indexed_and_split(tmp_path: Path) -> None:
 COST = Cost(
     device="a card",
     models=5,
-    passes=(6, 30),
+    epochs=(6, 30),
     films=40005,
     train_films=33000,
     select_films=3600,

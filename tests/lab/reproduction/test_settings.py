@@ -14,12 +14,12 @@ from made_index import made_index
 from made_model import made_card
 from osteon.card import Card, Decision
 from osteon.lab.evaluation.subgroups import StudyPooling
+from osteon.lab.progress import Epoch
 from osteon.lab.release.plan import LARGEST, read_plan
 from osteon.lab.reproduction.folder import Reproduction, ReproductionPlan
 from osteon.lab.reproduction.settings import LEAST_ABNORMAL, Setting, Settings, settle, settled_recipe
 from osteon.lab.reproduction.shipping import GUARD_BYTES, INT8_BYTES, is_mura, members, release_lines, release_plan
 from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, Recipe, recipe
-from osteon.lab.training.run import Epoch
 from osteon.lab.training.session import TrainingRequest, start_training
 from tiny_training import same_bits, tiny, weights
 

@@ -22,11 +22,12 @@ from made_index import made_index
 from osteon.card import Card, DataSource, Pooling
 from osteon.errors import CheckpointError, ModelFileError, UsageError
 from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.progress import Epoch
 from osteon.lab.training import checkpoint
 from osteon.lab.training.export import Export, _card, check_model, export_run
 from osteon.lab.training.networks.detector import Detector, Ensemble
 from osteon.lab.training.recipe import Recipe, recipe
-from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Plan, RunFolder, RunRecord
 from osteon.opening import load_model
 from osteon.prediction import pool_evidence
 from tiny_training import SETTINGS, full_disk, osteon, own_stores, tiny

@@ -22,14 +22,14 @@ from made_index import made_index
 from osteon.errors import CheckpointError, DivergedTraining, UsageError
 from osteon.lab.data.index import read_index
 from osteon.lab.data.store import open_store
+from osteon.lab.progress import Epoch, Progress, Watch
 from osteon.lab.training import checkpoint
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.distributed import Processes
 from osteon.lab.training.loop import Stopped, Training
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import OSTEON, Recipe
-from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord, kept, ranked
+from osteon.lab.training.run import Plan, RunFolder, RunRecord, kept, ranked
 from osteon.lab.training.schedule import rate
 from osteon.lab.training.start.weight_averaging import load_averaged
 from osteon.lab.training.state import TrainingState, ended, saved_state, time_used

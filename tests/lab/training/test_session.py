@@ -17,10 +17,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from made_index import made_index
 from osteon.errors import CheckpointError, DatasetError, EmptyDataset, MissingWeights, UsageError
 from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.progress import Epoch, Progress
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Plan, RunFolder, RunRecord
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 from osteon.version import __version__
 from tiny_training import own_stores, same_bits, tiny, weights

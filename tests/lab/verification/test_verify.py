@@ -81,7 +81,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
         patch.setattr("osteon.lab.guard.fit.PICTURES", 5)
         for name in INT8_LIMITS:
             patch.setitem(INT8_LIMITS, name, 1.0)
-        guard_file(bare, films, guarded, GuardPlan(aim=0.01, foreign=(str(folder / "noisy"),)))
+        guard_file(bare, films, guarded, GuardPlan(aim=0.01, out_of_scope=(str(folder / "noisy"),)))
         quantise_file(str(guarded), index, both, Int8Plan(films=32, report=("valid",)))
     scored = score_index(str(both), index, ["valid"])
     write_predictions(scored, folder / "evaluation" / PREDICTIONS)
@@ -95,7 +95,7 @@ def broken(found: Verification) -> list[tuple[str, str]]:
 
 
 def test_everything_holds_on_the_same_data(ready: Ready) -> None:
-    found = ready.verify(parts=("data", "metrics", "INT8", "guard"), foreign=(ready.foreign,))
+    found = ready.verify(parts=("data", "metrics", "INT8", "guard"), out_of_scope=(ready.foreign,))
     assert broken(found) == []
     assert found.holds
     assert found.notes == ()

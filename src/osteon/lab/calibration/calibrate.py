@@ -35,7 +35,7 @@ LEAST_FILMS = 20
 
 
 class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a card is to be calibrated; `doubt` are the sensitivity below and the specificity above the band, None for no band.
+    """How a card is to be calibrated; `doubt` are the sensitivity below and the specificity above the uncertain answers, None for none.
 
     `told` is what the card says the films were, "" for the name of the split. With `other_data` the split only shares its name with one
     that the card names.

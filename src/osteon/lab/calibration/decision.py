@@ -1,4 +1,4 @@
-"""Where a probability becomes a yes: the threshold by a stated rule, and the band of doubt around it.
+"""Where a probability becomes a yes: the threshold by a stated rule, and where an answer is uncertain around it.
 
 All on studies, with their pooled and calibrated probabilities. A threshold lies halfway between two neighbouring scores, so that it
 hangs on no single study's last digit.
@@ -61,7 +61,7 @@ def read_rule(text: str) -> Rule:
 
 
 def read_band(text: str) -> tuple[float, float] | None:
-    """Read the targets of the band of doubt as the command line gives them.
+    """Read the targets of the uncertain answers as the command line gives them.
 
     >>> read_band("0.95,0.9"), read_band("none")
     ((0.95, 0.9), None)
@@ -73,18 +73,18 @@ def read_band(text: str) -> tuple[float, float] | None:
         return None
     match = re.fullmatch(r"(0?\.\d+),(0?\.\d+)", text.replace(" ", ""))
     if match is None:
-        raise UsageError(f"{text!r} says nothing of --doubt. Give sensitivity and specificity, such as 0.95,0.95, or none.")
+        raise UsageError(f"{text!r} says nothing of --uncertain. Give sensitivity and specificity, such as 0.95,0.95, or none.")
     return float(match[1]), float(match[2])
 
 
 def decide(studies: Sample, rule: Rule, doubt: tuple[float, float] | None, split: str) -> Decision:
-    """Choose the threshold and the band of doubt.
+    """Choose the threshold, and from where to where an answer is uncertain.
 
     Args:
         studies: Labels and calibrated probabilities of the split.
         rule: How the threshold is chosen.
-        doubt: Below the band sensitivity is at least the first, at and above it specificity at least the second; None: no band. Where the
-            two targets leave no doubt, the band shrinks to the threshold.
+        doubt: Below the uncertain answers sensitivity is at least the first, above them specificity at least the second; None: no answer
+            is uncertain. Where the two targets leave none, both limits are the threshold.
         split: Name of the split, for the card.
 
     Raises:

@@ -14,7 +14,7 @@ from osteon.lab.data.index import COLUMNS, Ignored, Report
 from osteon.lab.data.inspection import inspect_films, read_headers
 from osteon.lab.data.layouts import Dataset, Problem, read_dataset
 from osteon.lab.data.layouts.mura import check_counts
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.network import cores
 
 SHAPE_TOLERANCE = 0.01
@@ -22,7 +22,7 @@ SHAPE_TOLERANCE = 0.01
 
 
 def build_index(
-    path: str | Path, *, decode: bool = True, count_check: bool = True, progress: Progress | None = None
+    path: str | Path, *, decode: bool = True, count_check: bool = True, progress: Count | None = None
 ) -> tuple[pl.DataFrame, Report]:
     """Index a dataset.
 

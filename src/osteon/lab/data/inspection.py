@@ -27,7 +27,7 @@ from osteon.dicom import is_dicom
 from osteon.errors import FilmError, UnreadableFilm
 from osteon.film import Film, read_film
 from osteon.lab.data.duplicates import thumbnail
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.network import cores
 from osteon.raster import raster_format, raster_size
 from osteon.version import __version__
@@ -55,7 +55,7 @@ _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 Cells = tuple[str, str, int | None, int | None, str, str, str, str, str, bytes]
 
 
-def inspect_films(paths: list[str], progress: Progress | None = None, workers: int | None = None) -> pl.DataFrame:
+def inspect_films(paths: list[str], progress: Count | None = None, workers: int | None = None) -> pl.DataFrame:
     """Decode films on all cores and return a row for each, in order.
 
     Args:

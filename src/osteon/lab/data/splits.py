@@ -43,7 +43,7 @@ def divided(films: pl.DataFrame, into: Into, seed: int = 0, of: str | None = Non
         films: An index.
         into: As `split` (shares), `folds` or `fixed_folds` (a file) take it.
         seed: Another seed, another split.
-        of: With shares: films of this split alone are dealt out again.
+        of: With shares: films of this split alone are split again.
 
     Raises:
         UsageError, BadManifest, LeakySplit: as `split`, `folds` and `fixed_folds`.

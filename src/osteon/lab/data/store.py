@@ -24,7 +24,7 @@ from osteon.cache import STORE, working_folder
 from osteon.card import Frame
 from osteon.errors import CheckpointError, EmptyDataset, FilmError
 from osteon.film import Placement, place, prepare, read_film
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.version import __version__
 
 THERE = 1
@@ -53,7 +53,7 @@ class FilmStore:
         return [None if boxes is None else _in_frame(boxes, spot) for boxes, spot in zip(given, self.placements, strict=True)]
 
 
-def open_store(films: pl.DataFrame, frame: Frame, progress: Progress | None = None, folder: Path | None = None) -> FilmStore:
+def open_store(films: pl.DataFrame, frame: Frame, progress: Count | None = None, folder: Path | None = None) -> FilmStore:
     """Return the prepared films of an index, preparing those that are not yet.
 
     Films that cannot be read are left out and named in `refused` with the reason.
@@ -105,7 +105,7 @@ def _stamp(path: str) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _fill(folder: Path, paths: list[str], frame: Frame, progress: Progress | None) -> dict[str, str]:
+def _fill(folder: Path, paths: list[str], frame: Frame, progress: Count | None) -> dict[str, str]:
     refused: dict[str, str] = {}
     with ThreadPoolExecutor() as pool:  # Pillow and numpy release the interpreter while they work
         pixels, spots, state = _arrays(folder, len(paths), frame, "r+")

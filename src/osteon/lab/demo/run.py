@@ -26,20 +26,19 @@ from osteon.errors import MeasurementError
 from osteon.lab.calibration.calibrate import CalibrationPlan
 from osteon.lab.calibration.folder import calibrate_file
 from osteon.lab.data.build import build_index
-from osteon.lab.data.index import write_index
+from osteon.lab.data.index import read_index, write_index
 from osteon.lab.data.splits import refuse_leaks, split
 from osteon.lab.evaluation.evaluation import Evaluation, Plan
-from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for, read_evaluation
-from osteon.lab.evaluation.scoring import score_index, write_predictions
-from osteon.lab.model_file import Facts, NamedData, described, with_card
+from osteon.lab.evaluation.folder import evaluate_file, read_evaluation
+from osteon.lab.evaluation.scoring import score_index
+from osteon.lab.model_file import Facts, NamedData, described, model_path, with_card
 from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.reporting.folder import HTML, report_run
 from osteon.lab.reporting.supply import Request
-from osteon.lab.stages import Stage, Staged, Tell, Watch, changed, read_record, refuse_changed, run_stages, still_finished
+from osteon.lab.stages import Stage, Staged, Tell, changed, read_record, refuse_changed, run_stages, still_finished
 from osteon.lab.training.export import Export, export_run
-from osteon.lab.training.progress import Progress
-from osteon.lab.training.run import RunFolder
-from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
+from osteon.lab.training.session import TrainingRequest, train_on
 from osteon.lab.training.start.first_model import recipe_from
 from osteon.model_names import PACKAGED
 from osteon.opening import load_model
@@ -182,15 +181,11 @@ def _train(demo: Demo, tell: Tell) -> list[str]:
     def watch(progress: Progress) -> None:
         note = f"epoch {progress.epoch + 1} ({progress.stage})"
         if progress.stage == "train":
-            note += f": loss {progress.loss:.3f}, {progress.films_per_second:.0f} films/s, {progress.left:.0f} s left"
+            note += f": loss {progress.loss:.3f}, {progress.films_per_second:.0f} films/s, {progress.left or 0:.0f} s left"
         tell(progress.done, progress.total, note)
 
-    if not (demo.run / "recipe.json").is_file():
-        request = TrainingRequest(recipe_from("osteon", demo.plan.settings), demo.index, save_every=0.5, offline=True)
-        start_training(request, demo.run, callbacks=[watch])
-    elif not has_ended(demo.run):
-        resume_training(demo.run, offline=True, callbacks=[watch])
-    history = RunFolder(demo.run).history()
+    request = TrainingRequest(recipe_from("osteon", demo.plan.settings), demo.index, save_every=0.5, offline=True)
+    history = train_on(request, demo.run, offline=True, callbacks=[watch])
     return ["AUROC on split tune, epoch by epoch: " + ", ".join(f"{row.select_auroc or 0:.3f}" for row in history)]
 
 
@@ -210,23 +205,18 @@ def _model(demo: Demo, tell: Tell) -> list[str]:
 
 
 def _evaluate(demo: Demo, tell: Tell) -> list[str]:
-    return _measured(demo, str(demo.model), demo.evaluation, tell)
+    command = f"osteon evaluate --model {demo.model} --index {demo.index} --split valid -o {demo.evaluation}"
+    return list(evaluate_file(demo.model, read_index(demo.index), Plan(), demo.evaluation, (command, tell)).notes)
 
 
 def _evaluate_packaged(demo: Demo, tell: Tell) -> list[str]:
-    return _measured(demo, None, demo.packaged, tell)
-
-
-def _measured(demo: Demo, model: str | None, out: Path, tell: Tell) -> list[str]:
-    command = f"osteon evaluate {f'--model {model} ' if model else ''}--index {demo.index} --split valid -o {out}"
-    scored = score_index(model, demo.index, ["valid"], command, tell)
-    write_predictions(scored, out / PREDICTIONS)
-    return list(evaluate(scored, plan_for(scored, Plan(split="valid")), out, command).notes)
+    command = f"osteon evaluate --index {demo.index} --split valid -o {demo.packaged}"
+    return list(evaluate_file(model_path(None), read_index(demo.index), Plan(), demo.packaged, (command, tell)).notes)
 
 
 def _report(demo: Demo, tell: Tell) -> list[str]:
     request = Request(
         demo.run, demo.folder, demo.model, demo.evaluation, command=f"osteon demo -o {demo.folder}", about=ABOUT, beside=demo.packaged
     )
-    report_run(request, lambda _stage, done, total: tell(done, total))
+    report_run(request, lambda progress: tell(progress.done, progress.total))
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +16,17 @@ from osteon.errors import MeasurementError, UsageError
 from osteon.lab.evaluation.comparison import Comparison, compare, disagreements
 from osteon.lab.evaluation.evaluation import Evaluation, Plan, level_tables, measure
 from osteon.lab.evaluation.levels import Edges
-from osteon.lab.evaluation.plots import Picture, draw_evaluation, draw_gallery
-from osteon.lab.evaluation.scoring import Predictions, of_split, read_predictions
+from osteon.lab.evaluation.plots import draw_evaluation
+from osteon.lab.evaluation.scoring import Predictions, of_split, read_predictions, score_films, write_predictions
 from osteon.lab.evaluation.subgroups import with_classes
 from osteon.lab.model_file import file_sha256, with_card
+from osteon.lab.progress import Count
+from osteon.lab.tiles import Shown, draw_tiles, read_tile
 from osteon.opening import load_model
 
 PREDICTIONS, EVALUATION, COMPARISON, DISAGREEMENTS = "predictions.parquet", "evaluation.json", "comparison.json", "disagreements.csv"
-SHOWN = 24
-"""Studies of a gallery of disagreements."""
+SHOWN, COLUMNS = 24, 4
+"""Studies of a gallery of disagreements, and how many stand side by side."""
 
 
 def evaluate(predictions: Predictions, plan: Plan, out: Path, command: str = "") -> Evaluation:
@@ -45,6 +48,30 @@ def evaluate(predictions: Predictions, plan: Plan, out: Path, command: str = "")
     write_json(evaluation, out / EVALUATION)
     films = with_classes(of_split(predictions, plan.split).films)
     draw_evaluation(evaluation, list(level_tables(films, plan, ("study_type",))), out)
+    return evaluation
+
+
+def evaluate_file(file: Path, films: pl.DataFrame, plan: Plan, out: Path, told: tuple[str, Count | None] = ("", None)) -> Evaluation:
+    """Do what `osteon evaluate` does: run a model file on a split and measure it; the folder is whole or absent.
+
+    Args:
+        file: The model file.
+        films: An index with the plan's split.
+        plan: How it is measured; limits and study pooling are the card's.
+        out: The folder; one that stands there is made anew.
+        told: What a reader would type to get the same, and what is told of the progress.
+
+    Raises:
+        ModelFileError: the model cannot be opened.
+        MeasurementError: the split is not there, or nothing in it can be measured.
+    """
+    part = out.with_name(f"{out.name}.part")
+    for folder in (part, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    scored = score_films(load_model(file), file, films, [plan.split], told)
+    write_predictions(scored, part / PREDICTIONS)
+    evaluation = evaluate(scored, plan_for(scored, plan), part, told[0])
+    part.replace(out)
     return evaluation
 
 
@@ -91,9 +118,9 @@ def compare_into(a: Predictions, b: Predictions, plans: tuple[Plan, Plan], out: 
     write_json(comparison, out / COMPARISON)
     numbered = apart.with_row_index("number", offset=1)
     numbered.write_csv(out / DISAGREEMENTS)
-    pictures = [_picture(row) for row in numbered.head(SHOWN).iter_rows(named=True)]
-    if pictures:
-        draw_gallery(pictures, out / "disagreements.png")
+    films = [_shown(row) for row in numbered.head(SHOWN).iter_rows(named=True)]
+    if films:
+        draw_tiles(films, out / "disagreements.png", COLUMNS)
     return comparison, apart
 
 
@@ -128,7 +155,7 @@ def write_metrics(file: Path, evaluations: Sequence[Evaluation], out: Path) -> C
     return card
 
 
-def _picture(row: dict[str, object]) -> Picture:
+def _shown(row: dict[str, object]) -> Shown:
     word = "abnormal" if row["label"] == 1 else "normal"
     caption = f"{row['number']}: {word}\nA {row['probability_a']:.2f}  B {row['probability_b']:.2f}"
-    return Picture(Path(str(row["root"])) / str(row["path"]), caption)
+    return Shown(read_tile(Path(str(row["root"]), str(row["path"]))), caption)

@@ -1,4 +1,4 @@
-"""The curves of an evaluation, and galleries of films, for a paper's column of 86 mm.
+"""The curves of an evaluation, for a paper's column of 86 mm.
 
 Each line has a dash or a mark of its own. No figure names a patient or a file.
 """
@@ -16,9 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from osteon.card import Metric
-from osteon.errors import FilmError
-from osteon.film import read_film
-from osteon.lab.drawing import BLUE, COLUMN, GREEN, GREY, ORANGE, PURPLE, RED, drawn, panels
+from osteon.lab.drawing import BLUE, COLUMN, GREEN, GREY, ORANGE, PURPLE, RED, panels
 from osteon.lab.evaluation import bootstrap, metrics, published
 from osteon.lab.evaluation.evaluation import ALL, Evaluation, Table
 from osteon.lab.evaluation.metrics import Floats, Sample
@@ -124,45 +122,11 @@ def draw_kappa(evaluation: Evaluation, path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A film of a gallery: its file, what stands over it, and finding boxes (x, y, width, height in film pixels)."""
-
-    path: Path
-    caption: str
-    boxes: tuple[tuple[float, ...], ...] = ()
-
-
-def draw_gallery(pictures: Sequence[Picture], path: Path, columns: int = 6) -> Path:
-    """Draw films side by side, each with its caption; one that cannot be read leaves its reason's first words in its place."""
-    height = -(-len(pictures) // columns)
-    with drawn(path, (1.2 * columns, 1.55 * height), layout="constrained") as figure:
-        grid = figure.subplots(height, columns, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for axes, picture in zip(grid.flat, pictures, strict=False):
-            axes.set_title(picture.caption, fontsize=6)
-            _show(axes, picture)
-    return path
-
-
 _LOOKS: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "linestyle": "-"},
     {"color": ORANGE, "linestyle": "--"},
     {"color": GREEN, "linestyle": "-."},
 )
-
-
-def _show(axes: Axes, picture: Picture) -> None:
-    try:
-        pixels = read_film(picture.path).pixels
-    except FilmError:
-        axes.text(0.5, 0.5, "not readable", ha="center", va="center", fontsize=6, transform=axes.transAxes)
-        return
-    step = max(1, max(pixels.shape) // 480)
-    axes.imshow(pixels[::step, ::step], cmap="gray", vmin=0, vmax=1, extent=(0, pixels.shape[1], pixels.shape[0], 0))
-    for x, y, width, height in picture.boxes:
-        axes.plot([x, x + width, x + width, x, x], [y, y, y + height, y + height, y], color=ORANGE, linewidth=0.6)
 
 
 def _curve(sample: Sample, weights: Floats) -> tuple[Floats, Floats, Floats]:

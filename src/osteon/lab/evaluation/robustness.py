@@ -17,18 +17,18 @@ import msgspec
 import polars as pl
 
 from osteon.atomic import alone, whole, write_json
-from osteon.card_text import interval, number
+from osteon.card_text import number
 from osteon.errors import FilmError, MeasurementError, UsageError
 from osteon.film import place, prepare, read_film
 from osteon.lab.data.index import fingerprint, read_index
-from osteon.lab.evaluation.comparison import compare
+from osteon.lab.evaluation.comparison import Difference, compare
 from osteon.lab.evaluation.corruptions import CORRUPTIONS, corrupted
 from osteon.lab.evaluation.evaluation import ALL, Plan, Refusal
 from osteon.lab.evaluation.folder import plan_for
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split, read_predictions, write_predictions
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.pages import markdown_table
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.model import OUTPUTS, Model
 from osteon.opening import load_model
 from osteon.version import __version__
@@ -40,25 +40,15 @@ HEAD = ("films", "AUROC", "difference (95 % interval)", "sensitivity", "specific
 """What `cells` are."""
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of the corrupted films, and its paired difference to the films as they are with a 95 % interval.
-
-    None where it cannot be measured; `note` then says why.
-    """
-
-    value: float | None
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What a corruption did: to each of `METRICS`, to how many decisions, and how many films the guard then calls out of scope."""
+    """What a corruption did to each of `METRICS` (from the films as they are, `a`, to `b`) and to how many decisions.
+
+    `out_of_scope` is how many films the guard then calls so.
+    """
 
     name: str
     films: int
-    figures: dict[str, Change]
+    metrics: dict[str, Difference]
     changed: int = 0
     out_of_scope: int | None = None
 
@@ -94,7 +84,7 @@ class Request:
     command: str = ""
 
 
-def stress(request: Request, progress: Progress) -> Stress:
+def stress(request: Request, progress: Count) -> Stress:
     """Measure a model on corrupted films; writes `stress.json`, `stress.md` and a table of predictions a corruption into the folder.
 
     Args:
@@ -128,7 +118,7 @@ def stress(request: Request, progress: Progress) -> Stress:
     return result
 
 
-def _tables(request: Request, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Predictions]]:
+def _tables(request: Request, names: Sequence[str], progress: Count) -> Iterator[tuple[str, Predictions]]:
     """Yield the predictions of each corruption, those that an earlier run has left as they are."""
     file, index = model_path(request.model), read_index(request.index)
     model = load_model(file, side_by_side=True)
@@ -146,7 +136,7 @@ def _tables(request: Request, names: Sequence[str], progress: Progress) -> Itera
         yield name, read_predictions(at)
 
 
-def _tell(progress: Progress, before: int, total: int, done: int) -> None:
+def _tell(progress: Count, before: int, total: int, done: int) -> None:
     progress(before + done, total)
 
 
@@ -189,15 +179,9 @@ def _row(name: str, plain: Predictions, other: Predictions, plan: Plan) -> Row:
     both = films.join(before.select("path", "root", pl.col("probability").alias("before")), on=["path", "root"])
     called = pl.col("probability", "before") >= card.decision.threshold
     changed = both.select(called).select(pl.col("probability") != pl.col("before")).to_series().sum()
-    metrics = dict(_changes(plain, other, plans))
+    metrics = {d.name: d for d in compare(plain, other, plans).differences if (d.level, d.group) == ("film", ALL) and d.name in METRICS}
     out = None if card.scope is None else int((films["novelty"] > card.scope.threshold).sum())
-    return Row(name=name, films=len(films), figures=metrics, changed=int(changed), out_of_scope=out)
-
-
-def _changes(plain: Predictions, other: Predictions, plans: tuple[Plan, Plan]) -> Iterator[tuple[str, Change]]:
-    for d in compare(plain, other, plans).differences:
-        if (d.level, d.group) == ("film", ALL) and d.name in METRICS:
-            yield d.name, Change(value=d.b, difference=d.value, low=d.low, high=d.high, note=d.note)
+    return Row(name=name, films=len(films), metrics=metrics, changed=int(changed), out_of_scope=out)
 
 
 def markdown(result: Stress) -> str:
@@ -207,12 +191,6 @@ def markdown(result: Stress) -> str:
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return a row as people read it; of the films as they are, nothing has changed."""
-    area, *others = (row.figures[name].value for name in METRICS)
-    apart, changed = ("", "") if row.name == PLAIN else (_difference(row.figures["auroc"]), str(row.changed))
+    area, *others = (row.metrics[name].b for name in METRICS)
+    apart, changed = ("", "") if row.name == PLAIN else (row.metrics["auroc"].words, str(row.changed))
     return row.name, number(area), apart, *map(number, others), changed, "" if row.out_of_scope is None else str(row.out_of_scope)
-
-
-def _difference(change: Change) -> str:
-    if change.difference is None:
-        return change.note
-    return f"{change.difference:+.3f} {interval(change.low, change.high, '+.3f')}".strip()

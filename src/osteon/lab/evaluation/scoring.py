@@ -28,7 +28,7 @@ from osteon.lab.data.store import open_store
 from osteon.lab.evaluation import localisation
 from osteon.lab.evaluation.answers import films_of_csv, films_of_json, with_paths
 from osteon.lab.model_file import file_sha256, model_path
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.model import OUTPUTS, Model
 from osteon.opening import load_model
 
@@ -88,11 +88,11 @@ class Predictions:
         return self.origin.card
 
 
-def score_index(model: str | None, index: Path, splits: Sequence[str], command: str = "", progress: Progress | None = None) -> Predictions:
+def score_index(model: str | None, index: Path, splits: Sequence[str], command: str = "", progress: Count | None = None) -> Predictions:
     """Run a model file on some splits of an index.
 
     Args:
-        model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
+        model: A file, `name@version` of one in the package or kept by name, or None for the package's newest.
         index: As `osteon index` wrote it.
         splits: Names; "all" takes every film.
         command: What a reader would type to get the same, kept in the origin.
@@ -109,7 +109,7 @@ def score_index(model: str | None, index: Path, splits: Sequence[str], command: 
 
 
 def score_films(
-    opened: Model, file: Path, films: pl.DataFrame, splits: Sequence[str], told: tuple[str, Progress | None] = ("", None)
+    opened: Model, file: Path, films: pl.DataFrame, splits: Sequence[str], told: tuple[str, Count | None] = ("", None)
 ) -> Predictions:
     """Run an open model on some splits of an index that has been read; `told` is the command and what is told of the progress.
 
@@ -124,7 +124,7 @@ def score_films(
     return Predictions(_with_columns(score(opened, chosen, progress)), origin)
 
 
-def score(model: Model, films: pl.DataFrame, progress: Progress | None = None, store: Path | None = None) -> pl.DataFrame:
+def score(model: Model, films: pl.DataFrame, progress: Count | None = None, store: Path | None = None) -> pl.DataFrame:
     """Run a model on the films of an index.
 
     Args:

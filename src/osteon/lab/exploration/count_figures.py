@@ -13,7 +13,6 @@ from osteon.lab.exploration.records import ABNORMAL, ALL, NORMAL, UNLABELLED, Ce
 from osteon.lab.exploration.sheet import (
     LABEL_COLOURS,
     MARKERS,
-    SMALL,
     SPLIT_COLOURS,
     Mark,
     add_legend,
@@ -21,8 +20,8 @@ from osteon.lab.exploration.sheet import (
     name_rows,
     place,
     sheet,
-    shortened,
 )
+from osteon.lab.tiles import SMALL, shortened
 
 MOST_TYPES, MOST_SPLITS = 20, len(SPLIT_COLOURS)
 """How many a figure shows; with more splits it shows all of them together."""

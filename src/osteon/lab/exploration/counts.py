@@ -96,7 +96,7 @@ def flags(films: pl.DataFrame) -> dict[str, pl.Series]:
 
 
 def hardware(films: pl.DataFrame) -> list[Share]:
-    """Return the share of films with hardware by study type and label, over all first; empty where no column `hardware` tells."""
+    """Return the share of films with metal implants by study type and label, over all first; empty where no column `hardware` tells."""
     flag = next((values for name, values in flags(films).items() if name.lower() == "hardware"), None)
     if flag is None:
         return []
@@ -112,7 +112,7 @@ def hardware(films: pl.DataFrame) -> list[Share]:
 def compared(films: pl.DataFrame) -> list[Compared]:
     """Return a data set in MURA's layout beside what MURA was published with.
 
-    A study counts where MURA has it: its name begins with the published split, whatever split it was dealt out to since.
+    A study counts where MURA has it: its name begins with the published split, whatever split it stands in since.
     """
     split = pl.col("study").str.extract(r"^(train|valid)/").fill_null("")
     mine = {(c.split, c.study_type): c for c in cells(films.with_columns(split=split))}

@@ -16,9 +16,9 @@ from osteon.lab.exploration.galleries import Gallery, galleries, tiles
 from osteon.lab.exploration.page import SECTIONS, write_page
 from osteon.lab.exploration.records import Exploration, Figure, Origin
 from osteon.lab.exploration.samples import Look
-from osteon.lab.exploration.sheet import draw_tiles
 from osteon.lab.exploration.survey import problems_of, survey
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
+from osteon.lab.tiles import draw_tiles
 from osteon.version import __version__
 
 JSON = "exploration.json"
@@ -28,7 +28,7 @@ SAMPLE = 400
 Drawing = tuple[Figure, Callable[[Path], None]]
 
 
-def explore(index: Path, out: Path, command: str, sample: int = SAMPLE, seed: int = 0, progress: Progress | None = None) -> Exploration:
+def explore(index: Path, out: Path, command: str, sample: int = SAMPLE, seed: int = 0, progress: Count | None = None) -> Exploration:
     """Explore an index into a folder.
 
     Args:
@@ -107,8 +107,8 @@ def _pictures(e: Exploration, shown: list[Gallery], looks: dict[str, Look]) -> I
     """Yield the galleries of which a film could be opened."""
     for gallery in shown:
         films = tiles(gallery, looks)
-        if any(tile.look.tile is not None for tile in films):
-            yield gallery.figure, partial(draw_tiles, films, origin=e.origin, columns=gallery.columns, paired=gallery.paired)
+        if any(film.tile.pixels is not None for film in films):
+            yield gallery.figure, partial(draw_tiles, films, origin=e.origin.line, columns=gallery.columns, paired=gallery.paired)
 
 
 def _write(e: Exploration, drawings: list[Drawing], out: Path) -> Exploration:

@@ -14,7 +14,7 @@ from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration.count_figures import title
 from osteon.lab.exploration.records import FAULTS, FILMS, WORDS, Figure
 from osteon.lab.exploration.samples import Look, choose_grid, files_of, rows_of
-from osteon.lab.exploration.sheet import Tile
+from osteon.lab.tiles import Shown
 
 GRID, PAIRS, MOST_FAULTS = 20, 8, 10
 """Films of a sample, pairs of duplicates, films with a fault: how many are shown."""
@@ -127,10 +127,10 @@ def truncated(films: pl.DataFrame) -> Gallery | None:
     return _labelled(figure, shown)
 
 
-def tiles(gallery: Gallery, looks: dict[str, Look]) -> list[Tile]:
+def tiles(gallery: Gallery, looks: dict[str, Look]) -> list[Shown]:
     """Return what is drawn of a gallery; finding boxes where the films have them."""
     told = zip(files_of(gallery.films), gallery.captions, gallery.films["boxes"].to_list(), gallery.warns, strict=True)
-    return [Tile(looks[file], caption, boxes or (), warns) for file, caption, boxes, warns in told]
+    return [Shown(looks[file].tile, caption, boxes or (), warns) for file, caption, boxes, warns in told]
 
 
 def _pair(rows: pl.DataFrame) -> pl.DataFrame | None:

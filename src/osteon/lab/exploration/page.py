@@ -10,7 +10,7 @@ from osteon.card_text import interval, number
 from osteon.lab.data.index import KINDS
 from osteon.lab.exploration.notes import notes
 from osteon.lab.exploration.records import ALL, COUNTS, FAULTS, FILMS, SHORTCUTS, Exploration, Figure
-from osteon.lab.pages import environment, picture_address, template_text, write_whole
+from osteon.lab.pages import render, write_whole
 
 SECTIONS = {
     COUNTS: "Patients, studies, films",
@@ -19,6 +19,9 @@ SECTIONS = {
     FAULTS: "Problems",
 }
 """The page's sections, in order."""
+
+WORDS = ("what it is", "label", "study type", "note")
+"""Columns of words, by their names."""
 
 Row = tuple[str, ...]
 
@@ -34,17 +37,17 @@ class Table:
     note: str = ""
     is_open: bool = False
 
+    @property
+    def words(self) -> list[int]:
+        """The columns that are read from the left."""
+        return [place for place, name in enumerate(self.header) if name in WORDS]
+
 
 def write_page(e: Exploration, folder: Path) -> Path:
     """Write `exploration.html` with the figures of a folder inside it."""
-    pictures = {figure.file: picture_address((folder / figure.file).read_bytes()) for figure in e.figures}
-    text = (
-        environment()
-        .from_string(template_text(__package__, "page.html.jinja"))
-        .render(e=e, notes=notes(e), sections=SECTIONS, tables=tables(e), figures=_by_section(e.figures), pictures=pictures)
-    )
+    shown = {"notes": notes(e), "sections": SECTIONS, "tables": tables(e), "figures": _by_section(e.figures)}
     path = folder / "exploration.html"
-    write_whole(path, text)
+    write_whole(path, render("exploration/page.html.jinja", e=e, folder=folder, **shown))
     return path
 
 

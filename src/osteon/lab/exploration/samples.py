@@ -9,31 +9,26 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from PIL import Image
 
 from osteon.errors import FilmError
 from osteon.film import read_film
 from osteon.lab.data.layouts import Problem
 from osteon.lab.exploration.records import ALL, WORDS, Opened, Range
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
+from osteon.lab.tiles import MISSING, REFUSED, Tile, tile_of
 from osteon.network import cores
-
-TILE = 256
-"""Longest side of a film in a gallery, pixels."""
 
 BLACK = 3 / 255
 """Below that a pixel is black: air, padding, collimation."""
 
-MISSING, REFUSED = "missing", "not readable"
 _MOST_PIXELS = 400_000  # percentiles of every k-th pixel are those of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One opened film: percentiles of its grey levels, 0 to 1, and a small picture, `scale` times as large; or why there is none."""
+    """One opened film: a small picture of it, and percentiles of its grey levels, 0 to 1."""
 
-    reason: str = ""
+    tile: Tile
     p1: float = 0
     p25: float = 0
     p50: float = 0
@@ -41,8 +36,6 @@ class Look:
     p99: float = 0
     mean: float = 0
     black: float = 0
-    tile: NDArray[np.uint8] | None = None
-    scale: float = 1
 
 
 def choose(films: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
@@ -69,7 +62,7 @@ def rows_of(films: pl.DataFrame, problem: Problem) -> pl.DataFrame:
     return found.sort("at", "path").select(films.columns)
 
 
-def look_at(films: pl.DataFrame, progress: Progress | None = None) -> dict[str, Look]:
+def look_at(films: pl.DataFrame, progress: Count | None = None) -> dict[str, Look]:
     """Open each film once, on all cores; returns what was seen by file (root and path)."""
     files = list(dict.fromkeys(files_of(films)))
     looks: dict[str, Look] = {}
@@ -89,32 +82,20 @@ def files_of(films: pl.DataFrame) -> list[str]:
 def look(file: str) -> Look:
     """Open one film."""
     if not Path(file).is_file():
-        return Look(MISSING)
+        return Look(Tile(None, reason=MISSING))
     try:
         pixels = read_film(file).pixels
     except FilmError:
-        return Look(REFUSED)
+        return Look(Tile(None, reason=REFUSED))
     step = max(1, round((pixels.size / _MOST_PIXELS) ** 0.5))
     some = pixels[::step, ::step]
-    small = Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
-    small.thumbnail((TILE, TILE), Image.Resampling.BOX, reducing_gap=2)
     p1, p25, p50, p75, p99 = np.percentile(some, [1, 25, 50, 75, 99]).tolist()
-    return Look(
-        p1=p1,
-        p25=p25,
-        p50=p50,
-        p75=p75,
-        p99=p99,
-        mean=float(some.mean()),
-        black=float((some < BLACK).mean()),
-        tile=np.asarray(small),
-        scale=small.width / pixels.shape[1],
-    )
+    return Look(tile_of(pixels), p1, p25, p50, p75, p99, float(some.mean()), float((some < BLACK).mean()))
 
 
 def opened(looks: Sequence[Look]) -> Opened:
     """Count what came of opening films."""
-    missing, refused = (sum(seen.reason == reason for seen in looks) for reason in (MISSING, REFUSED))
+    missing, refused = (sum(seen.tile.reason == reason for seen in looks) for reason in (MISSING, REFUSED))
     return Opened(asked=len(looks), opened=len(looks) - missing - refused, missing=missing, refused=refused)
 
 
@@ -124,7 +105,7 @@ def with_greys(films: pl.DataFrame, looks: dict[str, Look]) -> pl.DataFrame:
     columns = ("p1", "p25", "p50", "p75", "p99", "mean", "black")
     greys = pl.DataFrame({c: [getattr(one, c) for one in seen] for c in columns}, schema=dict.fromkeys(columns, pl.Float64))
     whole = films.hstack(greys).with_columns(contrast=pl.col("p99") - pl.col("p1"))
-    return whole.filter(pl.Series([not one.reason for one in seen], dtype=pl.Boolean))
+    return whole.filter(pl.Series([not one.tile.reason for one in seen], dtype=pl.Boolean))
 
 
 def ranges(greys: pl.DataFrame) -> list[Range]:

@@ -8,7 +8,8 @@ from osteon.errors import UsageError
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import Index, Report, check_index_name, check_rows, read_index, read_report, write_index
 from osteon.lab.data.splits import Into, divided, refuse_leaks
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of
+from osteon.lab.face.given import Films, PathLike, index_file, path_of
+from osteon.lab.progress import Watch, counting
 
 PARTS = {"train": 0.75, "tune": 0.10, "valid": 0.15}
 
@@ -20,7 +21,7 @@ def index(
     decode: bool = True,
     count_check: bool = True,
     allow_leaks: bool = False,
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Index:
     """Scan a dataset, check every film, and write the index with its table of studies and its report.
 
@@ -53,7 +54,7 @@ def split(
     into: Into = PARTS,
     of: str | None = None,
     seed: int = 0,
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Index:
     """Split films at random by patient: duplicates stay together, parts are alike in study types and labels.
 

@@ -9,13 +9,14 @@ import msgspec
 from osteon.lab.exploration.folder import SAMPLE
 from osteon.lab.exploration.folder import explore as explore_into
 from osteon.lab.exploration.records import Exploration
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of, same_command
+from osteon.lab.face.given import Films, PathLike, index_file, path_of, same_command
+from osteon.lab.progress import Watch, counting
 
 
 def explore(
-    index: Films, out: PathLike = "exploration", *, sample: int = SAMPLE, seed: int = 0, progress: Callback | None = None
+    index: Films, out: PathLike = "exploration", *, sample: int = SAMPLE, seed: int = 0, progress: Watch | None = None
 ) -> Exploration:
-    """Show what a dataset is like, on a page: counts, films, what goes with the label, and what is wrong with it.
+    """Show what a dataset is like, on a page: counts, films, possible shortcuts, and problems.
 
     Args:
         index: The index.

@@ -1,34 +1,20 @@
-"""What the lab's functions are given: paths, rows, somebody who wants to know how far they are; and the command that does the same."""
+"""What the lab's functions are given: paths, rows; and the command that does the same."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.data.index import Report, check_rows, write_index
-from osteon.lab.stages import Progress as Counting
 
 PathLike = str | os.PathLike[str]
 Films = PathLike | pl.DataFrame
 """An index: its file, what `index` or `split` returned, or its rows. Rows are first written into the folder of what is made of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a stage is: `done` of `total` films or steps."""
-
-    stage: str
-    done: int
-    total: int
-
-
-Callback = Callable[[Progress], object]
 
 
 def index_file(films: Films, folder: Path | None) -> Path:
@@ -58,22 +44,6 @@ def path_of(value: object, what: str) -> Path:
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"{what} is given as a path; this is a {type(value).__name__}.")
     return Path(value)
-
-
-def counting(stage: str, progress: Callback | None) -> Counting:
-    """Return what is called with the films that are done, and all of them.
-
-    Raises:
-        UsageError: nothing that can be called.
-    """
-    if progress is not None and not callable(progress):
-        raise UsageError(f"progress is a function that takes an osteon.lab.Progress; this is a {type(progress).__name__}.")
-
-    def tell(done: int, total: int) -> None:
-        if progress is not None:
-            progress(Progress(stage, done, total))
-
-    return tell
 
 
 def same_command(name: str, *arguments: object, **options: object) -> str:

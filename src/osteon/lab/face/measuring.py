@@ -16,8 +16,9 @@ from osteon.lab.evaluation.evaluation import ALL, Evaluation, Plan
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS, compare_into, plan_for, predictions_of, read_evaluation
 from osteon.lab.evaluation.folder import evaluate as evaluate_into
 from osteon.lab.evaluation.scoring import Predictions, score_index, write_predictions
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of, same_command
+from osteon.lab.face.given import Films, PathLike, index_file, path_of, same_command
 from osteon.lab.model_file import model_path
+from osteon.lab.progress import Watch, counting
 from osteon.opening import load_model
 
 
@@ -28,7 +29,7 @@ def calibrate(
     *,
     split: str | CalibrationPlan = "",
     predictions: PathLike | None = None,
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Calibrated:
     """Calibrate probabilities and choose the answers' limits, into a copy of a model file.
 
@@ -50,8 +51,8 @@ def calibrate(
     plan = CalibrationPlan(split=split) if isinstance(split, str) else split
     plan = msgspec.structs.replace(plan, split=plan.split or (ALL if crossed else "tune"))
     rows = None if index is None else index_file(index, Path(out).with_suffix(".calibration"))
-    doubt = "none" if plan.doubt is None else ",".join(f"{share:g}" for share in plan.doubt)
-    how = {"method": plan.method, "rule": plan.rule.option, "doubt": doubt, "pooling": plan.pooling, "other_data": plan.other_data}
+    uncertain = "none" if plan.doubt is None else ",".join(f"{share:g}" for share in plan.doubt)
+    how = {"method": plan.method, "rule": plan.rule.option, "uncertain": uncertain, "pooling": plan.pooling, "other_data": plan.other_data}
     command = same_command("calibrate", model=model, index=rows, split=plan.split, predictions=predictions, out=out, **how)
     file = model_path(None if model is None else os.fspath(model))
     if crossed:
@@ -76,7 +77,7 @@ def evaluate(
     *,
     split: str | Plan = "valid",
     threshold: float | None = None,
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Evaluation:
     """Measure a model on a split: every metric with its interval, for studies and films, per study type and subgroup.
 
@@ -112,7 +113,7 @@ def compare(
     *,
     index: Films | None = None,
     split: str | Plan = "valid",
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Comparison:
     """Compare two models on the same films: paired differences with their intervals, McNemar's test, where they disagree.
 
@@ -152,7 +153,7 @@ def _is_table(what: PathLike | None) -> bool:
     return Path(what).is_dir() or Path(what).suffix in (".parquet", ".csv", ".json")
 
 
-def _scored(what: PathLike | None, index: Path | None, split: str, command: str, progress: Callback | None) -> Predictions:
+def _scored(what: PathLike | None, index: Path | None, split: str, command: str, progress: Watch | None) -> Predictions:
     """Return the predictions that are named, or those of the model that is named."""
     if what is not None and _is_table(what):
         return predictions_of(Path(what), None if index is None else read_index(index))

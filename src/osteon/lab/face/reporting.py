@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 from osteon.lab.evaluation.folder import EVALUATION
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of, same_command
+from osteon.lab.face.given import Films, PathLike, index_file, path_of, same_command
 from osteon.lab.model_file import model_path
+from osteon.lab.progress import Watch, watching
 from osteon.lab.reporting.document import Report
 from osteon.lab.reporting.folder import report_run
-from osteon.lab.reporting.supply import STAGES, Request
+from osteon.lab.reporting.supply import Request
 
 
 def report(
@@ -20,7 +21,7 @@ def report(
     model: PathLike | None = None,
     evaluation: PathLike = "valid",
     index: Films | None = None,
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Report:
     """Write what a run is and how good it is, as a page and as Markdown: data, curves, network, metrics, failures, model card, checklist.
 
@@ -41,4 +42,4 @@ def report(
     command = same_command("report", run, out=out, model=model, evaluation=evaluation, index=rows)
     measured, split = (Path(evaluation), "") if (Path(evaluation) / EVALUATION).exists() else (None, os.fspath(evaluation))
     request = Request(Path(run), folder, file, measured, rows, split, command)
-    return report_run(request, lambda stage, done, total: counting(STAGES[stage], progress)(done, total))
+    return report_run(request, watching(progress))

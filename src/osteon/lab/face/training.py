@@ -10,9 +10,9 @@ import msgspec
 import polars as pl
 
 from osteon.errors import UsageError
-from osteon.lab.face.given import Callback, Films, PathLike, counting, index_file, path_of
+from osteon.lab.face.given import Films, PathLike, index_file, path_of
+from osteon.lab.progress import Watch, counting
 from osteon.lab.training.export import Export, Exported, export_run
-from osteon.lab.training.progress import Watch
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
 from osteon.lab.training.start.first_model import recipe_from
@@ -56,7 +56,7 @@ def train(
         recipe: "paper", "article", "osteon", or "boxed" for films whose findings are boxed.
         settings: Changes of the recipe by name, a dot reaches inside: `{"epochs": 3, "frame.size": 224, "init": "packaged"}`.
         plan: Which splits to learn from and to choose on, the time limit, the device.
-        callbacks: Called with each step's `lab.training.progress.Progress`; the TensorBoard curves in the folder are one more of them.
+        callbacks: Called with each step's `Progress`; the TensorBoard curves in the folder are one more of them.
 
     Raises:
         UsageError, DatasetError, MissingWeights, TrainingError: as `lab.training.session`.
@@ -88,7 +88,7 @@ def export(
     name: str = "",
     version: str = "0.1.0",
     members: int = 1,
-    progress: Callback | None = None,
+    progress: Watch | None = None,
 ) -> Exported:
     """Write the best weights of a training, or an ensemble of several, as one model file, checked against torch.
 

@@ -28,7 +28,7 @@ from osteon.lab.guard.graph import FEATURES, NOVELTY, with_features, with_guard,
 from osteon.lab.guard.pictures import KINDS, made_pictures
 from osteon.lab.guard.variations import varied
 from osteon.lab.model_file import write_model_file
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.model import Model
 from osteon.opening import load_model
 
@@ -39,7 +39,7 @@ EVERY = 3
 """Of the films, one in so many is copied, and one turned into its negative."""
 
 PICTURES = 100
-"""Made pictures of each kind that a guard is measured on."""
+"""Synthetic pictures of each kind that a guard is measured on."""
 
 LEAST_FILMS = 60
 TOLERANCE = 1e-3  # of the threshold; float32 sums in another order
@@ -51,8 +51,8 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `aim` is the share of films like those of `splits`, and of varied copies, that may lie above a limit, and `room` times this limit is the
     threshold: other machines' films are less alike than the data can tell. `measured_on` is the split where false refusals are counted.
-    `body_parts` are what a film may declare, none for the card's study types. `foreign` are folders of pictures that should be refused;
-    each folder's name is what they are called.
+    `body_parts` are what a film may declare, none for the card's study types. `out_of_scope` are folders of pictures that should be
+    refused; each folder's name is what they are called.
     """
 
     splits: tuple[str, ...] = ("train", "tune")
@@ -60,11 +60,11 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
     aim: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.001
     room: Annotated[float, msgspec.Meta(ge=1, le=3)] = 1.0
     body_parts: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
     seed: int = 0
 
 
-def guard_file(file: Path, films: pl.DataFrame, out: Path, plan: GuardPlan, progress: Progress | None = None) -> Card:
+def guard_file(file: Path, films: pl.DataFrame, out: Path, plan: GuardPlan, progress: Count | None = None) -> Card:
     """Write a copy of a model file that has a guard; returns its card. See `add_guard`.
 
     Raises:
@@ -75,7 +75,7 @@ def guard_file(file: Path, films: pl.DataFrame, out: Path, plan: GuardPlan, prog
     return card
 
 
-def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Progress | None = None) -> tuple[onnx.ModelProto, Card]:
+def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Count | None = None) -> tuple[onnx.ModelProto, Card]:
     """Fit and measure a guard.
 
     Args:
@@ -111,7 +111,7 @@ def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Progre
         *_left_out(known, seen, plan),
         counted(f"inverted films of {plan.measured_on}", refuses(negatives(held.films, frame)), seen.group, foreign=True),
         *(independent(kind, refuses(made_squares(kind, PICTURES, plan.seed, frame)), ("made",)) for kind in KINDS),
-        *(_of_folder(refuses, Path(folder), frame) for folder in plan.foreign),
+        *(_of_folder(refuses, Path(folder), frame) for folder in plan.out_of_scope),
     ]
     splits = ", ".join(plan.splits)
     above = f"{plan.room:g} times what is passed by " if plan.room != 1 else ""
@@ -132,7 +132,7 @@ def _opened(model: onnx.ModelProto, card: Card) -> Model:
         return load_model(path)
 
 
-def _store(films: pl.DataFrame, splits: Sequence[str], card: Card, progress: Progress | None) -> FilmStore:
+def _store(films: pl.DataFrame, splits: Sequence[str], card: Card, progress: Count | None) -> FilmStore:
     chosen = films.filter(pl.col("split").is_in(splits))
     if absent := set(splits) - set(chosen["split"].unique()):
         raise MeasurementError(
@@ -144,7 +144,7 @@ def _store(films: pl.DataFrame, splits: Sequence[str], card: Card, progress: Pro
     return store
 
 
-def _read(look: Model, squares: Iterable[Square], progress: Progress | None = None, total: int = 0) -> Values:
+def _read(look: Model, squares: Iterable[Square], progress: Count | None = None, total: int = 0) -> Values:
     rows = []
     for done, square in enumerate(squares, 1):
         rows.append(look.read(square[None], (FEATURES,))[0][0])
@@ -153,12 +153,12 @@ def _read(look: Model, squares: Iterable[Square], progress: Progress | None = No
     return np.stack(rows)
 
 
-def _of(look: Model, store: FilmStore, progress: Progress | None = None) -> Features:
+def _of(look: Model, store: FilmStore, progress: Count | None = None) -> Features:
     group, kind = (store.films[name].to_numpy().astype(str) for name in ("group", "study_type"))
     return Features(_read(look, store.pixels, progress, len(store)), group, kind)
 
 
-def _known(look: Model, films: pl.DataFrame, plan: GuardPlan, progress: Progress | None) -> Known:
+def _known(look: Model, films: pl.DataFrame, plan: GuardPlan, progress: Count | None) -> Known:
     store = _store(films, plan.splits, look.card, progress)
     if (patients := store.films["group"].n_unique()) < FOLDS:
         raise MeasurementError(f"the films of split {', '.join(plan.splits)} are of {patients} patients; a guard takes {FOLDS} or more.")
@@ -194,7 +194,7 @@ def negatives(films: pl.DataFrame, frame: Frame) -> Iterator[Square]:
 
 
 def made_squares(kind: str, count: int, seed: int, frame: Frame) -> Iterator[Square]:
-    """Yield made pictures of one of `pictures.KINDS`, prepared."""
+    """Yield synthetic pictures of one of `pictures.KINDS`, prepared."""
     return (prepare(Film(grey, kind, "PNG"), frame) for grey in made_pictures(kind, count, seed))
 
 

@@ -1,4 +1,4 @@
-"""Pictures that are no bone radiographs, made: noise, shading, pages of text, drawings, slices.
+"""Pictures that are no bone radiographs, synthetic: noise, shading, pages of text, drawings, slices.
 
 They measure a guard; none of them teaches it anything. Each kind is drawn anew from a seed.
 """
@@ -116,4 +116,4 @@ KINDS: dict[str, Callable[[Draw, int, int], Grey]] = {
     "pattern": _pattern,
     "slice": _slice,
 }
-"""Kinds of made pictures."""
+"""Kinds of synthetic pictures."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import multiprocessing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from osteon.lab.phantom.anatomy import REGIONS
 from osteon.lab.phantom.build import draw_build
 from osteon.lab.phantom.film import PhantomFilm, draw_patient, take
 from osteon.lab.phantom.findings import SHARES
+from osteon.lab.progress import Count
 from osteon.regions import MURA_STUDY_TYPES
 
 RECORD = "phantom.json"
@@ -103,7 +104,7 @@ class Made:
     kinds: dict[str, int]
 
 
-def make_dataset(folder: str | Path, spec: DatasetSpec, progress: Callable[[int, int], None] | None = None) -> Made:
+def make_dataset(folder: str | Path, spec: DatasetSpec, progress: Count | None = None) -> Made:
     """Write a data set of synthetic films.
 
     Args:

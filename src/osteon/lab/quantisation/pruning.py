@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from osteon.lab.progress import Count
 from osteon.lab.quantisation.weight_rounding import Floats, Layer, fitted, moments, on_steps, rounded_layers, seen
-from osteon.lab.stages import Progress
 from osteon.precision import Bias, Ranges, Rounding, Weights
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Chain:
     product: openvino.Node | None
 
 
-def prune(network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], lost: float, progress: Progress | None = None) -> Ranges:
+def prune(network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], lost: float, progress: Count | None = None) -> Ranges:
     """Return the ranges with the weights of fewer channels.
 
     Args:

@@ -24,11 +24,11 @@ from osteon.lab.data.index import read_index
 from osteon.lab.data.store import FilmStore, open_store
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
 from osteon.lab.model_file import model_path, with_card
+from osteon.lab.progress import Count
 from osteon.lab.quantisation.cost import Answers, Held
 from osteon.lab.quantisation.pruning import prune
 from osteon.lab.quantisation.ranges import made_with, nncf_runtime, round_network
 from osteon.lab.quantisation.weight_rounding import round_weights
-from osteon.lab.stages import Progress
 from osteon.model import OUTPUTS, Model
 from osteon.network import compile_network, open_network, read_content
 from osteon.opening import load_model
@@ -81,11 +81,11 @@ class Plan:
     seed: int = 0
 
 
-def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Progress | None = None, *, again: bool = False) -> Card:
+def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progress: Count | None = None, *, again: bool = False) -> Card:
     """Write a copy of a model file that also has an INT8 form, with its cost in the card.
 
     Args:
-        model: A file, `name@version` of one in the package or on the shelf, or None for the package's newest.
+        model: A file, `name@version` of one in the package or kept by name, or None for the package's newest.
         index: With the splits that the plan names.
         out: The file to write; it may be the model itself.
         plan: What to calibrate and to measure on.
@@ -120,7 +120,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     return new
 
 
-def _made(trial: Trial, ranging: FilmStore, held: Held, plan: Plan, progress: Progress | None) -> tuple[Ranges, Int8]:
+def _made(trial: Trial, ranging: FilmStore, held: Held, plan: Plan, progress: Count | None) -> tuple[Ranges, Int8]:
     every = round_network(trial.network, ranging.pixels)
     every = round_weights(trial.network, every, ranging.pixels[:ROUNDED_ON], plan.seed, progress)
     near = held.nearness(trial.answers(every, held.store))
@@ -173,7 +173,7 @@ class Trial:
         return found
 
 
-def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Progress | None = None) -> Ranges:
+def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Count | None = None) -> Ranges:
     """Return the ranges of as many layers as the limits allow, where films that INT8 leaves within `near` of an edge are read again.
 
     Errors of layers add like independent ones, so a layer takes up its squared shift of the logit, alone, and is worth its share of the
@@ -195,7 +195,7 @@ def choose(trial: Trial, ranges: Ranges, held: Held, near: float, progress: Prog
     return ranges.only(ranked[high:])
 
 
-def pruned(trial: Trial, ranges: Ranges, films: NDArray[np.uint8], held: Held, near: float, progress: Progress | None = None) -> Ranges:
+def pruned(trial: Trial, ranges: Ranges, films: NDArray[np.uint8], held: Held, near: float, progress: Count | None = None) -> Ranges:
     """Return the ranges of as few channels as the limits allow; not one peak is given for them."""
     for lost in LOST:
         fewer = prune(trial.network, ranges, films, lost, progress)
@@ -214,7 +214,7 @@ def _fits(trial: Trial, ranges: Ranges, held: Held, near: float, given: int = 1)
     return cost.excess <= 1 and held.changed_by_chance(eight, near) <= HEADROOM * INT8_LIMITS["changed"]
 
 
-def _ranked(trial: Trial, ranges: Ranges, held: Held, progress: Progress | None) -> list[str]:
+def _ranked(trial: Trial, ranges: Ranges, held: Held, progress: Count | None) -> list[str]:
     """Return the layers, the one whose rounding moves the logit most for its work first."""
     work = trial.work()
     shifts: dict[str, float] = {}

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from osteon.lab.stages import Progress
+from osteon.lab.progress import Count
 from osteon.network import compile_network
 from osteon.precision import Bias, Ranges, Rounding, Weights
 
@@ -66,7 +66,7 @@ class Layer:
 
 
 def round_weights(
-    network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], seed: int = 0, progress: Progress | None = None
+    network: openvino.Model, ranges: Ranges, films: NDArray[np.uint8], seed: int = 0, progress: Count | None = None
 ) -> Ranges:
     """Return ranges that also carry their layers' rounded weights, and the biases that go with them.
 

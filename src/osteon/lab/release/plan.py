@@ -84,12 +84,16 @@ SETTLED = (
 )
 """What follows from the rest."""
 
+RENAMED = {"calibration.doubt": "calibration.uncertain", "guard.foreign": "guard.out_of_scope"}
+"""Settings that have another name now, told for one release."""
+
 
 def lines(plan: ReleasePlan) -> Iterator[str]:
     """Yield a plan as the lines of a file that `read_plan` takes."""
-    calibration = {"rule": plan.calibration.rule.option, "doubt": ",".join(map(str, plan.calibration.doubt or ["none"]))}
+    calibration = {"rule": plan.calibration.rule.option, "uncertain": ",".join(map(str, plan.calibration.doubt or ["none"]))}
     told = msgspec.to_builtins(plan)
     told["calibration"] |= calibration
+    del told["calibration"]["doubt"]
     for name, value in flat(told).items():
         if name not in SETTLED:
             yield f"{name} = {json.dumps(False if value is None else value)}"
@@ -117,6 +121,8 @@ def read_plan(file: Path, given: Mapping[str, str]) -> ReleasePlan:
     except ValueError as fault:
         raise UsageError(f"{file}: no TOML ({fault}).") from fault
     left_out = [name for name in ("guard", "int8") if asked.get(name) is False]
+    if renamed := [name for name in flat(asked) if name in RENAMED]:
+        raise UsageError(f"{file}: {renamed[0]} is called {RENAMED[renamed[0]]} now.")
     if unknown := [name for name in flat(asked) if name not in (*may_hold(), *left_out)]:
         raise UsageError(f"{file}: {unknown[0]} is no setting of a release. It may hold: {', '.join(may_hold())}.")
     try:
@@ -130,8 +136,8 @@ def _values(asked: dict[str, Any]) -> dict[str, Any]:
     calibration = {"split": "tune"} | asked.get("calibration", {})
     if "rule" in calibration:
         calibration["rule"] = msgspec.to_builtins(read_rule(str(calibration["rule"])))
-    if "doubt" in calibration:
-        calibration["doubt"] = read_band(str(calibration["doubt"]))
+    if "uncertain" in calibration:
+        calibration["doubt"] = read_band(str(calibration.pop("uncertain")))
     return {"against": PACKAGED} | asked | {"calibration": calibration}
 
 
@@ -144,7 +150,7 @@ def _located(plan: ReleasePlan, base: Path) -> ReleasePlan:
     [index, facts, crossed] = there(plan.index, plan.facts, plan.cross_validation)
     guard = plan.guard
     if guard:
-        guard = msgspec.structs.replace(guard, foreign=there(*guard.foreign), body_parts=tuple(map(study_type, guard.body_parts)))
+        guard = msgspec.structs.replace(guard, out_of_scope=there(*guard.out_of_scope), body_parts=tuple(map(study_type, guard.body_parts)))
     placed = msgspec.structs.replace(plan, runs=there(*plan.runs), index=index, facts=facts, cross_validation=crossed, guard=guard)
     return msgspec.structs.replace(placed, against=_compared_with(plan.against, base))
 

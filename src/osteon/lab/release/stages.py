@@ -5,7 +5,6 @@ Stopped or killed at any moment, the same call goes on with the first stage that
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,11 @@ from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import check_split
 from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan
 from osteon.lab.data.index import read_index
-from osteon.lab.evaluation.evaluation import Evaluation, Plan
-from osteon.lab.evaluation.folder import PREDICTIONS, compare_into, evaluate, plan_for, predictions_of, read_evaluation, write_metrics
-from osteon.lab.evaluation.scoring import score_films, write_predictions
+from osteon.lab.evaluation.folder import compare_into, evaluate_file, plan_for, predictions_of, read_evaluation, write_metrics
+from osteon.lab.evaluation.scoring import score_films
 from osteon.lab.guard.fit import guard_file
 from osteon.lab.model_file import describe_file, file_sha256, model_path
+from osteon.lab.progress import Watch
 from osteon.lab.quantisation.quantise import quantise_file
 from osteon.lab.release.films import check_films
 from osteon.lab.release.folder import Record, Release
@@ -30,7 +29,7 @@ from osteon.lab.release.page import write_page
 from osteon.lab.release.plan import ReleasePlan, checked_name
 from osteon.lab.reporting.folder import report_run
 from osteon.lab.reporting.supply import Request
-from osteon.lab.stages import Stage, Tell, Watch, remove, run_stages
+from osteon.lab.stages import Stage, Tell, remove, run_stages
 from osteon.lab.training.export import Export, export_run
 from osteon.opening import load_model
 
@@ -153,23 +152,10 @@ def _quantise(here: Release, tell: Tell) -> list[str]:
 
 
 def _measure(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
-    evaluation = _evaluated(here.made, here.evaluation, films, (here.plan.evaluation, here.command), tell)
+    evaluation = evaluate_file(here.made, films, here.plan.evaluation, here.evaluation, (here.command, tell))
     counts = evaluation.counts
     refused = [f"{counts.refused_films} films could not be read and take no part"] if counts.refused_films else []
     return [f"{counts.measured_films:,} films, {counts.abnormal_films:,} abnormal", *refused, *evaluation.notes]
-
-
-def _evaluated(file: Path, out: Path, films: pl.DataFrame, asked: tuple[Plan, str], tell: Tell) -> Evaluation:
-    """Do what `osteon evaluate` does; the folder is whole or absent."""
-    plan, command = asked
-    part = out.with_name(f"{out.name}.part")
-    for folder in (part, out):
-        shutil.rmtree(folder, ignore_errors=True)
-    scored = score_films(load_model(file), file, films, [plan.split], (command, tell))
-    write_predictions(scored, part / PREDICTIONS)
-    evaluation = evaluate(scored, plan_for(scored, plan), part, command)
-    part.replace(out)
-    return evaluation
 
 
 def _finish(here: Release, _: Tell) -> list[str]:
@@ -182,7 +168,7 @@ def _compare(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
     file, plan = model_path(here.plan.against), here.plan.evaluation
     if file_sha256(file) == file_sha256(here.file):
         raise UsageError(f"against: {here.plan.against} is the released file itself. Name an earlier one, or none.")
-    _evaluated(file, here.before, films, (plan, here.command), tell)
+    evaluate_file(file, films, plan, here.before, (here.command, tell))
     earlier, now = predictions_of(here.before), predictions_of(here.evaluation)
     plans = plan_for(earlier, plan), plan_for(now, plan)
     comparison, _ = compare_into(earlier, now, plans, here.comparison, here.command)
@@ -192,6 +178,6 @@ def _compare(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
 def _report(here: Release, tell: Tell) -> list[str]:
     remove(here.report)  # what a killed process has left
     request = Request(Path(here.plan.runs[0]), here.report, here.file, here.evaluation, None, here.plan.report, here.command)
-    report = report_run(request, lambda _stage, done, total: tell(done, total))
+    report = report_run(request, lambda progress: tell(progress.done, progress.total))
     several = [f"the report tells of the first of {len(here.plan.runs)} trainings"] if len(here.plan.runs) > 1 else []
     return [*several, *(warning.words for warning in report.warnings)]

@@ -76,9 +76,7 @@ def _words(m: Material, card: Card) -> str:
 
 def _cells(d: Difference) -> tuple[str, str, str]:
     b, a = (f"{value:.3f}" if value is not None else d.note or "not measured" for value in (d.b, d.a))
-    if d.value is None or d.low is None or d.high is None:
-        return b, a, d.note or "not measured"
-    return b, a, f"{d.value:+.3f} ({d.low:+.3f}, {d.high:+.3f})"
+    return b, a, d.words or "not measured"
 
 
 def _chosen(ours: Predictions, theirs: Predictions, split: str) -> list[tuple[str, dict[str, Any]]]:

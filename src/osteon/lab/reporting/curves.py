@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from osteon.lab.drawing import BLUE, GREEN, GREY, ORANGE, PAGE, drawn
-from osteon.lab.training.run import Epoch
+from osteon.lab.progress import Epoch
 
 
 def draw_curves(history: Sequence[Epoch], kept: Sequence[int], path: Path) -> Path:

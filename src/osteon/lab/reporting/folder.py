@@ -6,6 +6,7 @@ from pathlib import Path
 
 from osteon.errors import UsageError
 from osteon.lab.pages import write_whole
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.reporting.beside import beside_sections
 from osteon.lab.reporting.claim import claim_section
 from osteon.lab.reporting.data_card import data_section
@@ -20,14 +21,14 @@ from osteon.lab.reporting.model_card import card_section
 from osteon.lab.reporting.outcome import evaluation_section, subgroup_section
 from osteon.lab.reporting.page import html
 from osteon.lab.reporting.reliability import calibration_section
-from osteon.lab.reporting.supply import Request, Watch, supply_evaluation, supply_model
+from osteon.lab.reporting.supply import WRITE, Request, supply_evaluation, supply_model
 from osteon.lab.training.run import RunFolder
 from osteon.version import __version__
 
 HTML, MARKDOWN, FIGURES = "report.html", "report.md", "figures"
 
 
-def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
+def report_run(request: Request, watch: Watch = lambda _: None) -> Report:
     """Write the report of a run.
 
     What it needs and was not given (a model file, an evaluation of the reported split) is made and kept in the folder, so that a second
@@ -35,7 +36,7 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
 
     Args:
         request: What is asked for.
-        watch: Called with a stage, done and total.
+        watch: Told of each of `supply.STAGES`.
 
     Raises:
         UsageError: no run, no epoch ended yet, a model or an evaluation of something else, or the folder cannot be written.
@@ -49,7 +50,7 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
         figures.mkdir(parents=True, exist_ok=True)
         model = supply_model(request, run, watch)
         measured = supply_evaluation(request, record, model, watch)
-        watch("write", 0, 1)
+        watch(Progress(WRITE))
         report = _report(read_material(request, run, model, measured), figures)
         write_whole(request.out / HTML, html(report))
         write_whole(request.out / MARKDOWN, markdown(report, request.out))
@@ -57,7 +58,7 @@ def report_run(request: Request, watch: Watch = lambda *_: None) -> Report:
         raise UsageError(
             f"{request.out}: the report cannot be written ({fault.strerror}). Make room, or name another folder with -o."
         ) from fault
-    watch("write", 1, 1)
+    watch(Progress(WRITE, 1))
     return report
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from osteon.lab.progress import Epoch
 from osteon.lab.reporting.curves import draw_curves
 from osteon.lab.reporting.diagram import described, draw_network
 from osteon.lab.reporting.document import Block, Gap, Picture, Section, Table, Text
 from osteon.lab.reporting.material import Material
 from osteon.lab.training.networks.summary import Summary
 from osteon.lab.training.recipe import Recipe, averaged_with
-from osteon.lab.training.run import Epoch, kept
+from osteon.lab.training.run import kept
 
 
 def training_section(m: Material, figures: Path) -> Section:

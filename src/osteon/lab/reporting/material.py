@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import polars as pl
@@ -17,11 +16,13 @@ from osteon.lab.data.index import Report as IndexReport
 from osteon.lab.data.index import fingerprint, read_index, read_report
 from osteon.lab.data.splits import ALL
 from osteon.lab.model_file import file_sha256
+from osteon.lab.progress import Epoch
 from osteon.lab.reporting.document import Origin
 from osteon.lab.reporting.supply import Measured, Request
+from osteon.lab.stages import flat
 from osteon.lab.training.networks.summary import Summary, summary
 from osteon.lab.training.recipe import RECIPES, Recipe
-from osteon.lab.training.run import Epoch, RunFolder, RunRecord
+from osteon.lab.training.run import RunFolder, RunRecord
 from osteon.lab.training.session import has_ended
 from osteon.model import Model
 from osteon.opening import load_model
@@ -131,8 +132,8 @@ def training_command(record: RunRecord, folder: Path) -> str:
     """Return the command that makes a training again, with every setting in which its recipe differs from the one it is named after."""
     words = ["osteon", "train", record.plan.index, "--recipe", record.recipe.name]
     base = RECIPES.get(record.recipe.name)
-    mine = _flat(msgspec.to_builtins(record.recipe))
-    published = _flat(msgspec.to_builtins(base)) if base else {}
+    mine = flat(msgspec.to_builtins(record.recipe))
+    published = flat(msgspec.to_builtins(base)) if base else {}
     for name, value in mine.items():
         if name not in {"name", "departures"} and base and value != published[name]:
             words += ["--set", f"{name}={value}"]
@@ -179,10 +180,3 @@ def _ended(folder: Path) -> bool | None:
         return has_ended(folder) if RunFolder(folder).checkpoint.exists() else None
     except CheckpointError:
         return None
-
-
-def _flat(settings: dict[str, Any], outer: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        found |= _flat(value, f"{outer}{name}.") if isinstance(value, dict) else {f"{outer}{name}": value}
-    return found

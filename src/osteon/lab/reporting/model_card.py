@@ -13,21 +13,21 @@ def card_section(m: Material) -> Section:
     """Return the section: facts, and the metrics that travel in the card."""
     rows = [(name, value or "not stated") for name, value in ({"finds": m.card.finding} | facts(m.card)).items()]
     note = "What stands in the model file, and so in every copy of it. What no measurement says is set with osteon card --facts."
-    blocks: list[Block] = [Table(m.card.reference, ("", "the card"), rows, m.origins.model, note, (1,)), _figures(m)]
-    return Section("model-card", "Model card", [*blocks, *_guard_figures(m), *_eight_bit_figures(m)])
+    blocks: list[Block] = [Table(m.card.reference, ("", "the card"), rows, m.origins.model, note, (1,)), _metrics(m)]
+    return Section("model-card", "Model card", [*blocks, *_guard_metrics(m), *_int8_metrics(m)])
 
 
-def _guard_figures(m: Material) -> Iterator[Table]:
+def _guard_metrics(m: Material) -> Iterator[Table]:
     if m.card.scope and m.card.scope.measured:
         yield Table("What the guard refuses", GUARD_HEADER, guard_rows(m.card.scope), m.origins.model, words=(5,))
 
 
-def _eight_bit_figures(m: Material) -> Iterator[Table]:
+def _int8_metrics(m: Material) -> Iterator[Table]:
     if m.card.int8 and m.card.int8.costs:
         yield Table("Cost of INT8", INT8_HEADER, int8_rows(m.card.int8), m.origins.model)
 
 
-def _figures(m: Material) -> Block:
+def _metrics(m: Material) -> Block:
     shown = [x for x in m.card.metrics if x.group == "all" and not x.note.startswith("not a 95 %")]
     if not shown:
         return Gap(

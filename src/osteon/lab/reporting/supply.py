@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +13,14 @@ from osteon.lab.evaluation.evaluation import Evaluation, Plan
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS, evaluate, plan_for, read_evaluation
 from osteon.lab.evaluation.scoring import Predictions, read_predictions, score_index, write_predictions
 from osteon.lab.model_file import file_sha256
+from osteon.lab.progress import Progress, Watch, counting
 from osteon.lab.training.export import Export, export_run
 from osteon.lab.training.recipe import read_frame
 from osteon.lab.training.run import RunFolder, RunRecord
 from osteon.opening import load_model
 
-Watch = Callable[[str, int, int], None]
-"""Called with a stage of `STAGES`, done and total."""
-
-STAGES = {"export": "export the model", "score": "read films", "measure": "measure", "write": "write the report"}
+STAGES = EXPORT, SCORE, MEASURE, WRITE = "export the model", "read films", "measure", "write the report"
+"""What is done for a report, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def supply_model(request: Request, run: RunFolder, watch: Watch) -> Path:
     if not Path(record.plan.index).exists():
         raise UsageError(f"the index of this training is not at {record.plan.index} now. Put it back, or name the model (model, --model).")
     if not out.exists() or out.stat().st_mtime < run.history_file.stat().st_mtime:
-        watch("export", 0, 1)
+        watch(Progress(EXPORT))
         export_run(Export(run.folder, out))
     return out
 
@@ -97,7 +95,7 @@ def supply_evaluation(request: Request, record: RunRecord, model: Path, watch: W
     kept = _kept_evaluation(folder)
     # The same predictions and resamples give the same metrics: there is nothing to measure again.
     if kept is None or (kept.origin, kept.plan.split) != (predictions.origin, request.split):
-        watch("measure", 0, 1)
+        watch(Progress(MEASURE))
         plan = plan_for(predictions, Plan(split=request.split))
         kept = evaluate(predictions, plan, folder, predictions.origin.command)
     return Measured(kept, predictions, folder)
@@ -116,7 +114,7 @@ def _scored(request: Request, record: RunRecord, model: Path, folder: Path, watc
     kept = _kept(folder / PREDICTIONS)
     if kept and (kept.origin.model_sha256, kept.origin.fingerprint, kept.origin.command) == wanted:
         return kept
-    predictions = score_index(str(model), index, [request.split], wanted[-1], lambda done, total: watch("score", done, total))
+    predictions = score_index(str(model), index, [request.split], wanted[-1], counting(SCORE, watch))
     write_predictions(predictions, folder / PREDICTIONS)
     return predictions
 

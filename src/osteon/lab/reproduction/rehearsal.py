@@ -18,8 +18,8 @@ import polars as pl
 from osteon.errors import FilmError
 from osteon.film import prepare, read_film
 from osteon.lab.data.index import Report, read_index, write_index
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.training.export import Export, export_run
-from osteon.lab.training.progress import Progress, Watch
 from osteon.lab.training.recipe import Recipe
 from osteon.lab.training.run import RunFolder
 from osteon.lab.training.session import TrainingRequest, start_training
@@ -33,14 +33,14 @@ HOUR = 3600.0
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured (films a second, seconds), and what it makes for `models` trainings; `passes` is the fewest and the most.
+    """What was measured (films a second, seconds), and what it makes for `models` trainings; `epochs` is the fewest and the most.
 
     `score_films` is how many each model file is run on, `side` of the frame, in pixels.
     """
 
     device: str
     models: int
-    passes: tuple[int, int]
+    epochs: tuple[int, int] = msgspec.field(name="passes")
     films: int
     train_films: int
     select_films: int
@@ -55,7 +55,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     side: int = 0
 
     @property
-    def pass_seconds(self) -> float:
+    def epoch_seconds(self) -> float:
         """One epoch over the training films, and the selection after it."""
         return self.train_films / self.train_rate + self.select_films / self.select_rate
 
@@ -68,7 +68,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def hours(self) -> tuple[float, float]:
         """The whole, with the fewest and with the most epochs."""
-        least, most = (self.models * passes * self.pass_seconds + self.other_seconds for passes in self.passes)
+        least, most = (self.models * epochs * self.epoch_seconds + self.other_seconds for epochs in self.epochs)
         return least / HOUR, most / HOUR
 
     @property
@@ -80,10 +80,10 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         """Return what it costs, and how that is known."""
         least, most = self.hours
         several = f"{self.models} trainings" if self.models > 1 else "one training"
-        few, many = self.passes
-        epochs = f"{few} to {many} epochs" if few < many else f"{many} epoch{'s' if many > 1 else ''}"
+        few, many = self.epochs
+        told = f"{few} to {many} epochs" if few < many else f"{many} epoch{'s' if many > 1 else ''}"
         span = in_words(most) if few == many else f"{in_words(least)} to {in_words(most)}"
-        total = f"it will take {span} on {self.device}: {several} of {epochs}, {in_words(self.pass_seconds / HOUR)} an epoch"
+        total = f"it will take {span} on {self.device}: {several} of {told}, {in_words(self.epoch_seconds / HOUR)} an epoch"
         how = (
             f"measured in {self.measured_seconds:.0f} s: {self.steps} steps at {self.train_rate:.1f} films/s, selection at "
             f"{self.select_rate:.1f}, decoding at {self.prepare_rate:.0f}, the exported model at {self.score_rate:.1f}, export "
@@ -134,7 +134,7 @@ def rehearse(rehearsal: Rehearsal, watch: Watch = lambda _: None) -> Cost:
     return Cost(
         device=device,
         models=rehearsal.models,
-        passes=(min(recipe.patience + 1, recipe.epochs) if recipe.patience else recipe.epochs, recipe.epochs),
+        epochs=(min(recipe.patience + 1, recipe.epochs) if recipe.patience else recipe.epochs, recipe.epochs),
         films=len(films),
         train_films=int(films.filter(pl.col("split") == "train").select(repeats.sum()).item()),
         select_films=int((films["split"] == "tune").sum()),

@@ -5,7 +5,6 @@ Stopped or killed at any moment, the same call goes on with the first stage that
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,19 +21,19 @@ from osteon.lab.data import splits
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import Report, fingerprint, read_index, read_report, write_index
 from osteon.lab.evaluation.evaluation import Plan
-from osteon.lab.evaluation.folder import PREDICTIONS, evaluate, plan_for
-from osteon.lab.evaluation.scoring import score_index, write_predictions
+from osteon.lab.evaluation.folder import evaluate_file
+from osteon.lab.evaluation.scoring import score_index
 from osteon.lab.evaluation.subgroups import StudyPooling
 from osteon.lab.model_file import with_card
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.reproduction.folder import Record, Reproduction, ReproductionPlan
 from osteon.lab.reproduction.page import write_page
 from osteon.lab.reproduction.rehearsal import Rehearsal, rehearse
 from osteon.lab.reproduction.settings import OURS, settle
-from osteon.lab.stages import Stage, Tell, Watch, run_stages
+from osteon.lab.stages import Stage, Tell, run_stages
 from osteon.lab.training.distributed import process_group
 from osteon.lab.training.export import Export, export_run
-from osteon.lab.training.progress import Progress
-from osteon.lab.training.session import TrainingRequest, has_ended, resume_training, start_training
+from osteon.lab.training.session import TrainingRequest, train_on
 from osteon.opening import load_model
 
 STAGES = {
@@ -150,11 +149,7 @@ def _train(here: Reproduction, work: Work, tell: Tell) -> list[str]:
     for number in here.numbers:
         run, recipe = here.training(number), here.recipe_of(number)
         told = partial(_tell_training, tell, f"training {number} of {here.plan.models}")
-        if not run.record_file.exists():
-            request = TrainingRequest(recipe, here.split, "train", "tune", offline=work.offline)
-            start_training(request, run.folder, work.device, [told])
-        elif not has_ended(run.folder):
-            resume_training(run.folder, work.device, work.offline, [told])
+        train_on(TrainingRequest(recipe, here.split, offline=work.offline), run.folder, work.device, work.offline, [told])
         record = run.record()
         asked = msgspec.structs.replace(record.recipe, departures=recipe.departures), record.plan.fingerprint
         if asked != (recipe, films):
@@ -165,7 +160,7 @@ def _train(here: Reproduction, work: Work, tell: Tell) -> list[str]:
 def _tell_training(tell: Tell, name: str, progress: Progress) -> None:
     last = progress.history[-1] if progress.history else None
     held = f", tune: loss {last.select_loss or 0:.3f}, AUROC {last.select_auroc or 0:.3f}" if last else ""
-    pace = f", {progress.films_per_second:.1f} films/s, {progress.left / 3600:.1f} h left at most" if progress.films_per_second else ""
+    pace = f", {progress.films_per_second:.1f} films/s, {progress.left / 3600:.1f} h left at most" if progress.left else ""
     tell(progress.done, progress.total, f"{name}, epoch {progress.epoch + 1} ({progress.stage}){held}{pace}")
 
 
@@ -212,15 +207,11 @@ def _named(tell: Tell, name: str) -> Callable[[int, int], None]:
 
 
 def _evaluations(here: Reproduction, tell: Tell) -> list[str]:
+    films = read_index(here.split)
     for name, file in here.files().items():
         folder = here.evaluations / name
         if folder.exists():
             continue
-        part = folder.with_name(f"{name}.part")
-        shutil.rmtree(part, ignore_errors=True)
         command = f"osteon evaluate --model {file.relative_to(here.folder)} --index {here.split.name} --split valid"
-        scored = score_index(str(file), here.split, ["valid"], command, _named(tell, name))
-        write_predictions(scored, part / PREDICTIONS)
-        evaluate(scored, plan_for(scored, Plan(split="valid")), part, command)
-        part.replace(folder)
+        evaluate_file(file, films, Plan(), folder, (command, _named(tell, name)))
     return []

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from osteon.errors import DivergedTraining
 from osteon.lab.evaluation.metrics import ranking
+from osteon.lab.progress import Epoch, Progress, Watch
 from osteon.lab.training import checkpoint
 from osteon.lab.training.augmentation.augment import training_batch
 from osteon.lab.training.batches import Draw, TrainingFilms
@@ -25,9 +26,9 @@ from osteon.lab.training.compilation import compiled
 from osteon.lab.training.distributed import Processes
 from osteon.lab.training.losses import film_loss, step_loss
 from osteon.lab.training.networks.detector import Detector, TrainingNetwork
-from osteon.lab.training.progress import Progress, Watch, stop_signal
+from osteon.lab.training.progress import stop_signal
 from osteon.lab.training.recipe import FIRST, averaged_with
-from osteon.lab.training.run import Epoch, RunFolder, RunRecord, kept
+from osteon.lab.training.run import RunFolder, RunRecord, kept
 from osteon.lab.training.schedule import average, optimizer, rate
 from osteon.lab.training.start.weight_averaging import Weights, mean
 from osteon.lab.training.state import TrainingState, ended, restored_state, time_used

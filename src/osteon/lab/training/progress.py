@@ -1,48 +1,18 @@
-"""The progress of a training, the callbacks that are told of it, and how it is asked to stop."""
+"""The curves of a training, and how it is asked to stop."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 from osteon.errors import CheckpointError
-from osteon.lab.training.run import Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One step: `stage` is "prepare", "train" or "select"; `loss` is smoothed over some fifty steps; `left` is in seconds."""
-
-    stage: str
-    done: int
-    total: int
-    epoch: int = 0
-    loss: float = math.nan
-    films_per_second: float = 0.0
-    left: float = 0.0
-    history: tuple[Epoch, ...] = ()
-
-
-Watch = Callable[[Progress], None]
-"""A callback: called after each film prepared, each step and each batch measured, by the process that leads."""
-
-
-def each_of(callbacks: Sequence[Watch]) -> Watch:
-    """Return a callback that calls each of these in turn."""
-
-    def watch(progress: Progress) -> None:
-        for callback in callbacks:
-            callback(progress)
-
-    return watch
+from osteon.lab.progress import Progress, Watch
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from osteon.atomic import whole
 from osteon.errors import CheckpointError, UsageError
+from osteon.lab.progress import Epoch
 from osteon.lab.training.earlier import read_stored
 from osteon.lab.training.recipe import Recipe
 from osteon.version import __version__
@@ -56,18 +57,6 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     threads: int = 1
     refused: dict[str, str] = {}
-
-
-class Epoch(Struct, frozen=True, kw_only=True):
-    """One epoch, a pass over the training films, and what the selection split says after it; None where there is no such split."""
-
-    epoch: int
-    loss: float
-    select_loss: float | None
-    select_auroc: float | None
-    rate: float
-    films_per_second: float
-    seconds: float
 
 
 class RunFolder:

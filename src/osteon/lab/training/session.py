@@ -14,6 +14,7 @@ from osteon.errors import DatasetError, MissingWeights, UsageError
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.splits import learned
 from osteon.lab.data.store import FilmStore, open_store
+from osteon.lab.progress import Epoch, Progress, Watch, each_of
 from osteon.lab.training.batches import TrainingFilms
 from osteon.lab.training.compilation import refuse_uncompilable
 from osteon.lab.training.cpu import prepared_cpu
@@ -21,9 +22,9 @@ from osteon.lab.training.distributed import Processes, process_group
 from osteon.lab.training.earlier import refuse_gone
 from osteon.lab.training.loop import Training
 from osteon.lab.training.networks.detector import Detector
-from osteon.lab.training.progress import Progress, Watch, curves, each_of
+from osteon.lab.training.progress import curves
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord, code_commit
+from osteon.lab.training.run import Plan, RunFolder, RunRecord, code_commit
 from osteon.lab.training.start.first_model import First, load_first
 from osteon.lab.training.start.from_onnx import give_norms
 from osteon.lab.training.start.weight_averaging import Weights, load_averaged
@@ -134,6 +135,17 @@ def resume_training(folder: Path, device: str = "auto", offline: bool = False, c
         learn, held, _ = _films(films, record, each_of(watched))
         give_norms(detector, first.folded, learn)
         return _go_on(Training(record, run, processes, detector, others), learn, held, watched)
+
+
+def train_on(
+    request: TrainingRequest | None, folder: Path, device: str = "auto", offline: bool = False, callbacks: Sequence[Watch] = ()
+) -> list[Epoch]:
+    """Start the training of a folder that has none, as `start_training`; else go on with it, unless it has ended."""
+    run = RunFolder(folder)
+    if run.record_file.exists():
+        return run.history() if has_ended(folder) else resume_training(folder, device, offline, callbacks)
+    assert request is not None
+    return start_training(request, folder, device, callbacks)
 
 
 def _first(recipe: Recipe) -> Detector:

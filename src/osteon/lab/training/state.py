@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from osteon.lab.progress import Epoch
 from osteon.lab.training import checkpoint
-from osteon.lab.training.run import Epoch, Plan, RunFolder, RunRecord
+from osteon.lab.training.run import Plan, RunFolder, RunRecord
 
 SELECTION_SHARE = 1.05  # a budget leaves room for the last selection, and five per cent
 

@@ -14,8 +14,8 @@ from osteon.lab.data.store import open_store
 from osteon.lab.guard.fit import TOLERANCE, Square, folder_squares, made_squares, negatives
 from osteon.lab.guard.graph import NOVELTY
 from osteon.lab.guard.pictures import KINDS
+from osteon.lab.progress import Count
 from osteon.lab.quantisation.quantise import cost_of
-from osteon.lab.stages import Progress
 from osteon.lab.verification.check import Check, between, check
 from osteon.opening import load_model
 
@@ -28,12 +28,12 @@ SHIFT = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What is measured: the model file and its card, the index with the card's names of splits, and folders of foreign pictures."""
+    """What is measured: the model file and its card, the index with the card's names of splits, and folders of pictures out of scope."""
 
     file: Path
     card: Card
     films: pl.DataFrame
-    foreign: tuple[Path, ...] = ()
+    out_of_scope: tuple[Path, ...] = ()
 
     def of(self, split: str) -> pl.DataFrame:
         """Return the films of a split; none where the index has none."""
@@ -85,7 +85,7 @@ def _cost(card: Int8Cost, now: Int8Cost) -> Iterator[Check]:
         yield check("INT8", where, name, (getattr(card, name), getattr(now, name)), by)
 
 
-def guard_checks(m: Material, progress: Progress | None = None) -> Iterator[Check | str]:
+def guard_checks(m: Material, progress: Count | None = None) -> Iterator[Check | str]:
     """Yield how many films and pictures the guard refuses, or why that cannot be counted.
 
     In float32, as it was measured; a film whose novelty is within `guarding.TOLERANCE` of the threshold may fall to the other side.
@@ -104,7 +104,7 @@ def guard_checks(m: Material, progress: Progress | None = None) -> Iterator[Chec
         yield between("guard", f"guard on {told.kind}", "refused", (told.refused, counts[0]), counts)
 
 
-def _watched(squares: Iterable[Square], total: int, progress: Progress | None) -> Iterator[Square]:
+def _watched(squares: Iterable[Square], total: int, progress: Count | None) -> Iterator[Square]:
     for done, square in enumerate(squares, 1):
         yield square
         if progress:
@@ -125,5 +125,5 @@ def _squares(told: Refusals, m: Material) -> Iterable[Square] | str:
             return negatives(store.films, frame) if inverted else iter(store.pixels)
     if told.kind.endswith(", left out"):
         return "that takes a guard fitted without them: osteon guard measures it"
-    folder = next((folder for folder in m.foreign if folder.name == told.kind), None)
-    return folder_squares(folder, frame)[0] if folder else f"name its folder, {told.kind}, with --foreign"
+    folder = next((folder for folder in m.out_of_scope if folder.name == told.kind), None)
+    return folder_squares(folder, frame)[0] if folder else f"name its folder, {told.kind}, with --out-of-scope"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from osteon.lab.data.splits import fixed_folds
 from osteon.lab.evaluation.folder import plan_for, predictions_of
 from osteon.lab.evaluation.scoring import score_films
 from osteon.lab.model_file import file_sha256, model_path
+from osteon.lab.progress import Progress, Watch, counting
 from osteon.lab.verification.check import Check, Part
 from osteon.lab.verification.metrics import metric_checks, plan_of, rounding
 from osteon.lab.verification.others import Material, data_checks, guard_checks, int8_checks
@@ -28,9 +28,6 @@ from osteon.version import __version__
 NAMED = 5
 """Films that a note names."""
 
-Watch = Callable[[str, int, int], None]
-"""Told of what is measured, done and total."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -41,7 +38,7 @@ class Request:
         index: The index.
         splits: Splits of the card, each with what the index calls it; none: all of the card, by their own names.
         folds: File of fixed folds (CSV: path, fold), which are splits `fold-0`, `fold-1`, ... of the index; None for none.
-        foreign: Folders of pictures that the guard was measured on.
+        out_of_scope: Folders of pictures that the guard was measured on.
         before: Predictions that the card's metrics were made of, to name films that are missing or further; None for none.
         parts: What is verified.
     """
@@ -50,7 +47,7 @@ class Request:
     index: Path
     splits: Mapping[str, str]
     folds: Path | None = None
-    foreign: tuple[Path, ...] = ()
+    out_of_scope: tuple[Path, ...] = ()
     before: Path | None = None
     parts: tuple[Part, ...] = ("data", "metrics", "INT8", "guard")
 
@@ -74,7 +71,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         return all(check.holds for check in self.checks)
 
 
-def verify(request: Request, watch: Watch = lambda *_: None) -> Verification:
+def verify(request: Request, watch: Watch = lambda _: None) -> Verification:
     """Measure every number of a card again.
 
     Raises:
@@ -87,7 +84,7 @@ def verify(request: Request, watch: Watch = lambda *_: None) -> Verification:
     card, index = model.card, read_index(request.index)
     wanted = _wanted(card, request)
     films = _placed(index, wanted, request)
-    material = Material(file, card, films, request.foreign)
+    material = Material(file, card, films, request.out_of_scope)
     found = list(_all(material, model, tuple(wanted), request.parts, watch))
     told = fingerprint(index)
     notes = [*_data_notes(card, told, tuple(wanted)), *_film_notes(request, films, tuple(wanted))]
@@ -107,13 +104,13 @@ def _all(material: Material, model: Model, splits: tuple[str, ...], parts: tuple
     if "data" in parts:
         yield from data_checks(material)
     for split in splits if "metrics" in parts else ():
-        scored = score_films(model, material.file, material.films, [split], ("", partial(watch, f"metrics of {split}")))
+        scored = score_films(model, material.file, material.films, [split], ("", counting(f"metrics of {split}", watch)))
         yield from metric_checks(model.card, split, scored, plan_for(scored, plan_of(model.card, split)), model.precision)
     if "INT8" in parts:
-        watch("cost of INT8", 0, 1)
+        watch(Progress("cost of INT8"))
         yield from int8_checks(material)
     if "guard" in parts:
-        yield from guard_checks(material, lambda done, total: watch("what the guard refuses", done, total))
+        yield from guard_checks(material, counting("what the guard refuses", watch))
 
 
 def _wanted(card: Card, request: Request) -> dict[str, str]:

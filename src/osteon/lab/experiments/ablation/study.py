@@ -7,9 +7,7 @@ the end they share the folds of those that are left.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,7 +17,8 @@ from osteon.lab.evaluation.evaluation import ALL
 from osteon.lab.experiments.ablation.ablations import BASE, Ablation, AblationPlan, AblationStudy, planned, read_plan
 from osteon.lab.experiments.ablation.folder import StudyFolder
 from osteon.lab.experiments.ablation.table import METRICS
-from osteon.lab.experiments.crossvalidation.stages import Request, Step, cross_validate, rounds
+from osteon.lab.experiments.crossvalidation.stages import Request, cross_validate, in_part, rounds, with_the_rest
+from osteon.lab.progress import Watch
 from osteon.lab.stages import shared
 from osteon.lab.training.recipe import Recipe
 
@@ -38,15 +37,11 @@ class AblationRequest:
     jobs: int = 1
 
 
-Watch = Callable[[str, int, int, Step], None]
-"""Told of the ablation's name, its place among so many, and how far its cross-validation is; `Step.left` is until the last of them."""
-
-
 def ablate(asked: AblationRequest, watch: Watch) -> AblationStudy:
     """Make the base and the ablations that are not there yet; the table is written anew after each.
 
     What goes wrong in one ablation (a training that diverges, first weights that are not there) costs that one alone; without a base, or
-    without room on the disk, nothing can be compared.
+    without room on the disk, nothing can be compared. Told is what each cross-validation tells, `left` until the last of them.
 
     Raises:
         UsageError: the file does not fit, an ablation asks for what no recipe has, or the folder holds something else.
@@ -61,7 +56,8 @@ def ablate(asked: AblationRequest, watch: Watch) -> AblationStudy:
 
     def make(place: int) -> None:
         ablation, recipe = plans[place]
-        told = _timed(place, here.made(), [ablation.name for ablation, _ in plans], asked.jobs, watch)
+        part = f"{ablation.name} ({place + 1} of {len(plans)})"
+        told = _timed(ablation.name, here.made(), {ablation.name for ablation, _ in plans}, asked.jobs, in_part(part, watch))
         here.made(_made(ablation, asked.out, _request(asked, plan, recipe), told))
 
     for place, mine in shared(range(len(plans)), lambda place: here.lock(plans[place][0])):
@@ -85,22 +81,13 @@ def _request(asked: AblationRequest, plan: AblationPlan, recipe: Recipe) -> Requ
     )
 
 
-def _timed(place: int, study: AblationStudy, names: list[str], jobs: int, watch: Watch) -> Callable[[Step], None]:
+def _timed(name: str, study: AblationStudy, names: set[str], jobs: int, watch: Watch) -> Watch:
     """Return a watch of one ablation's cross-validation that adds what the ablations that nobody has made yet will take."""
-    name, count = names[place], len(names)
-    ended = [made.seconds for made in study.ablations if not made.error and made.name in names and made.name != name]
-    waiting, began = rounds(count - 1 - len(ended), jobs), time.monotonic()
-
-    def told(step: Step) -> None:
-        if step.left is not None:
-            each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
-            step = replace(step, left=step.left + waiting * each)
-        watch(name, place + 1, count, step)
-
-    return told
+    ended = [made.seconds for made in study.ablations if not made.error and made.name in names - {name}]
+    return with_the_rest(ended, rounds(len(names) - 1 - len(ended), jobs), watch)
 
 
-def _made(ablation: Ablation, out: Path, request: Request, watch: Callable[[Step], None]) -> Ablation:
+def _made(ablation: Ablation, out: Path, request: Request, watch: Watch) -> Ablation:
     try:
         found = cross_validate(out / ablation.folder, request, watch)
     except OsteonError as fault:

@@ -24,7 +24,7 @@ def recipe_for(name: str, changes: Sequence[str]) -> Recipe:
     A folder with a training in each `fold-N/run`, made by `osteon train`, does as well.
 
     Raises:
-        UsageError: as there, or that cross-validation has finished no pass.
+        UsageError: as there, or that cross-validation has finished no epoch.
         MissingWeights, ModelFileError: as there.
     """
     init = plain_recipe(name, changes).init

@@ -28,8 +28,8 @@ class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
     films: int
     abnormal: int
     refused: int
-    figures: dict[str, float | None]
-    passes: int
+    metrics: dict[str, float | None]
+    epochs: int
     seconds: float
     films_per_second: float
     weights: str
@@ -106,7 +106,7 @@ def _held(here: CrossValidation, plan: CrossValidationPlan, numbers: list[int], 
     return Predictions(pl.concat(named), origin)
 
 
-def _fold(here: CrossValidation, number: int, films: pl.DataFrame, figures: dict[str, float]) -> FoldResult:
+def _fold(here: CrossValidation, number: int, films: pl.DataFrame, values: dict[str, float]) -> FoldResult:
     run, held = here.run(number), films.filter(split=f"fold-{number}")
     history = run.history()
     seconds = sum(row.seconds for row in history)
@@ -115,8 +115,8 @@ def _fold(here: CrossValidation, number: int, films: pl.DataFrame, figures: dict
         films=len(held),
         abnormal=int((held["label"] == 1).sum()),
         refused=int((held["error"] != "").sum()),
-        figures={name: None if math.isnan(value) else value for name, value in figures.items()},
-        passes=len(history),
+        metrics={name: None if math.isnan(value) else value for name, value in values.items()},
+        epochs=len(history),
         seconds=seconds,
         films_per_second=sum(row.films_per_second * row.seconds for row in history) / seconds if seconds else 0.0,
         weights=run.record().weights,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,12 +22,11 @@ from osteon.lab.evaluation.scoring import score_index, write_predictions
 from osteon.lab.experiments.crossvalidation.first_weights import recipe_of_fold
 from osteon.lab.experiments.crossvalidation.folder import HELD, LEARN, CrossValidation, CrossValidationPlan
 from osteon.lab.experiments.crossvalidation.result import CrossValidated, together
+from osteon.lab.progress import Progress, Watch
 from osteon.lab.stages import BEFORE, Stage, Staged, Tell, run_stages, shared, still_finished
 from osteon.lab.training.export import Export, export_run
-from osteon.lab.training.progress import Progress
 from osteon.lab.training.recipe import Recipe
-from osteon.lab.training.run import Epoch
-from osteon.lab.training.session import TrainingRequest, has_ended, refuse_selecting, resume_training, start_training
+from osteon.lab.training.session import TrainingRequest, has_ended, refuse_selecting, train_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,29 +60,11 @@ class Request:
     jobs: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """How far it is: `fold`, the `place`-th of `count`, is in stage "prepare", "train", "export", "score", "wait" or "measure".
-
-    "wait" is for another process that makes the fold. `left` is the time until all are trained, in seconds, None while nothing tells.
-    """
-
-    fold: int
-    place: int
-    count: int
-    stage: str = ""
-    done: int = 0
-    total: int = 1
-    left: float | None = None
-    films_per_second: float = 0.0
-    history: tuple[Epoch, ...] = ()
-
-
-Watch = Callable[[Step], None]
-
-
 def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidated:
     """Make the folds that are not there yet, and measure all that are.
+
+    Told are the stages "prepare", "train", "export" and "score" of each fold, "wait" while another process makes it, and "measure" of all
+    folds; `left` is the time until all are trained.
 
     Raises:
         UsageError: no folds, another plan than the folder's, or first weights that know held films.
@@ -114,13 +95,13 @@ def cross_validate(folder: Path, request: Request, watch: Watch) -> CrossValidat
             here.begin(plan, request.index, request.command)
 
     begin()
-    steps = {number: Step(fold=number, place=place, count=len(chosen)) for place, number in enumerate(chosen, 1)}
-    for number, _ in shared(chosen, lambda number: here.fold(number) / LOCK, lambda number: watch(replace(steps[number], stage="wait"))):
+    parts = {number: f"fold {number} ({place} of {len(chosen)})" for place, number in enumerate(chosen, 1)}
+    for number, _ in shared(chosen, lambda number: here.fold(number) / LOCK, lambda number: watch(Progress("wait", part=parts[number]))):
         begin()  # again: until now another call with another plan could take the folder
         _write_index(here, number, films, request.index)
         others = [other for other in chosen if other != number]
-        _make(here, request, recipes.get(number), steps[number], _timed(here, others, request.jobs, watch))
-    watch(replace(steps[chosen[-1]], stage="measure"))
+        _make(here, request, (number, recipes.get(number)), _timed(here, others, request.jobs, in_part(parts[number], watch)))
+    watch(Progress("measure", part="all folds"))
     with alone(folder, wait=True):
         return together(here, plan, films, request.by, request.command)
 
@@ -132,15 +113,17 @@ def _write_index(here: CrossValidation, number: int, films: pl.DataFrame, source
     write_index(films.with_columns(split=split), here.index(number), report)
 
 
-def _make(here: CrossValidation, request: Request, recipe: Recipe | None, step: Step, watch: Watch) -> None:
+def _make(here: CrossValidation, request: Request, fold: tuple[int, Recipe | None], watch: Watch) -> None:
     """Train on the other folds, or go on with the training that is there; export it, and score the fold's films by it."""
-    number, run = step.fold, here.run(step.fold)
-    model, scored = here.model(number), here.scored(number)
+    number, recipe = fold
+    run, model, scored = here.run(number), here.model(number), here.scored(number)
 
     def train(tell: Tell) -> Sequence[str]:
         for later in (model, scored):  # what an earlier training led to
             later.unlink(missing_ok=True)
-        _train(here, request, recipe, step, watch)
+        how = (here.index(number), LEARN, "", request.budget, request.save_every, request.offline)
+        asked = None if recipe is None else TrainingRequest(recipe, *how)
+        train_on(asked, run.folder, request.device, request.offline, [watch])
         return ()
 
     def export(tell: Tell) -> Sequence[str]:
@@ -152,45 +135,37 @@ def _make(here: CrossValidation, request: Request, recipe: Recipe | None, step: 
         write_predictions(score_index(str(model), here.index(number), [HELD], request.command, tell), scored)
         return ()
 
-    def told(stage: str, done: int, total: int, note: str) -> None:
-        if note != BEFORE and stage != "train":  # a training tells more of itself
-            watch(replace(step, stage=stage, done=done, total=total))
+    def told(progress: Progress) -> None:
+        if progress.note != BEFORE and progress.stage != "train":  # a training tells more of itself
+            watch(progress)
 
     stages: dict[str, Stage] = {"train": train, "export": export, "score": score}
     ended = tuple(stages) if run.record_file.exists() and has_ended(run.folder) else ()
     run_stages(still_finished(Staged(finished=ended), {"train": (), "export": (model,), "score": (scored,)}), None, stages, told)
 
 
-def _train(here: CrossValidation, request: Request, recipe: Recipe | None, step: Step, watch: Watch) -> None:
-    run = here.run(step.fold)
-
-    def told(progress: Progress) -> None:
-        stage = "prepare" if progress.stage == "prepare" else "train"
-        left = progress.left if progress.films_per_second else None
-        now = replace(step, stage=stage, done=progress.done, total=progress.total, left=left)
-        watch(replace(now, films_per_second=progress.films_per_second, history=progress.history))
-
-    if run.record_file.exists():
-        resume_training(run.folder, request.device, request.offline, [told])
-    else:
-        assert recipe is not None  # a training is only ever added between the call's begin and now
-        asked = TrainingRequest(recipe, here.index(step.fold), LEARN, "", request.budget, request.save_every, request.offline)
-        start_training(asked, run.folder, request.device, [told])
-
-
 def _timed(here: CrossValidation, others: Sequence[int], jobs: int, watch: Watch) -> Watch:
     """Return a watch of one fold's training that adds what the other folds will take; export and scoring are not counted."""
     ended = [sum(row.seconds for row in here.run(n).history()) for n in others if here.scored(n).exists()]
-    waiting, began = rounds(len(others) - len(ended), jobs), time.monotonic()
+    return with_the_rest(ended, rounds(len(others) - len(ended), jobs), watch)
 
-    def told(step: Step) -> None:
-        if step.left is None:
-            watch(step)
-            return
-        each = sum(ended) / len(ended) if ended else time.monotonic() - began + step.left
-        watch(replace(step, left=step.left + waiting * each))
+
+def with_the_rest(ended: Sequence[float], waiting: int, watch: Watch) -> Watch:
+    """Return a watch of one work that adds the time of those that wait: as long as the ended ones took, or else as this one takes."""
+    began = time.monotonic()
+
+    def told(progress: Progress) -> None:
+        if progress.left is not None:
+            each = sum(ended) / len(ended) if ended else time.monotonic() - began + progress.left
+            progress = replace(progress, left=progress.left + waiting * each)
+        watch(progress)
 
     return told
+
+
+def in_part(part: str, watch: Watch) -> Watch:
+    """Return a watch of one of several works, which says which one."""
+    return lambda progress: watch(replace(progress, part=f"{part}, {progress.part}" if progress.part else part))
 
 
 def rounds(others: int, jobs: int) -> int:

@@ -11,13 +11,9 @@ tuning.json      the plan, a row a trial, how important each setting is; with tr
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import msgspec
@@ -25,33 +21,31 @@ import optuna
 import polars as pl
 import sqlalchemy.exc
 
-from osteon.errors import MeasurementError, OsteonError, TrainingError, UsageError
+from osteon.atomic import alone
+from osteon.errors import MeasurementError, UsageError
 from osteon.lab.data.index import Report, fingerprint, read_index, write_index
 from osteon.lab.data.splits import refuse_leaks
 from osteon.lab.experiments.tuning.figure import draw_tuning
 from osteon.lab.experiments.tuning.results import TrialResult, Tuned, ended, result, results, write_results
 from osteon.lab.experiments.tuning.trial import Tuning, TuningPlan, drop_weights, make, next_trial
-from osteon.lab.training.progress import Watch
-from osteon.network import cores
+from osteon.lab.progress import Watch
 
 PRUNE_AFTER = 4
 """Finished trials before others are stopped against their median."""
 
 _PLAN = "plan"
-_POLL = 0.5
 
 ShowTraining = Callable[[str], AbstractContextManager[Watch]]
 """Opens what shows the training of that name."""
 
 
-def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, tell: Callable[[TrialResult], None]) -> Tuned:
-    """Make the study's trials, those of earlier calls counted in, and write what they say.
+def tune(tuning: Tuning, source: Path, show: ShowTraining, tell: Callable[[TrialResult], None]) -> Tuned:
+    """Make the study's trials, those of earlier calls counted in, and write what they say; several processes may make the same call.
 
     Args:
         tuning: What to do; its plan gets the fingerprint of the films.
         source: The index, with the two splits and others.
-        workers: Processes that make trials; one makes them in this process.
-        show: Opens what shows a trial's training; of more workers none is shown.
+        show: Opens what shows a trial's training.
         tell: Called with each trial that has ended.
 
     Raises:
@@ -65,15 +59,13 @@ def tune(tuning: Tuning, source: Path, workers: int, show: ShowTraining, tell: C
     study = open_study(tuning)
     if not tuning.index.exists():
         write_index(films, tuning.index, Report(dataset=str(source), layout="index", decoded=bool((films["sha256"] != "").any())))
-    if workers == 1:
-        _work(tuning, show, tell)
-    else:
-        _share_out(tuning, workers, study, tell)
-    for trial in ended(study):  # of those killed between their end and the deletion
-        drop_weights(tuning.folder(trial.number))
-    found = results(study, tuning, source)
-    write_results(found, tuning.out)
-    draw_tuning(found, tuning.out / "tuning.png")
+    _work(tuning, study, show, tell)
+    with alone(tuning.out, wait=True):
+        for trial in ended(study):  # of those killed between their end and the deletion
+            drop_weights(tuning.folder(trial.number))
+        found = results(study, tuning, source)
+        write_results(found, tuning.out)
+        draw_tuning(found, tuning.out / "tuning.png")
     return found
 
 
@@ -136,62 +128,13 @@ def _refuse_other(tuning: Tuning, before: TuningPlan) -> None:
             )
 
 
-def _work(tuning: Tuning, show: ShowTraining, tell: Callable[[TrialResult], None]) -> None:
+def _work(tuning: Tuning, study: optuna.Study, show: ShowTraining, tell: Callable[[TrialResult], None]) -> None:
     """Make trials until there are enough; the lock of each is held while it runs, so that nobody takes it for killed."""
-    study = open_study(tuning)
+    known = {trial.number for trial in ended(study)}
     while (claim := next_trial(study, tuning)) is not None:
         trial, lock = claim
         with lock, show(f"trial {trial.number}") as watch:
             make(study, trial, tuning, watch)
-        tell(result(study, trial.number))
-
-
-def _share_out(tuning: Tuning, workers: int, study: optuna.Study, tell: Callable[[TrialResult], None]) -> None:
-    """Start workers, tell of the trials that end, and stop all workers at the first fault of one."""
-    spawn = multiprocessing.get_context("spawn")
-    faults: SimpleQueue[OsteonError] = spawn.SimpleQueue()
-    devices = tuning.device.split(",")
-    processes = [spawn.Process(target=_worker, args=(replace(tuning, device=devices[k % len(devices)]), faults)) for k in range(workers)]
-    known = {trial.number for trial in ended(study)}
-    with _threads_each(workers):
-        for process in processes:
-            process.start()
-    try:
-        working = True
-        while working and faults.empty():
-            time.sleep(_POLL)
-            working = any(process.is_alive() for process in processes)
-            for number in sorted({trial.number for trial in ended(study)} - known):
-                known.add(number)
-                tell(result(study, number))
-    finally:
-        for process in processes:
-            process.terminate()  # one that has ended already does not mind; the others leave checkpoints
-        for process in processes:
-            process.join()
-    if not faults.empty():
-        raise faults.get()
-    if broken := [process.exitcode for process in processes if process.exitcode]:
-        raise TrainingError(f"{len(broken)} of {workers} workers ended with status {broken[0]}. The same command goes on.")
-
-
-def _worker(tuning: Tuning, faults: SimpleQueue[OsteonError]) -> None:
-    try:
-        _work(tuning, lambda _: nullcontext(lambda _: None), lambda _: None)
-    except OsteonError as fault:
-        faults.put(fault)
-    except KeyboardInterrupt:
-        return  # asked to stop: the checkpoint is there
-
-
-@contextmanager
-def _threads_each(workers: int) -> Iterator[None]:
-    """Give each process that is started meanwhile its share of the cores."""
-    if "OMP_NUM_THREADS" in os.environ:
-        yield
-        return
-    os.environ["OMP_NUM_THREADS"] = str(max(cores() // workers, 1))
-    try:
-        yield
-    finally:
-        del os.environ["OMP_NUM_THREADS"]
+        for number in sorted({trial.number for trial in ended(study)} - known):  # also those that other processes have made
+            known.add(number)
+            tell(result(study, number))

@@ -19,12 +19,12 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from osteon.atomic import LOCK, Held, hold
+from osteon.atomic import LOCK, Held, alone, hold
 from osteon.errors import DivergedTraining, UsageError
 from osteon.lab.experiments.tuning.space import Space, changes, distributions, own_values
-from osteon.lab.training.progress import Progress, Watch
+from osteon.lab.progress import Epoch, Progress, Watch
 from osteon.lab.training.recipe import recipe
-from osteon.lab.training.run import Epoch, RunFolder, ranked
+from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.session import TrainingRequest, resume_training, start_training
 from osteon.lab.training.state import TrainingState, ended
 
@@ -73,28 +73,37 @@ class Tuning:
 
 
 def next_trial(study: optuna.Study, tuning: Tuning) -> tuple[optuna.Trial, Held] | None:
-    """Return a killed trial to go on with, or a new one, and its lock; None where there are enough or the time is over."""
-    guard = hold(tuning.out / LOCK)
-    assert guard is not None
-    with guard:
+    """Return a killed trial to go on with, or a new one, and its lock; None where there are enough or the time is over.
+
+    Then those that other processes are making have been waited for, and one that is killed meanwhile is returned.
+    """
+    with alone(tuning.out, wait=True):
         for killed in _unfinished(study, tuning):
             if lock := hold(tuning.folder(killed.number) / LOCK, wait=False):
                 # Optuna has no public way to go on with a running trial; this is how it makes one of its number.
                 return optuna.Trial(study, killed._trial_id), lock
         trials = study.get_trials(deepcopy=False)
         began = sum(BEGAN in t.user_attrs for t in trials)
-        if began >= tuning.trials or time.time() >= tuning.until:
-            return None
-        # A sampler for each trial, seeded by its place: a search that was stopped draws what the unbroken one would have drawn.
-        seed = int(np.random.SeedSequence([tuning.plan.seed, began]).generate_state(1)[0])
-        study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=True, seed=seed)
-        if not began and not any(t.state == TrialState.WAITING for t in trials):
-            study.enqueue_trial(own_values(tuning.plan.space, recipe(tuning.plan.recipe, tuning.plan.fixed)))
-        trial = study.ask(distributions(tuning.plan.space))
-        lock = hold(tuning.folder(trial.number) / LOCK)
-        assert lock is not None
-        trial.set_user_attr(BEGAN, str(tuning.out.resolve()))
-        return trial, lock
+        if began < tuning.trials and time.time() < tuning.until:
+            return _new_trial(study, tuning, began, trials)
+    for running in _unfinished(study, tuning):
+        lock = hold(tuning.folder(running.number) / LOCK)  # waits
+        if lock and any(running.number == trial.number for trial in _unfinished(study, tuning)):
+            return optuna.Trial(study, running._trial_id), lock
+    return None
+
+
+def _new_trial(study: optuna.Study, tuning: Tuning, began: int, trials: list[optuna.trial.FrozenTrial]) -> tuple[optuna.Trial, Held]:
+    # A sampler for each trial, seeded by its place: a search that was stopped draws what the unbroken one would have drawn.
+    seed = int(np.random.SeedSequence([tuning.plan.seed, began]).generate_state(1)[0])
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=True, seed=seed)
+    if not began and not any(t.state == TrialState.WAITING for t in trials):
+        study.enqueue_trial(own_values(tuning.plan.space, recipe(tuning.plan.recipe, tuning.plan.fixed)))
+    trial = study.ask(distributions(tuning.plan.space))
+    lock = hold(tuning.folder(trial.number) / LOCK)
+    assert lock is not None
+    trial.set_user_attr(BEGAN, str(tuning.out.resolve()))
+    return trial, lock
 
 
 def make(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, watch: Watch) -> None:
