@@ -19,7 +19,7 @@ Five DenseNet-201 have 3,100 nodes, no more than 620 in a row; the engine's time
 """
 
 MOST_SIDE = 2**20
-"""Of a stride, an axis and all else that a node is told in whole numbers (OpenVINO 2026.4 dies of some strides of 2^62)."""
+"""Of a stride, an axis and all else that a node is told in whole numbers (OpenVINO computes shapes in int64)."""
 
 MOST_APART = 2**26
 """Numbers that nodes make of constants alone, all together: an engine makes them while it opens the file."""
