@@ -38,7 +38,7 @@ def main() -> None:
         kills = killed([*command, str(folder / "killed")], folder / "killed" / "parts", given.kills, given.films)
         last = finished([*command, str(folder / "killed")])
         times = answered(folder / "killed" / "parts")
-        files = [f"answers.{suffix}" for suffix in ("csv", "json", "html", "parquet")]
+        files = [f"answers.{suffix}" for suffix in ("csv", "json", "parquet")]
         other = [file for file in files if (folder / "whole" / file).read_bytes() != (folder / "killed" / file).read_bytes()]
     print(f"{given.films:,} films, killed {kills} times: {len(times):,} answered, {sum(n != 1 for n in times.values())} of them not once.")
     print(f"Files that differ in any byte from those of one run without a stop: {', '.join(other) or 'none'} of {', '.join(files)}.")

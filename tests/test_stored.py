@@ -78,7 +78,7 @@ def test_stopped_at_random_moments_it_goes_on_to_the_same_bits(
     assert run("predict", films, "--model", model, "-o", tmp_path / "out", "-q")[0] == 1
     assert set(answered(tmp_path / "out").values()) == {1}
     assert len(answered(tmp_path / "out")) == FILMS + 1
-    for suffix in ("csv", "json", "html"):
+    for suffix in ("csv", "json", "parquet"):
         assert (tmp_path / f"out/answers.{suffix}").read_bytes() == (tmp_path / f"whole/answers.{suffix}").read_bytes()
 
 
@@ -94,8 +94,7 @@ def test_the_folder_says_what_the_files_say(run: Run, model: Path, films: Path, 
     assert parquet["film"].to_list() == [row["film"] for row in rows]
     assert [str(number or "") for number in parquet["logit"]] == [row["logit"] for row in rows]
     page = (out / "answers.html").read_text()
-    assert page.count("<tr class=study>") == sum(1 for _ in json.loads((out / "answers.json").read_text())["studies"])
-    assert 'href="../overlays/' in page
+    assert all(f'"../overlays/{number:03d}.overlay.png"' in page for number in (3, 6, 9))
 
 
 def test_without_polars_there_is_no_parquet(model: Path, tmp_path: Path) -> None:
