@@ -171,14 +171,13 @@ def test_killed_and_stopped_it_comes_to_the_same_result(tmp_path: Path, monkeypa
             here.folder,
             "--save-every",
             0,
-            *settings("epochs=20"),
+            *settings("epochs=4"),
             *ON_CPU,
         ]
 
-    for stage in ("fold 0 (1 of 2): train", "fold 0 (1 of 2): export", "fold 1 (2 of 2): score"):
+    for stage in ("fold 0 (1 of 2): train", "fold 1 (2 of 2): score"):  # one stage runner for all: `tests/lab/test_stages.py`
         status, _ = signalled(stage, signal.SIGKILL, command(other))
         assert status == -signal.SIGKILL
-    assert signalled("all folds: measure", signal.SIGKILL, command(other))[0] == -signal.SIGKILL
     status, said = signalled("epoch 2:", signal.SIGINT, command(whole))
     assert status == 130 and "osteon: stopped. The same command goes on where it stopped." in said and "Traceback" not in said
 

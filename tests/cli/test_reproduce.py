@@ -173,21 +173,23 @@ def killed(stage: str, arguments: list[object]) -> None:
 @pytest.mark.timeout(3600)
 def test_killed_in_its_stages_it_comes_to_the_same_result(phantoms: Path, tmp_path: Path) -> None:
     def command(out: Path) -> list[object]:
-        return ["reproduce", "article", phantoms, "-o", out, "--models", 2, "--rehearse", 0.01, "--tune-share", 0.3, *TINY]
+        return ["reproduce", "article", phantoms, "-o", out, "--models", 1, "--rehearse", 0.01, "--tune-share", 0.3, *TINY]
 
-    for stage in ("split", "train", "evaluations"):  # one stage runner for all: `tests/lab/test_stages.py`
+    for stage in ("train", "evaluations"):  # one stage runner for all: `tests/lab/test_stages.py`
         killed(stage, command(tmp_path / "killed"))
     for name in ("killed", "whole"):
         process = started(*command(tmp_path / name))
         _, error = process.communicate(timeout=900)
         assert process.returncode == 0, error
     one, other = tmp_path / "whole", tmp_path / "killed"
-    for number in ("1", "2"):
-        assert same_bits(weights(one / "trainings" / number), weights(other / "trainings" / number))
-    for name in ("1", "2", "model"):
+    assert same_bits(weights(one / "trainings" / "1"), weights(other / "trainings" / "1"))
+    for name in ("1", "model"):
         assert read_evaluation(one / "evaluations" / name).metrics == read_evaluation(other / "evaluations" / name).metrics
     assert (one / "model.onnx").read_bytes() == (other / "model.onnx").read_bytes()
-    pages = [re.sub(r"- (before it started|the trainings took).*", "", (out / "reproduction.md").read_text()) for out in (one, other)]
+    pages = [
+        re.sub(r"- (before it started|the trainings took).*", "", (out / "reproduction.md").read_text()).replace(str(out), "OUT")
+        for out in (one, other)
+    ]
     assert pages[0] == pages[1]
 
 

@@ -103,8 +103,8 @@ def test_killed_and_stopped_it_comes_to_the_same_bits(index: Path, folder: Path,
 
 @pytest.mark.long
 def test_kills_at_random_moments_of_its_life(index: Path, tmp_path: Path) -> None:
-    # With torch's own threads; the others of this page have one. A start takes four seconds, and there are six.
-    long, chance, begin = settings("epochs=25", "freeze=0"), random.Random(2), time.monotonic()
+    # With torch's own threads; the others of this page have one. A start takes four seconds, and there are five.
+    long, chance, begin = settings("epochs=10", "freeze=0"), random.Random(2), time.monotonic()
     process = started("train", index, "-o", tmp_path / "whole", *long, *OFTEN, threads=None)
     wait_for(process, tmp_path / "whole" / "recipe.json")
     to_start = time.monotonic() - begin
@@ -112,7 +112,7 @@ def test_kills_at_random_moments_of_its_life(index: Path, tmp_path: Path) -> Non
     in_training = time.monotonic() - begin - to_start
 
     run, moments = tmp_path / "run", []
-    for _ in range(4):
+    for _ in range(3):
         resumable = (run / "recipe.json").exists()
         process = started(*(["train", "--resume"] if resumable else ["train", index, *long, *OFTEN]), "-o", run, threads=None)
         moments.append(chance.uniform(0, to_start + in_training / 3))

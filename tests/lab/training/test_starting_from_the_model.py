@@ -42,7 +42,7 @@ def test_from_a_table_of_films_to_what_was_gained(osteon: Typed) -> None:
     comparison = msgspec.json.decode(Path("evaluation/comparison.json").read_bytes(), type=Comparison)
     assert (comparison.a.model, comparison.b.model) == (packaged, "mine@1.0.0")
     assert {d.level for d in comparison.differences} == {"study", "film"}
-    assert "film AUROC" in out and "study AUROC" in out
+    assert "Film AUROC is" in out and "Study AUROC is" in out
     record = RunFolder(Path("run")).record()
     assert record.weights.startswith(f"{packaged}, ") and "learning_rate: 0.0004 -> 0.0001" in record.recipe.departures
     assert load_model("mine.onnx").card.frame.size == 64
