@@ -56,7 +56,7 @@ def main(index: str) -> None:
         small = np.stack([thumbnail(film) for film in both])
         near = near_duplicates(small)
         pairs = {(p.first, p.second) for p in near}
-        further = {(p.first, p.second) for p in processed_twice(small, near, both.__getitem__)}
+        further = {(p.first, p.second) for p in processed_twice(small, near, both.__getitem__, [""] * len(small))}
         wanted = {(k, k + FILMS) for k in range(FILMS)}
         print(f"{name}: {len(wanted & (pairs | further)) / FILMS:.0%}, by detail alone {len(wanted & pairs) / FILMS:.0%}")
 

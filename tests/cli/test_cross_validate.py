@@ -43,7 +43,7 @@ def test_from_the_index_to_the_table_and_on(ready: Typed) -> None:
     assert status == 0, err
     assert "cv: recipe osteon, 1 folds, films" in out and "note: 1 of 2 folds" in out
     assert [line for line in err.splitlines() if line.startswith("fold 1")] == [
-        f"fold 1 (1 of 1): {stage}" for stage in ("prepare", "train", "export", "score")
+        f"fold 1 (1 of 1): {stage}" for stage in ("prepare films", "train", "export", "score")
     ]
     status, out, err = ready("cross-validate", *FINE)
     assert status == 0 and "fold 0 (1 of 2): train" in err and "fold 1" not in err and "all folds: measure" in err

@@ -66,10 +66,12 @@ def test_one_exposure_with_other_greys_is_found_by_its_edges() -> None:
     small = np.stack([thumbnail(film) for film in films])
     near = near_duplicates(small)
     assert near == []
-    [pair] = processed_twice(small, near, films.__getitem__)
+    nobody = [""] * 31
+    [pair] = processed_twice(small, near, films.__getitem__, nobody)
     assert (pair.first, pair.second) == (4, 30) and pair.correlation > 0.75
-    assert processed_twice(small, [pair], films.__getitem__) == [], "what is known is not read again"
-    assert processed_twice(small[:1], [], films.__getitem__) == []
+    assert processed_twice(small, [pair], films.__getitem__, nobody) == [], "what is known is not read again"
+    assert processed_twice(small[:1], [], films.__getitem__, nobody) == []
+    assert processed_twice(small, [], films.__getitem__, [str(k) for k in range(31)]) == [], "two named patients are two people"
 
 
 def test_blank_films_are_no_duplicates() -> None:

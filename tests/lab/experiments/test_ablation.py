@@ -216,7 +216,7 @@ def test_without_a_base_there_is_no_study(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("plan = ", "no plan"),
+        ("plan = ", "Invalid value"),
         ("[ablations]", "there is no ablation"),
         (f'{SET}\nbudgets = 3\n[ablations]\n"a" = []', "budget"),
         (f'{SET}\n[ablations]\n"wider" = ["wide=2"]', "wider: --set wide=2: no such setting"),

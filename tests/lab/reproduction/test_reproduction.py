@@ -413,7 +413,7 @@ COST = Cost(
 
 
 def test_the_cost_adds_up() -> None:
-    assert COST.pass_seconds == pytest.approx(33 + 1.2)
+    assert COST.epoch_seconds == pytest.approx(33 + 1.2)
     assert COST.other_seconds == pytest.approx(100.0125 + 10 * (60 + 159.85))
     assert COST.hours == pytest.approx([(5 * n * 34.2 + COST.other_seconds) / 3600 for n in (6, 30)])
     total, how = COST.lines()

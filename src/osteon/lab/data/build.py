@@ -149,7 +149,8 @@ def _near(films: pl.DataFrame, thumbnails: pl.Series, exact: list[list[int]]) ->
     pictures = np.frombuffer(b"".join(thumbnails.gather(usable)), np.uint8).reshape(-1, SIDE, SIDE)
     files = films.select(pl.format("{}/{}", "root", "path")).to_series().gather(usable)
     near = near_duplicates(pictures)
-    processed = processed_twice(pictures, near, lambda k: read_film(files[k]).pixels, cores())
+    patients = films["patient"].gather(usable).to_list()
+    processed = processed_twice(pictures, near, lambda k: read_film(files[k]).pixels, patients, cores())
     return _placed(near, usable), _placed(processed, usable)
 
 

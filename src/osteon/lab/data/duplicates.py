@@ -12,7 +12,7 @@ again. On FracAtlas two pairs beyond the others have 0.80 and 0.90 there, the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,21 +93,24 @@ def near_duplicates(thumbnails: Thumbnails) -> list[Pair]:
 
 
 def processed_twice(
-    thumbnails: Thumbnails, known: list[Pair], pixels: Callable[[int], NDArray[np.float32]], workers: int = 1
+    thumbnails: Thumbnails, known: list[Pair], pixels: Callable[[int], NDArray[np.float32]], patients: Sequence[str], workers: int = 1
 ) -> list[Pair]:
     """Return the further pairs of films that show one exposure with other greys, in order of position.
+
+    Edges alone may agree in two people's films, all the more the more films there are: two named patients are never joined by them.
 
     Args:
         thumbnails: (n, 64, 64), one a film.
         known: What `near_duplicates` found, and need not be found again.
         pixels: Called with a position: the film's pixels (H, W) in [0, 1].
+        patients: Of each film, "" where none is named.
         workers: Films that are read side by side.
     """
     if len(thumbnails) < 2:
         return []
     edges = lru_cache(_HELD)(lambda k: _edges(_averaged(pixels(k), _EDGES_SIDE)[None])[0])
     found = {(pair.first, pair.second) for pair in known}
-    pairs = [pair for pair in _alike(thumbnails) if pair not in found]
+    pairs = [pair for pair in _alike(thumbnails) if pair not in found and len({patients[k] for k in pair} - {""}) < 2]
     with ThreadPoolExecutor(workers) as pool:
         agreement = pool.map(lambda pair: float(np.vdot(edges(pair[0]), edges(pair[1]))), pairs)
         return [Pair(*pair, same) for pair, same in zip(pairs, agreement, strict=True) if same >= SAME_EDGES]
