@@ -111,3 +111,18 @@ def test_a_container_s_quota_is_read(tmp_path: Path, files: dict[str, str], core
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{text}\n")
     assert _quota(tmp_path) == cores
+
+
+def test_a_model_without_a_number_for_one_film_costs_that_film(model: osteon.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = type(model).predict_film
+
+    def told(self: osteon.Model, film: Film, *rest: object, **more: object) -> object:
+        if film.path == "1":
+            raise osteon.ModelFileError("the model answers this film with what is no number.")
+        return whole(self, film, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(model), "predict_film", told)
+    films = [Film(np.random.default_rng(n).uniform(0, 1, (40, 50)).astype(np.float32), str(n), "array") for n in range(3)]
+    predictions = list(answers([Source(film.path, film.path, film.path, film.path, held=film) for film in films], model))
+    assert [p.error != "" for p in predictions] == [False, True, False]
+    assert "no number" in predictions[1].error

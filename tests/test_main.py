@@ -59,7 +59,7 @@ def test_debug_shows_all_of_it(words: tuple[str, ...], environment: dict[str, st
 
 def test_a_fault_of_the_system_says_why_and_no_name() -> None:
     status, told = faulty("OSError(28, 'No space left on device', 'DOE^JANE.png')")
-    assert status == 70 and "OSError (No space left on device)" in told and "DOE" not in told
+    assert status == 74 and "cannot be read or written (No space left on device)" in told and "DOE" not in told
 
 
 def test_ctrl_c_ends_quietly() -> None:

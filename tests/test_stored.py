@@ -191,3 +191,47 @@ def test_studies_of_a_uid_are_found_again_and_the_uid_is_not_there(run: Run, mod
     written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert b"1.2.826.0.1.77" not in written
     assert b"DOE" not in written
+
+
+def overlays(out: Path) -> dict[str, str]:
+    with (out / "answers.csv").open() as table:
+        return {Path(row["film"]).name: row["overlay"] for row in csv.DictReader(table) if row["row"] == "film"}
+
+
+def test_a_heat_map_stays_its_film_s_when_films_come_and_when_it_is_lost(run: Run, model: Path, tmp_path: Path) -> None:
+    top = tmp_path / "films"
+    top.mkdir()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50), np.uint8)).save(top / "x.png")
+    (top / "m.dcm").write_bytes(content(radiograph()))
+    words = ("predict", top, "--model", model, "-o", tmp_path / "out", "--overlay", tmp_path / "drawn", "-q", "--no-guard")
+    assert run(*words)[0] == 0
+    first = overlays(tmp_path / "out")
+    before = {film: Path(file).read_bytes() for film, file in first.items()}
+    Image.fromarray(np.random.default_rng(2).integers(0, 255, (60, 50), np.uint8)).save(top / "x.jpg")
+    (top / "a.dcm").write_bytes(content(radiograph()))
+    assert run(*words)[0] == 0
+    now = overlays(tmp_path / "out")
+    assert len(set(now.values())) == 4
+    assert {film: (now[film], Path(now[film]).read_bytes()) for film in first} == {film: (first[film], before[film]) for film in first}
+    Path(now["x.png"]).unlink()
+    assert run(*words)[0] == 0
+    assert Path(overlays(tmp_path / "out")["x.png"]).read_bytes() == before["x.png"]
+
+
+@pytest.mark.parametrize(("old", "new"), [('"probability": 0.', '"probability": 7.'), ('"uid": ""', '"uid": 3'), ("}\n", "}")])
+def test_a_changed_part_is_found(run: Run, model: Path, films: Path, tmp_path: Path, old: str, new: str) -> None:
+    words = ("predict", films / "p", "--model", model, "-o", tmp_path / "out", "-q", "--no-guard")
+    run(*words)
+    part = next((tmp_path / "out/parts").glob("*.jsonl"))
+    text = part.read_text()
+    part.write_text(text.replace(old, new, 1) if new != "}" else text.removesuffix("\n"))
+    status, _, err = run(*words)
+    assert status == 64 and "this part is damaged. Delete it" in err
+
+
+@pytest.mark.parametrize("told", ["[]", "null", '{"salt": 3}'])
+def test_a_record_that_is_none_is_refused(run: Run, model: Path, films: Path, tmp_path: Path, told: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/asked.json").write_text(told)
+    status, _, err = run("predict", films, "--model", model, "-o", tmp_path / "out", "-q")
+    assert status == 64 and "no record of answers" in err

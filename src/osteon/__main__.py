@@ -22,6 +22,11 @@ def main() -> None:
         status = (_unwritten(b"\n") if isinstance(fault, OSError) else 0) or BROKEN
         if debug:
             sys.excepthook(type(fault), fault, fault.__traceback__)
+        elif isinstance(fault, OSError) and fault.filename is not None and status == BROKEN:
+            status = OUTPUT
+            _tell(
+                f"a file or a folder cannot be read or written ({fault.strerror}). Look at the names that were given; --debug shows which."
+            )
         elif status == BROKEN:
             _tell(f"a fault in osteon itself, {_place(fault)}. The same command with --debug shows all of it; please report it.")
     sys.exit(_unwritten() or status)

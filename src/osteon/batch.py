@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from osteon.atomic import whole
 from osteon.bounds import turn
-from osteon.errors import BlankFilm, FilmError
+from osteon.errors import BlankFilm, FilmError, ModelFileError
 from osteon.film import Film, Placement, checked, place, read_film
 from osteon.network import cores
 from osteon.prediction import OUT_OF_SCOPE, FilmPrediction
@@ -45,11 +45,22 @@ class Overlays:
     folder: Path
     taken: set[str]
     failed: str = ""
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def keep(self, drawn: dict[str, str]) -> None:
+        """Leave the overlays that stand already to their films: by film, the path of its overlay."""
+        self.kept |= drawn
+        self.taken |= {os.path.abspath(path).casefold() for path in drawn.values()}  # noqa: PTH100
 
     def places(self, source: Source) -> tuple[Path, Path]:
-        """Return two paths of their own for a film's overlay: one with the film's place and name, and for DICOM one of a number alone."""
-        return self._free(source.below), self._free(f"dicom-{next(self._numbers):04d}")
+        """Return two paths of their own for a film's overlay: one with the film's place and name, and for DICOM one of a hash alone.
+
+        Neither depends on which films come after it, and that for DICOM on no other film at all.
+        """
+        if (kept := self.kept.get(source.name)) and not Path(kept).name.startswith("dicom-"):
+            return Path(kept), Path(kept)
+        hashed = hashlib.blake2b(os.fsencode(source.name), digest_size=6).hexdigest()
+        return self._free(source.below), self.folder / f"dicom-{hashed}{OVERLAY_SUFFIX}"
 
     def _free(self, name: str) -> Path:
         below = PurePosixPath(name).with_suffix("")
@@ -161,7 +172,10 @@ def _answer(source: Source, places: Sequence[Path], *, model: Model, drawn: Draw
             return read
         film, placement = read
         study = film.study and f"{film.study} {film.patient}"  # one UID over several patients is not one study
-        prediction = replace(model.predict_film(film, placement, guard=guard), film=source.name, study_uid=study)
+        try:
+            prediction = replace(model.predict_film(film, placement, guard=guard), film=source.name, study_uid=study)
+        except ModelFileError as fault:  # a model that gives this film no number may give the others one
+            return FilmPrediction(source.name, error=str(fault), card=model.card)
         if drawn.overlays is not None:
             prediction = drawn.overlays.write(places[film.format == "DICOM"], film, prediction)
         if drawn.pictures is not None:

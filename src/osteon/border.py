@@ -22,7 +22,7 @@ EVEN = 2.5 / 255
 
 _LETTERS = 0.3  # share of a line that letters may cover
 _INK = 16 / 255  # by which a letter differs from the border at least, and a JPEG's ringing around it does not
-_REACH = 1 / 8  # of a side: how far behind the first line with letters on it one without must follow
+_REACH = 1 / 16  # of a side: how far behind the first line with letters on it one without must follow; a second small view is higher
 _FRAME = 24  # lines, within a border, that a frame line and its ringing may take
 _BLUR = 8  # lines that a JPEG's block or an antialiasing filter may spoil
 _STEP = 4 / 255  # of three quarters of a line: the least that a border's blurred end may differ from the film by

@@ -5,8 +5,9 @@
     lock                    held by the one process that works in the folder
 
 A film is known by its name as it was given, its size and its time of change: one that changed since is answered again, a new one is
-answered too, and of one that is gone nothing is said. A line holds what `--json` says of a film, and two things more: `key`, the film's
-identity as a hash, and `uid`, which films of one study have in common: a hash with the folder's own `salt`, and no StudyInstanceUID.
+answered too, and of one that is gone nothing is said. A line holds what `--json` says of a film, and three things more: `key`, the film's
+identity as a hash, `check`, a sum over the line, and `uid`, which films of one study have in common: a hash with the folder's own `salt`,
+and no StudyInstanceUID.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osteon.atomic import LOCK, whole
@@ -28,7 +30,6 @@ from osteon.results import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from osteon.card import Card
     from osteon.sources import Source, Sources
@@ -62,6 +63,7 @@ class Stored:
         self._salt = self._begin(asked)
         self._places: dict[bytes, tuple[int, int]] = {}
         self._uids: dict[bytes, str] = {}
+        self.overlays: dict[str, str] = {}
         self._open: tuple[int, bytes] = (-1, b"")
         self._parts = 0
         for number in sorted(int(path.stem) for path in (folder / PARTS).glob("*.jsonl") if path.stem.isdigit()):
@@ -70,8 +72,10 @@ class Stored:
 
     @property
     def answered(self) -> set[int]:
-        """The places in the list of films of those that are answered."""
-        return {i for i, key in enumerate(self._keys) if key in self._places}
+        """The places in the list of films of those that are answered, and whose overlay, where one was drawn, still stands."""
+        answered = {i for i, key in enumerate(self._keys) if key in self._places}
+        lost = {film for film, overlay in self.overlays.items() if not Path(overlay).is_file()}
+        return {i for i in answered if self._sources.films[i].name not in lost} if lost else answered
 
     def add(self, predictions: Iterable[FilmPrediction]) -> None:
         """Store what is said of the films that are not answered, in their order; however this ends, what came is in a part.
@@ -110,6 +114,8 @@ class Stored:
         file = self.folder / ASKED
         try:
             before = json.loads(file.read_bytes())
+            if not isinstance(before, dict) or not isinstance(before.get("salt"), str):
+                raise ValueError
         except FileNotFoundError:
             if any(path.name != LOCK for path in self.folder.iterdir()):
                 raise UsageError(f"{self.folder} holds something that is no answers. Name another folder with -o.") from None
@@ -126,7 +132,8 @@ class Stored:
 
     def _line(self, key: bytes, prediction: FilmPrediction) -> bytes:
         uid = prediction.study_uid and hashlib.sha256(f"{self._salt} {prediction.study_uid}".encode()).hexdigest()[:32]
-        return json.dumps({"key": key.hex(), "uid": uid} | prediction.to_dict()).encode() + b"\n"
+        told = {"key": key.hex(), "uid": uid} | prediction.to_dict()
+        return json.dumps({"check": _check(told)} | told).encode() + b"\n"
 
     def _write(self, lines: list[bytes]) -> None:
         content = b"".join(lines)
@@ -140,11 +147,15 @@ class Stored:
         for line in content.splitlines(keepends=True):
             try:
                 told = json.loads(line)
+                if told.pop("check") != _check(told) or not line.endswith(b"\n"):
+                    raise ValueError
                 key = bytes.fromhex(told["key"])
-            except (ValueError, KeyError, TypeError) as fault:
+            except (ValueError, KeyError, TypeError, AttributeError) as fault:
                 file = self._path(self._parts)
                 raise UsageError(f"{file}: this part is damaged. Delete it: its films are then answered again.") from fault
             self._places[key], self._uids[key] = (self._parts, at), sys.intern(told["uid"])
+            if told.get("overlay"):
+                self.overlays[told["film"]] = told["overlay"]
             at += len(line)
         self._parts += 1
 
@@ -161,6 +172,11 @@ class Stored:
 
     def _path(self, number: int) -> Path:
         return self.folder / PARTS / f"{number:06d}.jsonl"
+
+
+def _check(told: dict[str, Any]) -> str:
+    """Return a check sum of a line, which a flipped bit changes."""
+    return hashlib.blake2b(json.dumps(told).encode(), digest_size=8).hexdigest()
 
 
 def _key(source: Source) -> bytes:

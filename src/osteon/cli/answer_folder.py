@@ -46,7 +46,7 @@ def answer_into(
         asked: All that the answers depend on beside the films.
         sources: The films.
         card: Of the model.
-        ask: Answers the films, but for those whose places are in its argument `skip`.
+        ask: Answers the films, given the places of those that it skips, and the overlays that stand already (by film).
         quiet: Whether progress is not shown.
 
     Raises:
@@ -61,7 +61,7 @@ def answer_into(
         done = stored.answered
         try:
             with _terminated():
-                stored.add(watched(ask(skip=done), total, quiet, len(done)))
+                stored.add(watched(ask(done, stored.overlays), total, quiet, len(done)))
                 _write_tables(stored, out)
         except OSError as fault:
             safe = f"{len(stored.answered):,} of {total:,} films are answered and safe"

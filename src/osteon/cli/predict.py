@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,10 +23,11 @@ from osteon.sources import MANY, MOST_VIEWS, StudyBy, find_sources, mura_sources
 from osteon.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from osteon.batch import Drawn, Pictures
     from osteon.model import Model
+    from osteon.prediction import FilmPrediction
     from osteon.results import Studies
     from osteon.sources import Sources
 
@@ -39,13 +39,13 @@ ModelOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the answers go: files, "-" for the standard output, "" for nowhere; and whether a folder has them anyway."""
+    """Where the answers go: files, "-" for the standard output, "" for nowhere; and the folder of `-o`."""
 
     json: str
     csv: str
     mura: str
     page: str
-    folder: bool
+    folder: str
     quiet: bool
 
     def check(self, films: list[str] | None) -> None:
@@ -56,11 +56,16 @@ class Outputs:
         """
         if bool(films) == bool(self.mura):
             raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
-        if self.json == self.csv == "-":
-            raise UsageError("--json and --csv cannot both go to the standard output. Give one of them a file.")
-        for file in (self.json, self.csv, self.mura, self.page):
-            if file not in ("", "-") and not Path(file).absolute().parent.is_dir():
+        if self._all.count("-") > 1:
+            raise UsageError("only one of --json, --csv, --page and --mura-csv can go to the standard output. Give the others a file.")
+        places = [os.path.realpath(file) for file in self._all if file != "-"]
+        for file, place in zip((file for file in self._all if file != "-"), places, strict=True):
+            if self.folder and Path(place).is_relative_to(os.path.realpath(self.folder)):
+                raise UsageError(f"{file}: -o writes its own tables into that folder. Name a file outside of it, or leave it out.")
+            if not Path(place).parent.is_dir():
                 raise UsageError(f"{file}: its folder does not exist. Make it first.")
+            if places.count(place) > 1 and (Path(place).is_file() or not Path(place).exists()):
+                raise UsageError(f"{file}: two kinds of answers would be written into one file. Give each a name of its own.")
 
     def spare(self, inputs: Iterable[str]) -> None:
         """Refuse to write over what is read.
@@ -68,14 +73,18 @@ class Outputs:
         Raises:
             UsageError: an output is one of the inputs.
         """
-        outputs = {os.path.realpath(file): file for file in (self.json, self.csv, self.mura, self.page) if file not in ("", "-")}
+        outputs = {os.path.realpath(file): file for file in self._all if file != "-"}
         if taken := next((outputs[where] for one in inputs if outputs and (where := os.path.realpath(one)) in outputs), None):
             raise UsageError(f"{taken}: this file is an input, and would be written over. Give the answers another name.")
 
     @property
     def piped(self) -> bool:
         """Whether the standard output belongs to another program."""
-        return "-" in (self.json, self.csv)
+        return "-" in self._all
+
+    @property
+    def _all(self) -> list[str]:
+        return [file for file in (self.json, self.csv, self.mura, self.page) if file]
 
 
 @app.command()
@@ -123,10 +132,10 @@ def predict(
     get a reason instead of a probability: that is an answer.
     --mura-csv wants a number of each film, so there the guard is off.
     """
-    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", page, out is not None, quiet)
+    outputs = Outputs(json, csv, mura_csv[1] if mura_csv else "", page, str(out or ""), quiet)
     outputs.check(films)
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
-    outputs.spare([*(films or []), *(mura_csv or ())[:1], *(source.file for source in sources.films)])
+    outputs.spare([*(films or []), *(mura_csv or ())[:1], model or "", *(source.file for source in sources.films)])
 
     opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
     from osteon.batch import Drawn, overlays_in
@@ -182,7 +191,11 @@ def _studies(sources: Sources, opened: Model, drawn: Drawn, asked: dict[str, Any
     from osteon.batch import answers
     from osteon.results import group
 
-    ask = partial(answers, sources.films, opened, drawn, guard=asked["guard"])
+    def ask(skip: Container[int] = (), kept: dict[str, str] | None = None) -> Iterator[FilmPrediction]:
+        if drawn.overlays and kept:
+            drawn.overlays.keep(kept)
+        return answers(sources.films, opened, drawn, guard=asked["guard"], skip=skip)
+
     if out is None:
         return group(watched(ask(), len(sources.films), quiet), sources, opened.card)
     return answer_into(out, asked | _of_model(asked["model"], opened), sources, opened.card, ask, quiet)
