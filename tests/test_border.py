@@ -117,3 +117,11 @@ def test_coordinates_stay_those_of_the_picture() -> None:
     assert place(bordered, Frame(size=96)).height == 440
     at = place(bordered, FRAME)
     assert at.to_film(*at.to_frame(100, 150)) == pytest.approx((100, 150))
+
+
+def test_a_second_small_view_on_even_air_is_no_letters() -> None:
+    pixels = np.full((450, 370), 0.1, np.float32)
+    pixels[8:58, 40:130] = 0.5 + 0.3 * np.random.default_rng(0).random((50, 90), np.float32)
+    pixels[80:440, 90:280] = 0.4 + 0.3 * np.random.default_rng(1).random((360, 190), np.float32)
+    left, top, width, height = bare_part(pixels)
+    assert top <= 8 and left <= 40 and left + width >= 280 and top + height >= 440

@@ -69,22 +69,23 @@ def answer_into(
         except KeyboardInterrupt as stop:
             safe = f"{len(stored.answered):,} of {total:,} films are answered and safe in {out}"
             typer.echo(f"osteon: stopped. {safe}; the same command goes on with the others.", err=True)
-            raise typer.Exit(143 if stop.args else 130) from stop
+            raise typer.Exit(128 + stop.args[0] if stop.args else 130) from stop
     return stored
 
 
 @contextlib.contextmanager
 def _terminated() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send, end the block as Ctrl-C does."""
+    """Let SIGTERM, which batch systems send, and SIGHUP, which a lost connection is, end the block as Ctrl-C does."""
 
     def stop(number: int, _: object) -> None:
         raise KeyboardInterrupt(number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def watched(predictions: Iterable[FilmPrediction], total: int, quiet: bool, before: int = 0) -> Iterator[FilmPrediction]:
