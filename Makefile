@@ -44,15 +44,18 @@ soak: $(VENV)/dev.stamp  ## long runs: flat memory, same bits, broken films, ver
 	$(RUN)/python benchmarks/soak.py -o bench-out/soak.json
 	$(RUN)/python benchmarks/kills.py
 
-# Inputs for each of the readers, the most seconds for each (FUZZ_SECONDS=150 is ten minutes for all four), and how many run side by side.
+# Inputs for each of the readers, the most seconds for each (FUZZ_SECONDS=150 is ten minutes for all four), how many run
+# side by side, and a seed, 0 for another one each time.
 FUZZ_RUNS ?= 200000
 FUZZ_SECONDS ?= 0
 FUZZ_JOBS ?= 1
+FUZZ_SEED ?= 0
 fuzz: $(VENV)/dev.stamp  ## the readers of films, manifests, cards and model files on mutated input (Linux): a crash, 10 s or 2 GB end it
 	$(INSTALL) $(VENV) lab,dev,fuzz
 	mkdir -p bench-out/fuzz/{films,manifest,card,model}
 	printf '%s\n' films manifest card model | xargs -P $(FUZZ_JOBS) -I KIND $(RUN)/python fuzz/readers.py KIND bench-out/fuzz/KIND fuzz/corpus/KIND \
-		-runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=20000
+		-runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -timeout=10 -rss_limit_mb=2048 \
+		-max_len=20000
 
 model: $(VENV)/lab.stamp  ## a model that was released earlier, out of the history -> the user's folder of models: make model NAME=fracture@0.1.0
 	$(RUN)/python scripts/earlier_model.py $(NAME)
