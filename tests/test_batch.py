@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import made_dicom
 import osteon
 from made_model import make_model
 from osteon.batch import AHEAD, answers
 from osteon.bounds import MOST_PIXELS, USUAL_PIXELS, promised, turn
 from osteon.film import Film, read_film
 from osteon.network import _quota
-from osteon.sources import Source
+from osteon.results import group
+from osteon.sources import Source, find_sources
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,18 @@ def test_answers_come_in_order_and_only_few_films_are_under_way(model: osteon.Mo
     assert [p.film for p in told] == [str(number) for number in range(3 * AHEAD)]
     assert {p.evidence is None and p.seen is None for p in told} == {True}
     assert [p.logit for p in told] == [model.predict_film(s.held).logit for s in map(source, range(3 * AHEAD))]  # type: ignore[arg-type]
+
+
+def test_dicom_of_two_patients_is_never_one_study(model: osteon.Model, tmp_path: Path) -> None:
+    (tmp_path / "study1").mkdir()
+    for name, patient in {"a": "A", "b": "B", "c": "A"}.items():
+        ds = made_dicom.radiograph(StudyInstanceUID=None, PatientID=patient, PatientName=None)
+        (tmp_path / "study1" / f"{name}.dcm").write_bytes(made_dicom.content(ds))
+    sources = find_sources([tmp_path])
+    assert [[Path(f.film).stem for f in study.films] for study in group(answers(sources.films, model), sources, model.card)] == [
+        ["a", "c"],
+        ["b"],
+    ]
 
 
 def test_maps_stay_where_they_are_asked_for(model: osteon.Model) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from osteon.errors import BadManifest, EmptyDataset, UsageError
-from osteon.sources import Source, StudyBy, find_sources, mura_sources
+from osteon.results import grouped
+from osteon.sources import Source, Sources, StudyBy, find_sources, mura_sources
 
 DICOM = bytes(128) + b"DICM" + bytes(20)
 
@@ -185,7 +186,67 @@ def test_a_manifest_is_read_as_the_lab_reads_it(tmp_path: Path) -> None:
     assert rows.select("path", "study").rows() == [("a/1.png", "one"), ("b/2.png", "one"), ("odd\\name.png", "")]
 
 
+def named_studies(sources: Sources) -> list[tuple[str, list[str]]]:
+    return [(name, [sources.films[i].below for i in members]) for name, members in grouped(sources, [""] * len(sources.films))]
+
+
+def test_one_study_s_name_of_two_patients_or_two_manifests_is_two_studies(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,patient,study\nb.jpg,p1,1\n1.jpg,p2,1\n2.jpg,p1,1\nstudy1/x.png,p1,\nstudy1/y.png,p2,\n")
+    (tmp_path / "n.csv").write_text("path,study\nc.jpg,1\nd.jpg,1\n")
+    assert named_studies(find_sources([tmp_path / "m.csv", tmp_path / "n.csv"])) == [
+        ("1", ["b.jpg", "2.jpg"]),
+        ("1 (2)", ["1.jpg"]),
+        (f"{tmp_path}/study1", ["study1/x.png"]),
+        (f"{tmp_path}/study1 (2)", ["study1/y.png"]),
+        ("1 (3)", ["c.jpg", "d.jpg"]),
+    ]
+
+
+def test_a_film_in_two_studies_of_a_manifest_is_refused_by_name_and_line(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,study\na.png,1\nb.png,1\n./a.png,2\n")
+    with pytest.raises(BadManifest, match=r"m\.csv, line 4: \./a\.png stands in line 2 with another study or patient"):
+        find_sources([tmp_path / "m.csv"])
+    (tmp_path / "m.csv").write_text("path,study\na.png,1\na.png,1\n")
+    assert find_sources([tmp_path / "m.csv"]).ignored == {"files named twice": 1}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_line_ends_part_rows(tmp_path: Path, end: str) -> None:
+    cells = ("a\u2028b.png", "c\x85d.png", "e\x0bf.png", '"g\x0c.png"')
+    (tmp_path / "m.csv").write_bytes(end.join(("path;note", *(f"{cell};n" for cell in cells))).encode())
+    assert [s.below for s in find_sources([tmp_path / "m.csv"]).films] == [cell.strip('"') for cell in cells]
+    (tmp_path / "list.csv").write_bytes(end.join(f"study1/{cell}" for cell in cells[:3]).encode())
+    assert [s.below for s in mura_sources(tmp_path / "list.csv").films] == [f"study1/{cell}" for cell in cells[:3]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('a.png,1\n"b.png,1\nc.png,1\n', 3),
+        ('a.png,"1\nb.png,2\nc.png,"3"\n', 2),
+        ('a.png,"1\nb.png,2"\n', 2),
+        ('a.png,1\n"b.png', 3),
+        (f'a.png,"{"x,1" * 50_000}\n', 2),
+    ],
+)
+def test_a_quote_that_swallows_rows_is_refused_where_it_begins(tmp_path: Path, rows: str, line: int) -> None:
+    (tmp_path / "m.csv").write_text(f"path,study\n{rows}")
+    with pytest.raises(BadManifest, match=f"m.csv, line {line}: "):
+        find_sources([tmp_path / "m.csv"])
+
+
+def test_a_text_of_several_lines_in_quotes_is_one_cell(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text('path,note\na.png,"two\n\nlines, ""so"""\nb.png,"one"')
+    assert [s.below for s in find_sources([tmp_path / "m.csv"]).films] == ["a.png", "b.png"]
+
+
 class TestMura:
+    def test_a_film_that_is_listed_twice_is_counted_once(self, tmp_path: Path) -> None:
+        (tmp_path / "list.csv").write_text("study1/1.png\nstudy1/2.png\nstudy1/1.png\nstudy2/1.png\n")
+        sources = mura_sources(tmp_path / "list.csv")
+        assert [s.name for s in sources.films] == ["study1/1.png", "study1/2.png", "study2/1.png"]
+        assert sources.ignored == {"files named twice": 1}
+
     def test_paths_are_relative_to_here_the_list_or_the_folder_above(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         names = ["MURA-v1.1/valid/XR_HAND/patient1/study1/image1.png", "MURA-v1.1/valid/XR_HAND/patient1/study1/image2.png"]
         touch(tmp_path, *names)

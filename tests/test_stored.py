@@ -193,6 +193,19 @@ def test_studies_of_a_uid_are_found_again_and_the_uid_is_not_there(run: Run, mod
     assert b"DOE" not in written
 
 
+def test_patients_without_a_uid_are_found_again(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "study1").mkdir()
+    for name, patient in {"a": "4711", "b": "4712", "c": "4711"}.items():
+        (tmp_path / f"study1/{name}.dcm").write_bytes(content(radiograph(PatientID=patient, StudyInstanceUID=None)))
+    for _ in range(2):
+        run("predict", tmp_path / "study1", "--model", model, "-o", tmp_path / "out", "--no-guard")
+        told = json.loads((tmp_path / "out/answers.json").read_text())["studies"]
+        assert [(study["study"], len(study["films"])) for study in told] == [
+            (f"{tmp_path}/study1", 2),
+            (f"{tmp_path}/study1 (2)", 1),
+        ]
+
+
 def overlays(out: Path) -> dict[str, str]:
     with (out / "answers.csv").open() as table:
         return {Path(row["film"]).name: row["overlay"] for row in csv.DictReader(table) if row["row"] == "film"}

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osteon.errors import BadManifest, EmptyDataset, UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 KNOWN = ("path", "patient", "study", "study_type", "view", "label", "split", "group", "boxes")
 """Columns that osteon knows, in upper or lower case. Any other is the source's own."""
+
+_OF_ONE_LINE = tuple(name for name in KNOWN if name != "boxes")
+_RUNS_ON = "a quote begins in this row and ends in a later one, or never. Close it, or delete it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +36,37 @@ def read_manifest(table: Path) -> Manifest:
     A path with backslashes means folders, save where a file has that very name.
 
     Raises:
-        BadManifest: no table of text in UTF-8, no column `path`, two columns of one name, or a row of more cells than the header.
+        BadManifest: no table of text in UTF-8, no column `path`, two columns of one name, a row of more cells than the header, or a quote
+            that runs on into the next rows.
         UsageError: the file cannot be read.
     """
-    text = _text(table)
-    header = text.lstrip().partition("\n")[0]
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=header.count))
-    try:
-        numbered = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if any(map(str.strip, cells))]
-    except csv.Error as fault:
-        raise BadManifest(f"{table}, line {lines.line_num}: no table can be read from it ({fault}). Save it as CSV.") from fault
-    columns = _columns(numbered[0][1] if numbered else [], table)
-    if long := next((line for line, cells in numbered if any(cells[len(columns) :])), None):
+    numbered = list(_cells(_text(table), table))
+    columns = _columns(numbered[0][2] if numbered else [], table)
+    if long := next((line for _, line, cells in numbered if any(cells[len(columns) :])), None):
         raise BadManifest(f"{table}, line {long}: it has more cells than the header, {len(columns)}. Put a text with commas in quotes.")
-    rows = [dict(zip(columns, [*cells, *[""] * len(columns)], strict=False)) for _, cells in numbered[1:]]
-    for row in rows:
+    rows = [dict(zip(columns, [*cells, *[""] * len(columns)], strict=False)) for _, _, cells in numbered[1:]]
+    for (begun, _, _), row in zip(numbered[1:], rows, strict=True):
+        if any("\n" in row.get(name, "") for name in _OF_ONE_LINE):
+            raise BadManifest(f"{table}, line {begun}: {_RUNS_ON}")
         row["path"] = _slashed(row["path"], table.parent)
-    return Manifest(tuple(filter(None, columns)), tuple(rows), tuple(line for line, _ in numbered[1:]))
+    return Manifest(tuple(filter(None, columns)), tuple(rows), tuple(line for _, line, _ in numbered[1:]))
+
+
+def _cells(text: str, table: Path) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield the lines where each row that is not empty begins and ends, and its cells without blanks around them."""
+    delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
+    lines = [*io.StringIO(text, newline=""), "end"]  # a quote that nobody closes runs on into the last of them
+    rows, begun = csv.reader(lines, delimiter=delimiter), 1
+    try:
+        for cells in rows:
+            if rows.line_num > begun:
+                list(csv.reader(lines[begun - 1 : rows.line_num], delimiter=delimiter, strict=True))
+            if rows.line_num < len(lines) and any(map(str.strip, cells)):
+                yield begun, rows.line_num, [cell.strip() for cell in cells]
+            begun = rows.line_num + 1
+    except csv.Error as fault:
+        told = _RUNS_ON if rows.line_num > begun else f"no table can be read from it ({fault}). Save it as CSV."
+        raise BadManifest(f"{table}, line {begun}: {told}") from fault
 
 
 def read_list(table: Path) -> list[str]:
@@ -55,7 +77,7 @@ def read_list(table: Path) -> list[str]:
         EmptyDataset: it is empty.
         UsageError: the file cannot be read.
     """
-    lines = {number: line.strip() for number, line in enumerate(_text(table).splitlines(), 1) if line.strip()}
+    lines = {number: line.strip() for number, line in enumerate(_text(table).split("\n"), 1) if line.strip()}
     if not lines:
         raise EmptyDataset(f"{table}: the list names no film. It has a path a line.")
     names = {number: _slashed(name, Path()) for number, name in lines.items()}

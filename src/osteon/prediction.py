@@ -52,7 +52,7 @@ class FilmPrediction:
         error: Why it could not be used.
         peak: The heat map's hottest point, x and y in film pixels, and its evidence.
         overlay_file: Where its overlay was written.
-        study_uid: StudyInstanceUID and a hash of the patient, which make films one study and are shown nowhere.
+        study_uid: StudyInstanceUID, a blank, and a hash of the patient, which make films one study and are shown nowhere.
         card: Of the model.
         placement: Where in the film the cells of `evidence` stand.
         evidence: (h, w) float32, logit units; None without a number, and where it was not kept.

@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from osteon.content import printable
 from osteon.prediction import FilmPrediction, Prediction, study_prediction
@@ -28,6 +28,9 @@ CSV_COLUMNS = (
     "reason", "error", "remarks",
 )  # fmt: skip
 """`films`, `refused` and `out_of_scope` count a study's; `reason` says why a film is out of scope, `error` why it could not be used."""
+
+_Place: TypeAlias = tuple[bool, str, str]
+"""Of a study: whether a UID made it, UID or name, and what tells it from others of that name."""
 
 _FORMULA = re.compile(r"[' ]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """What a spreadsheet may compute, or `cell` has made text of."""
@@ -94,16 +97,44 @@ def grouped(sources: Sources, uids: Sequence[str]) -> list[tuple[str, list[int]]
 
     Args:
         sources: The films.
-        uids: What the file of each says of its study, "" where it says nothing; compared alone.
+        uids: What the file of each says of its study and patient (`FilmPrediction.study_uid`), "" where it says nothing; compared alone.
     """
-    members: dict[tuple[bool, str], list[int]] = {}
-    for i, (source, uid) in enumerate(zip(sources.films, uids, strict=True)):
-        by_uid = source.ask_file and uid != ""
-        members.setdefault((by_uid, uid if by_uid else source.study), []).append(i)
+    members = _by_patient([_study(source, told) for source, told in zip(sources.films, uids, strict=True)])
     in_folder = Counter(map(folder_of, sources.films))
-    return [
-        (_name([sources.films[i] for i in places], in_folder) if by_uid else name, places) for (by_uid, name), places in members.items()
-    ]
+    names = [_name([sources.films[i] for i in places], in_folder) if by_uid else name for ((by_uid, name, _), _), places in members.items()]
+    return list(zip(_distinct(names), members.values(), strict=True))
+
+
+def _study(source: Source, told: str) -> tuple[_Place, str]:
+    """Return a film's study, by its UID or by where the film stands, and its patient where its file is asked."""
+    uid, _, patient = told.rpartition(" ") if " " in told else (told, "", "")
+    if not source.ask_file:
+        return (False, source.study, source.apart), ""
+    return (uid != "", uid or source.study, source.apart), patient
+
+
+def _by_patient(films: Sequence[tuple[_Place, str]]) -> dict[tuple[_Place, str], list[int]]:
+    """Part studies by patient. A film without UID that names no patient, a broken one too, is of the one patient of its study."""
+    patients: defaultdict[_Place, set[str]] = defaultdict(set)
+    for study, patient in films:
+        patients[study].update({patient} - {""})
+    members: dict[tuple[_Place, str], list[int]] = {}
+    for i, (study, patient) in enumerate(films):
+        joins = not patient and not study[0] and len(patients[study]) == 1
+        members.setdefault((study, min(patients[study]) if joins else patient), []).append(i)
+    return members
+
+
+def _distinct(names: Sequence[str]) -> Iterator[str]:
+    """Yield names, each once: the second study of one name is called `name (2)`."""
+    taken, count = set(names), Counter[str]()
+    for name in names:
+        count[name] += 1
+        told = name
+        while count[name] > 1 and (told := f"{name} ({count[name]})") in taken:
+            count[name] += 1
+        taken.add(told)
+        yield told
 
 
 def _name(films: Sequence[Source], in_folder: Counter[str]) -> str:

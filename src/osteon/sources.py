@@ -56,6 +56,7 @@ class Source:
 
     `file` is opened, `name` is what people are shown, `below` is its path below what was given. `study` names its study; with
     `ask_file` a StudyInstanceUID in the file decides instead. `held`: the file's content or the film itself, where there is no file.
+    `apart` tells a study from others of its name: the manifest and the patient that it names. It is not shown.
     """
 
     file: str
@@ -64,6 +65,7 @@ class Source:
     study: str
     ask_file: bool = False
     held: bytes | Film | None = None
+    apart: str = ""
 
 
 @dataclass(slots=True)
@@ -125,7 +127,11 @@ def mura_sources(table: Path) -> Sources:
     names = read_list(table)
     roots = [Path(), table.parent, table.parent.parent]
     root = next((r for r in roots if os.path.isfile(r / names[0])), roots[0])  # noqa: PTH113 - of a name that is too long, it says no
-    return Sources([Source(str(root / n), n, n, f"{n.rpartition('/')[0] or '.'}/") for n in names])
+    once: dict[str, str] = {}
+    for name in names:
+        once.setdefault(os.path.abspath(root / name), name)  # noqa: PTH100 - a link stays one
+    films = [Source(str(root / n), n, n, f"{n.rpartition('/')[0] or '.'}/") for n in once.values()]
+    return Sources(films, Counter({"files named twice": len(names) - len(films)} if len(films) < len(names) else {}))
 
 
 def _all(given: Sequence[Given], study_by: StudyBy, bone: Polarity | None, sources: Sources) -> Iterator[Source]:
@@ -247,10 +253,22 @@ def is_film(entry: os.DirEntry[str]) -> bool:
 
 
 def _in_manifest(table: Path, study_by: StudyBy) -> Iterator[Source]:
-    manifest = read_manifest(table)
+    manifest, before = read_manifest(table), dict[str, tuple[int, str, str]]()
     for line, row in zip(manifest.lines, manifest.rows, strict=True):
-        below, study = row["path"], row.get("study", "")
-        if not below:
-            raise BadManifest(f"{table}, line {line}: the path is empty.")
-        source = _source(str(table.parent / below), below, study_by)
-        yield source if study_by is not StudyBy.AUTO or not study else Source(source.file, source.file, below, study)
+        source = _of_row(row, f"{table}, line {line}", table, study_by)
+        here = (line, row.get("study", ""), row.get("patient", ""))
+        first = before.setdefault(os.path.abspath(source.file), here)  # noqa: PTH100 - a link stays one
+        if first[1:] != here[1:]:
+            raise BadManifest(f"{table}, line {line}: {source.below} stands in line {first[0]} with another study or patient. Keep one.")
+        yield source
+
+
+def _of_row(row: dict[str, str], where: str, table: Path, study_by: StudyBy) -> Source:
+    """Return the film of a row; films of two patients, or of two manifests, are not one study because it has one name."""
+    below, study, patient = row["path"], row.get("study", ""), row.get("patient", "")
+    if not below:
+        raise BadManifest(f"{where}: the path is empty.")
+    source, apart = _source(str(table.parent / below), below, study_by), f"{table}\n{patient}"
+    if study_by is StudyBy.AUTO and study:
+        return Source(source.file, source.file, below, study, apart=apart)
+    return replace(source, apart=apart) if patient else source

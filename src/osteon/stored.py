@@ -6,8 +6,8 @@
 
 A film is known by its name as it was given, its size and its time of change: one that changed since is answered again, a new one is
 answered too, and of one that is gone nothing is said. A line holds what `--json` says of a film, and three things more: `key`, the film's
-identity as a hash, `check`, a sum over the line, and `uid`, which films of one study have in common: a hash with the folder's own `salt`,
-and no StudyInstanceUID.
+identity as a hash, `check`, a sum over the line, and `uid`, which films of one study have in common: hashes of study and patient with
+the folder's own `salt`, and no StudyInstanceUID.
 """
 
 from __future__ import annotations
@@ -131,9 +131,13 @@ class Stored:
         return str(before["salt"])
 
     def _line(self, key: bytes, prediction: FilmPrediction) -> bytes:
-        uid = prediction.study_uid and hashlib.sha256(f"{self._salt} {prediction.study_uid}".encode()).hexdigest()[:32]
+        study, blank, patient = prediction.study_uid.rpartition(" ")  # each a hash: `grouped` asks whether there is a study
+        uid = f"{self._hash(study)}{blank}{self._hash(patient)}"
         told = {"key": key.hex(), "uid": uid} | prediction.to_dict()
         return json.dumps({"check": _check(told)} | told).encode() + b"\n"
+
+    def _hash(self, told: str) -> str:
+        return told and hashlib.sha256(f"{self._salt} {told}".encode()).hexdigest()[:32]
 
     def _write(self, lines: list[bytes]) -> None:
         content = b"".join(lines)

@@ -146,6 +146,43 @@ def test_tags_are_kept() -> None:
     assert (film.study_type, film.view, film.study, film.truncated) == ("LEG", "AP", "1.2.3", False)
 
 
+def patient(**attributes: object) -> str:
+    return read_dicom(content(radiograph(**attributes)), "film").patient
+
+
+NAMED = {"PatientID": None, "PatientName": "DOE^JANE"}
+
+
+@pytest.mark.parametrize("study", ["1.2.3", None])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"PatientName": "DOE^JOHN"},
+        {"PatientName": "D\u00d6E^JANE", "SpecificCharacterSet": "ISO_IR 100"},
+        {"PatientName": None},
+        {"PatientID": "1"},
+        {"PatientBirthDate": "19700101"},
+        {"IssuerOfPatientID": "CLINIC"},
+    ],
+)
+def test_patients_are_told_apart_by_all_that_names_them(other: dict[str, object], study: str | None) -> None:
+    one, two = patient(**NAMED, StudyInstanceUID=study), patient(**(NAMED | {"StudyInstanceUID": study} | other))
+    assert one and one == patient(**(NAMED | {"PatientName": "DOE^JANE^^^"}), StudyInstanceUID=study)
+    assert two != one and "DOE" not in one + two
+    assert patient(PatientID=None, PatientName=None) == ""
+
+
+@pytest.mark.parametrize("born", [b"JANE MAY 70 ", b"1970\\JANE   ", b"JANE\xff\xff\xff\xff\xff\xff\xff\xff"])
+def test_a_broken_value_of_a_patient_still_tells_apart_and_comes_out_nowhere(
+    born: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "film.dcm").write_bytes(content(radiograph(PatientBirthDate="19700101-x  ")).replace(b"19700101-x  ", born))
+    with warnings.catch_warnings(record=True) as told:
+        film = read_film(tmp_path / "film.dcm")
+    assert film.patient not in ("", patient()) and len(film.patient) == 16
+    assert "JANE" not in repr(told) + caplog.text + "".join(capfd.readouterr()) + film.patient + "".join(film.remarks)
+
+
 @pytest.mark.parametrize("implicit", [True, False])
 def test_without_preamble_and_file_meta(implicit: bool) -> None:
     file = bare(radiograph(**WINDOW), implicit=implicit)

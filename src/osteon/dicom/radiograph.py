@@ -18,7 +18,7 @@ from osteon.dicom.geometry import SQUARE, pixel_aspect, shutter, squared
 from osteon.dicom.grayscale import count_codes, display_table
 from osteon.dicom.layout import pixel_layout
 from osteon.dicom.parsed import parse
-from osteon.dicom.tags import called, code, text
+from osteon.dicom.tags import called, code, identity, text
 from osteon.dicom.terms import RADIOGRAPHY, known_part, known_view, shown_modality
 from osteon.dicom.transfer import stored_codes
 from osteon.errors import UnreadableFilm, UnsupportedFilm
@@ -41,12 +41,19 @@ _RAW = "1.2.840.10008.5.1.4.1.1.1.1.1"  # Digital X-Ray, for processing
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture and its multi-frame kinds
 
 
+_IDENTITY = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
+"""What tells one patient from another."""
+
+_ROUNDS = 20_000
+"""Of the hash where no StudyInstanceUID is mixed in: some milliseconds, so that trying all PatientIDs takes long."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
     """One DICOM film.
 
     `pixels` is (H, W) float32 in [0, 1], bone bright, its pixels square. `study_type` and `view` are values that the standard knows,
-    `study` is StudyInstanceUID, `patient` a hash of both it and PatientID (PatientName without one); each is "" where the file does not
+    `study` is StudyInstanceUID, `patient` a hash of it and all that tells a patient from others; each is "" where the file does not
     say. `remarks` tell what was assumed.
     """
 
@@ -110,9 +117,12 @@ def read_dicom(content: bytes, name: str) -> Radiograph:
 
 
 def _patient(ds: Dataset) -> str:
-    named = text(ds, "PatientID") or text(ds, "PatientName")
-    mixed = f"{text(ds, 'StudyInstanceUID')} {named}"  # so that nobody finds a PatientID by trying all
-    return hashlib.sha256(mixed.encode(errors="replace")).hexdigest()[:16] if named else ""
+    named = [identity(ds, keyword).rstrip("^ ") for keyword in _IDENTITY]
+    if not any(named):
+        return ""
+    study = text(ds, "StudyInstanceUID")
+    mixed = repr((study, named)).encode(errors="backslashreplace")  # so that nobody finds a PatientID by trying all
+    return hashlib.pbkdf2_hmac("sha256", mixed, b"osteon", 1 if study else _ROUNDS, 8).hex()
 
 
 def _check_kind(ds: Dataset, name: str) -> tuple[str, ...]:

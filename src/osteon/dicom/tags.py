@@ -25,6 +25,15 @@ def text(ds: Dataset, keyword: str) -> str:
         return ""
 
 
+def identity(ds: Dataset, keyword: str) -> str:
+    """Return all that an attribute says, a person's name too, a broken one as its bytes; "" where it says nothing. For a hash alone."""
+    try:
+        value = _value(ds, keyword)
+        return "" if value is None else str(value).strip()
+    except Exception:
+        return repr(getattr(ds.get_item(keyword), "value", b""))
+
+
 def code(ds: Dataset, keyword: str) -> str:
     """Return a code string (PS3.5 6.2, CS) of one word, upper case; "?" where it is anything else. Not for a message, either."""
     found = text(ds, keyword).upper()

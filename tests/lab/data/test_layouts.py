@@ -36,10 +36,36 @@ def test_walk_accounts_for_every_file(tmp_path: Path) -> None:
     assert files.others == ["a.txt", "b/noname"]
 
 
-def test_walk_takes_a_name_that_is_no_unicode_as_other(tmp_path: Path) -> None:
-    with open(os.fsencode(tmp_path) + b"/\xff.png", "wb"):  # noqa: PTH123 - a path of bytes
-        pass
-    assert walk(tmp_path).others == ["\\udcff.png"] and walk(tmp_path).films == []
+def write_bytes_named(folder: Path, *names: bytes) -> None:
+    for name in names:
+        file = os.fsencode(folder) + b"/" + name
+        os.makedirs(os.path.dirname(file), exist_ok=True)  # noqa: PTH103, PTH120 - a path of bytes
+        with open(file, "wb"):  # noqa: PTH123
+            pass
+
+
+def test_walk_tells_films_whose_names_are_no_unicode_from_other_files(tmp_path: Path) -> None:
+    write_bytes_named(tmp_path, b"\xff.png", b"\xfe/a.png", b"\xfe/b.txt", b".\xff")
+    files = walk(tmp_path)
+    assert (files.films, files.unnamed) == ([], ["\\udcfe/a.png", "\\udcff.png"])
+    assert (files.hidden, files.others) == ([".\\udcff"], ["\\udcfe/b.txt"])
+    with pytest.raises(EmptyDataset, match="2 films whose names are no Unicode"):
+        read_dataset(tmp_path)
+
+
+def test_a_film_whose_name_is_no_unicode_is_a_problem_by_its_name(mura: Path) -> None:
+    write_bytes_named(mura / "train/XR_HAND/patient00001/study1_positive", b"r\xf6ntgen.png")
+    dataset = read_dataset(mura)
+    [(names, reason)] = reasons(dataset.problems, "unnamed")
+    assert names == ("train/XR_HAND/patient00001/study1_positive/r\\udcf6ntgen.png",) and reason.startswith("1 films have names")
+    assert dataset.films.height == 7 and dataset.strays == ["train/XR_HAND/notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["study1-positive", "Study1Negative", "study1 abnormal", "study1-pos"])
+def test_a_study_s_folder_with_a_label_in_another_form_is_refused_by_name(mura: Path, name: str) -> None:
+    made_trees.write(mura / "train" / "XR_HAND" / "patient00009" / name / "image1.png", b"")
+    with pytest.raises(DatasetError, match=f"patient00009/{name}: the label of this study"):
+        read_dataset(mura)
 
 
 def test_walk_enters_linked_folders_and_no_circle(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ KINDS = {
     "label-conflict": "contradictory labels: folder against table, or duplicates",
     "missing": "lists of the dataset with films that are not in the folder",
     "unplaced": "sets of films in folders that the dataset does not have: not in the index",
+    "unnamed": "sets of films whose names are no Unicode: not in the index",
     "unlisted": "films that the dataset's list lacks",
     "no-boxes": "abnormal films without a marked finding",
     "boxes-misfit": "films whose boxes were drawn on a picture of another shape: left out",

@@ -33,21 +33,23 @@ def read_dataset(path: str | Path) -> Dataset:
     if (table := top / "manifest.csv").is_file():
         return read_own(table)
     if root := _fracatlas_root(top):
-        return _checked(read_fracatlas(root, walk(root)))
+        files = walk(root)
+        return _checked(read_fracatlas(root, files), files.unnamed)
     files = walk(top)
     if not files.films:
         there = f"{len(files.others)} other and {len(files.hidden)} hidden files are there"
+        there += f", and {len(files.unnamed)} films whose names are no Unicode" if files.unnamed else ""
         raise EmptyDataset(f"{path}: no film (PNG, JPEG, TIFF, DICOM) below it; {there}. Give the folder that holds the films.")
     if dataset := read_mura(top, files):
-        return _checked(dataset)
+        return _checked(dataset, files.unnamed)
     raise DatasetError(
         f"{path}: {len(files.films)} films, the first {files.films[0]}, but neither MURA's folders (XR_HAND/patient00001/study1_positive)"
         " nor FracAtlas's (images, dataset.csv). List the films in a CSV with the column path, and index that."
     )
 
 
-def _checked(dataset: Dataset) -> Dataset:
-    """Name the films that stand in no folder of the layout.
+def _checked(dataset: Dataset, unnamed: list[str]) -> Dataset:
+    """Name the films that stand in no folder of the layout, and those that no table can name.
 
     Raises:
         DatasetError: there is no other film, or the others have one label only: folders are spelled in another way.
@@ -62,6 +64,9 @@ def _checked(dataset: Dataset) -> Dataset:
         )
     if dataset.unplaced:
         dataset.problems.append(Problem("unplaced", tuple(sorted(dataset.unplaced)), where))
+    if unnamed:
+        reason = f"{len(unnamed)} films have names that are no Unicode (UTF-8). Rename them, and index again"
+        dataset.problems.append(Problem("unnamed", tuple(unnamed), reason))
     return dataset
 
 

@@ -48,6 +48,9 @@ _FOLDERS = rf"(?:({'|'.join(_SPLITS)})/)?XR_([^/]+)/([^/]+)/(study[^/_]*?)(?:_(p
 _FILM = rf"(?i)^(.*?)/{_FOLDERS}/[^/]+$"
 _STUDY = rf"(?i){_FOLDERS}/?$"
 _SUFFIXES = {"negative": 0, "positive": 1}
+_UNTOLD = "(?i)pos|neg|normal"
+"""What no study's number holds, but a label that is written in another way."""
+
 _PARTS = ("split", "type", "patient", "number", "suffix")
 
 
@@ -57,7 +60,7 @@ def read_mura(top: Path, files: Files) -> Dataset | None:
     `top` may be the root, its parent, or a folder below it; paths are relative to the root in any case, so the rows are the same.
 
     Raises:
-        DatasetError: two trees stand below the folder.
+        DatasetError: two trees stand below the folder, or a study's folder says its label in another way.
         BadManifest: a table of labels does not fit.
     """
     whole = pl.format("{}/{}", pl.lit(str(top)), "file")
@@ -67,6 +70,7 @@ def read_mura(top: Path, files: Files) -> Dataset | None:
     placed = named.drop_nulls("base")
     if placed.is_empty():
         return None
+    _check_labels(placed, top)
     root = _only_root(placed, top)
     films = _rows(placed, root)
     unplaced = named.filter(pl.col("base").is_null())["file"].to_list()
@@ -114,6 +118,12 @@ def _cells(films: pl.DataFrame, below: list[str]) -> list[tuple[str, int, int]]:
             words = {0: "normal", 1: "abnormal"}
             cells += [(f"{split} {name}: {words[k[3]]} {k[0]}", got.get(k, 0), n) for k, n in zip(keys, want, strict=True)]
     return cells
+
+
+def _check_labels(placed: pl.DataFrame, top: Path) -> None:
+    if odd := placed.filter(pl.col("number").str.contains(_UNTOLD))["file"].head(1).to_list():
+        folder = os.path.dirname(f"{top}/{odd[0]}")  # noqa: PTH120 - posix already
+        raise DatasetError(f"{folder}: the label of this study is not written as in MURA. Name it study1_positive or study1_negative.")
 
 
 def _only_root(placed: pl.DataFrame, top: Path) -> Path:

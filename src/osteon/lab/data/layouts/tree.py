@@ -25,9 +25,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What a walk through a folder met, as posix paths relative to it, sorted."""
+    """What a walk through a folder met, as posix paths relative to it, sorted. `unnamed` are films whose path is no Unicode, escaped."""
 
     films: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
@@ -51,12 +52,12 @@ class Dataset:
 
 
 def walk(top: Path) -> Files:
-    """Return every file below a folder by kind: films, hidden files (a dot begins the name), others.
+    """Return every file below a folder by kind: films, films that no table can name, hidden files (a dot begins the name), others.
 
     A hidden folder counts as one hidden file. Linked folders are entered, each once.
-    A name that is no Unicode, and a folder that cannot be read, count as other.
+    A folder that cannot be read counts as other. What is no Unicode is escaped.
     """
-    films, hidden, others = [], [], []
+    films, unnamed, hidden, others = list[str](), list[str](), list[str](), list[str]()
     entered, to_enter = {os.path.realpath(top)}, [""]
     while to_enter:
         below = to_enter.pop()
@@ -64,30 +65,25 @@ def walk(top: Path) -> Files:
             with os.scandir(f"{top}/{below}") as scan:
                 entries = list(scan)
         except OSError:
-            others.append(below)
+            others.append(_escaped(below))
             continue
         for entry in entries:
-            name = entry.name
-            if not (name.isascii() or _is_text(name)):
-                others.append(below + name.encode("utf-8", "backslashreplace").decode())
-            elif name[0] == ".":
-                hidden.append(below + name)
+            path = below + entry.name
+            shown = _escaped(path)
+            if entry.name[0] == ".":
+                hidden.append(shown)
             elif os.path.isdir(entry.path) and _is_new(entry, entered):  # noqa: PTH112 - also of a link to itself
-                to_enter.append(f"{below}{name}/")
+                to_enter.append(f"{path}/")
             elif is_film(entry):
-                films.append(below + name)
+                (films if shown == path else unnamed).append(shown)
             else:
-                others.append(below + name)
-    return Files(sorted(films), sorted(hidden), sorted(others))
+                others.append(shown)
+    return Files(sorted(films), sorted(unnamed), sorted(hidden), sorted(others))
 
 
-def _is_text(name: str) -> bool:
-    """Return whether a name is Unicode: another one cannot stand in a table."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _escaped(path: str) -> str:
+    """Return a path as text: bytes that are no Unicode cannot stand in a table."""
+    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_new(entry: os.DirEntry[str], entered: set[str]) -> bool:
