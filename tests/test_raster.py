@@ -18,7 +18,7 @@ from PIL import Image, TiffImagePlugin
 
 from osteon.bounds import MOST_PIXELS
 from osteon.errors import FilmError, OversizedFilm, UnreadableFilm, UnsupportedFilm
-from osteon.film import read_film
+from osteon.film import film_of, read_film
 from osteon.grey import WINDOW_CUT
 from osteon.raster import raster_format, raster_size, read_raster
 
@@ -130,6 +130,32 @@ def test_floats_between_0_and_1_are_taken_as_they_are() -> None:
     assert_array_equal(read(saved(Image.fromarray(values), "TIFF")), values)
 
 
+@pytest.mark.parametrize("hot", [-3e4, -1e3, 2e3, 65535, 1e9])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_a_hot_pixel_does_not_decide_the_range_of_a_deeper_tiff(hot: float, dtype: type) -> None:
+    values = GREY.repeat(8, 0).repeat(8, 1).astype(dtype)
+    plain = read(saved(Image.fromarray(values), "TIFF"))
+    values[30, 40:45] = hot
+    pixels = read(saved(Image.fromarray(values), "TIFF"))
+    assert (pixels[30, 40:45] == (hot > 0)).all()
+    pixels[30, 40:45] = plain[30, 40:45]
+    assert_allclose(pixels, plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("hot", [-0.2, 1.5, 50])
+def test_floats_of_which_a_few_are_not_between_0_and_1_are_clipped(hot: float) -> None:
+    values = (GREY / 512).astype(np.float32).repeat(8, 0).repeat(8, 1)
+    expected = values.copy()
+    values[30, 40], expected[30, 40] = hot, hot > 0
+    assert_array_equal(read(saved(Image.fromarray(values), "TIFF")), expected)
+
+
+def test_a_single_bright_pixel_on_an_even_picture_is_its_range() -> None:
+    values = np.full((64, 64), 7, np.int32)
+    values[5, 6] = 900
+    assert read(saved(Image.fromarray(values), "TIFF")).sum() == 1
+
+
 def test_floats_that_are_no_numbers() -> None:
     values = (GREY / 512).astype(np.float32)
     values[3, 3] = np.nan
@@ -215,6 +241,27 @@ def test_the_bits_that_are_used_are_the_range(bits: int, marked: str) -> None:
         samples[4:14, 6:16], shares[4:14, 6:16] = 65535, 1
     for content in (deep_png(samples), deep_tiff(samples), deep_tiff(samples, compression="tiff_lzw")):
         assert_allclose(read(content), shares, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize(("drawn", "wide"), [(65535, 1), (65535, 3), (65535, 8), (65535, 32), (40000, 12), (4095, 12)])
+def test_a_border_does_not_decide_the_range(bits: int, drawn: int, wide: int) -> None:
+    """The film is the same with it and without, grey or in three channels, and whatever the file says."""
+    samples = deep_picture(bits, 128, 160)
+    bordered = np.pad(samples, wide, constant_values=drawn)
+    shares, inner = samples / (2**bits - 1), (slice(wide, -wide), slice(wide, -wide))
+    for content in (deep_png(bordered), deep_png(bordered, chunk(b"sBIT", bytes([bits]))), deep_tiff(bordered)):
+        assert_allclose(read(content)[inner], shares, atol=1e-6)
+    assert_allclose(read(deep_png(np.stack([bordered] * 3, 2), colour=2))[inner], shares, atol=1e-6)
+    assert_allclose(film_of(bordered, "film", "bright").pixels[inner], shares, atol=1e-6)
+
+
+@pytest.mark.parametrize("sides", [(9, 0, 0, 0), (0, 9, 30, 0), (12, 4, 0, 9)])
+def test_a_border_on_some_sides_does_not_decide_the_range(sides: tuple[int, int, int, int]) -> None:
+    top, bottom, left, right = sides
+    samples = deep_picture(12, 128, 160)
+    pixels = read(deep_png(np.pad(samples, ((top, bottom), (left, right)), constant_values=65535)))
+    assert_allclose(pixels[top : top + 128, left : left + 160], samples / 4095, atol=1e-6)
 
 
 @pytest.mark.parametrize("said", [10, 12, 14, 16])
@@ -310,6 +357,52 @@ def test_the_coloured_strip_of_a_viewers_window_is_cut_and_said(kind: str) -> No
     assert film.pixels[:40].max() == film.pixels[:, :39].max() == 0
     assert_allclose(film.pixels[48:, 56:], shown[8:, 8:] / 255, atol=0.003 if kind == "PNG" else 0.1)
     assert read_raster(saved(Image.fromarray(shown)), "film").remarks == ()
+
+
+def of_noise(height: int = 400, width: int = 512) -> NDArray[np.uint8]:
+    """Return a film that has no line of one grey: a bright limb from side to side over dark air."""
+    y, x = np.mgrid[:height, :width]
+    limb = 150 * np.exp(-(((x - width / 2) / (width / 5)) ** 2)) + 20 * np.sin(y / 7)
+    return np.clip(limb + 30 + np.random.default_rng(0).normal(0, 4, (height, width)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("side", range(4))
+@pytest.mark.parametrize("share", [0.12, 0.3, 0.9])
+@pytest.mark.parametrize("within", [0.04, 0.16])
+def test_a_coloured_label_never_cuts_film(side: int, share: float, within: float) -> None:
+    """Neither at the inner end of what a window's strip may take, nor near the edge: the label stays, or the picture is refused."""
+    film = np.rot90(np.repeat(of_noise()[..., None], 3, 2), side).copy()
+    top = int(within * len(film))
+    film[top : top + 16, : int(share * film.shape[1])] = (255, 220, 0)
+    content = saved(Image.fromarray(np.rot90(film, -side)))
+    if share == 0.12:  # less than a hundredth of it
+        raster = read_raster(content, "film")
+        assert raster.remarks == ()
+        assert (np.abs(raster.pixels - of_noise() / np.float32(255)) < 0.003).mean() > 0.99
+    else:
+        with pytest.raises(UnsupportedFilm, match="colour picture"):
+            read(content)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_coloured_label_at_the_very_edge_cuts_no_film(share: float) -> None:
+    film = np.repeat(of_noise()[..., None], 3, 2)
+    film[:16, : int(share * film.shape[1])] = (255, 220, 0)
+    with pytest.raises(UnsupportedFilm, match="colour picture"):
+        read(saved(Image.fromarray(film)))
+
+
+@pytest.mark.parametrize("letters", [0, 0.25])
+def test_strips_within_strips_are_cut_up_to_the_film(letters: float) -> None:
+    """A title bar with white letters, a grey tool bar below it, a coloured one, and the film."""
+    shown = np.repeat(of_noise()[..., None], 3, 2)
+    bars = np.full((60, 512, 3), 90, np.uint8)
+    bars[:20], bars[40:] = (30, 90, 200), (200, 60, 30)
+    bars[4:16, 12 : 12 + int(letters * 512)] = 255
+    raster = read_raster(saved(Image.fromarray(np.concatenate([bars, shown]))), "film")
+    assert raster.remarks == (WINDOW_CUT,)
+    assert not raster.pixels[:60].any()
+    assert_allclose(raster.pixels[64:], shown[4:, :, 0] / 255, atol=0.003)
 
 
 def test_a_colour_picture_in_a_window_is_refused(photographs: list[NDArray[np.uint8]]) -> None:

@@ -1,6 +1,7 @@
 """16-bit samples -> [0, 1]: how many of their bits a file uses.
 
-Detectors have 10 to 14 bits, which PNG and TIFF keep in 16. Divided by 65535, such a film is up to 128 times too dark.
+Detectors have 10 to 14 bits, which PNG and TIFF keep in 16. Divided by 65535, such a film is up to 128 times too dark. A border that was
+drawn around it, in white as a rule, says nothing about it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
 FEW = 0.0005
 """Share of the samples that never decides: hot pixels."""
 
@@ -22,6 +25,9 @@ MARK_ALIKE = 0.8
 
 LEAST_BITS = 8
 
+LEAST_LEFT = 32
+"""Pixels of a side that a border leaves at least."""
+
 ENOUGH = 250_000
 """Samples that are counted of a large film, evenly spread over it: more say nothing else, and cost time and memory."""
 
@@ -30,7 +36,7 @@ def unit(samples: NDArray[np.uint16], said: int, *, scaled: bool = False) -> NDA
     """Return samples as shares of the range that their file uses.
 
     Args:
-        samples: of any shape; all of them share one range.
+        samples: (H, W) or (H, W, C); all of them share one range.
         said: the bits that the file says it uses (PNG's sBIT, TIFF's MaxSampleValue), 0 where it does not.
         scaled: a file whose samples do not keep to what it says has scaled them to 16 bits, as PNG demands (third edition, 11.3.2.4).
 
@@ -46,7 +52,7 @@ def sample_bits(samples: NDArray[np.uint16], said: int, *, scaled: bool = False)
     """Return how many bits the samples use, 8 to 16: what the file says if they keep to it, else the fewest that hold all but a mark."""
     if said == 16:
         return 16
-    counts = counted(samples, 16)
+    counts = counted(without_border(samples), 16)
     if 0 < said < 16:
         if _holds(counts, max(said, 2)):
             return said
@@ -55,7 +61,33 @@ def sample_bits(samples: NDArray[np.uint16], said: int, *, scaled: bool = False)
     return bits_used(counts)
 
 
-def counted(samples: NDArray[np.uint8] | NDArray[np.uint16], bits: int) -> NDArray[np.int64]:
+def without_border(samples: Samples) -> Samples:
+    """Return what lies within lines along the edges that are of one value, each by itself; all of it where hardly anything does.
+
+    Args:
+        samples: (H, W) or (H, W, C), as stored: what one value is does not depend on their range (as it does in `osteon.border`).
+    """
+    inner, size = samples, -1
+    while inner.size != size and min(inner.shape[:2]) >= LEAST_LEFT:
+        size = inner.size
+        for _ in range(4):  # that of one side may hide that of another
+            inner = np.rot90(inner[_alike(inner) :])
+    return inner if min(inner.shape[:2]) >= LEAST_LEFT else samples
+
+
+def _alike(lines: Samples) -> int:
+    """Return how many lines, from the first on, are of one value; they are looked at in blocks, since a film may have millions."""
+    first, many = 0, 1
+    while first < len(lines):
+        block = lines[first : first + many]
+        odd = (block != block[:, :1]).any(tuple(range(1, block.ndim)))
+        if odd.any():
+            return first + int(odd.argmax())
+        first, many = first + many, 2 * many
+    return len(lines)
+
+
+def counted(samples: Samples, bits: int) -> NDArray[np.int64]:
     """Count how often each value of 0 to 2 ** bits - 1 occurs, in every k-th sample where there are more than `ENOUGH`."""
     return np.bincount(samples.reshape(-1)[:: -(-samples.size // ENOUGH) or 1], minlength=2**bits)
 

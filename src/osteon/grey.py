@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from osteon.depth import unit
+from osteon.depth import ENOUGH, FEW, unit
 from osteon.errors import UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -27,6 +27,18 @@ STRIP = 0.2
 
 STRIP_CELLS = 0.1
 """Share of a strip's innermost line that is coloured at least."""
+
+STRIP_GREY = 6
+"""Grey levels (of 255) by which the rest of a strip's line may differ from one grey: a tool bar between its icons."""
+
+STRIP_ODD = 0.05
+"""Share of a strip's line that may be of another grey. The film beside a coloured label takes more."""
+
+STRIP_LETTERS = 0.3
+"""Share of a line, coloured otherwise, that letters may take."""
+
+FAR = 0.5
+"""How far from the others a few pixels of a 32-bit or float file are hot or dead, as a share of the range of the others."""
 
 WINDOW_CUT = "coloured strips along its edges, as of a viewer's window, were cut off"
 
@@ -88,30 +100,43 @@ def film_of_picture(image: Image.Image, name: str) -> Box:
     """
     step = max(1, min(image.size) // 128)
     # Channel by channel: numpy takes ten times as long over an axis of three.
-    red, green, blue = np.moveaxis(np.asarray(image.reduce(step), np.int16), 2, 0)
+    small = image.reduce(step)
+    red, green, blue = np.moveaxis(np.asarray(small, np.int16), 2, 0)
     coloured = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue) >= COLOUR_SPREAD
-    left, top, right, bottom = _within_strips(coloured)
+    left, top, right, bottom = _within_strips(np.where(coloured, np.float32(np.nan), np.asarray(small.convert("L"), np.float32)))
     if coloured[top:bottom, left:right].mean() > COLOURED_CELLS:
         raise UnsupportedFilm(f"{name}: a colour picture ({coloured.mean():.0%} of it), no radiograph. If it is one, export it in grey.")
     return left * step, top * step, min(right * step, image.width), min(bottom * step, image.height)
 
 
-def _within_strips(coloured: NDArray[np.bool_]) -> Box:
-    """Return the cells that remain when the sides with most colour have lost their strips, as few as leave no more than a mark."""
-    box = [0, 0, coloured.shape[1], coloured.shape[0]]
+def _within_strips(greys: NDArray[np.float32]) -> Box:
+    """Return the cells that remain when the sides with most colour have lost their strips, as few as leave no more than a mark.
+
+    Args:
+        greys: (H, W), 0 to 255, NaN where it is coloured.
+    """
+    box = [0, 0, greys.shape[1], greys.shape[0]]
     sides = {0, 1, 2, 3}
-    while sides and (inner := coloured[box[1] : box[3], box[0] : box[2]]).mean() > COLOURED_CELLS:
+    while sides and np.isnan(inner := greys[box[1] : box[3], box[0] : box[2]]).mean() > COLOURED_CELLS:
         lines = (inner.T, inner, inner.T[::-1], inner[::-1])
         depths = [_strip(some) for some in lines]
-        side = max(sides, key=lambda side: lines[side][: depths[side]].sum())
+        side = max(sides, key=lambda side: np.isnan(lines[side][: depths[side]]).sum())
         box[side] += depths[side] if side < 2 else -depths[side]
         sides.remove(side)
     return box[0], box[1], box[2], box[3]
 
 
-def _strip(lines: NDArray[np.bool_]) -> int:
-    """Return how many lines, from the first on, are a coloured strip."""
-    return int(np.flatnonzero(lines[: int(STRIP * len(lines))].mean(1) >= STRIP_CELLS).max(initial=-1)) + 1
+def _strip(lines: NDArray[np.float32]) -> int:
+    """Return how many lines, from the first on, are a coloured strip: each is colour and one grey, up to the last that has colour."""
+    outer = lines[: int(STRIP * len(lines))]
+    unbroken = np.logical_and.accumulate(np.array([_no_film(line) for line in outer], bool))
+    return int(np.flatnonzero(unbroken & (np.isnan(outer).mean(1) >= STRIP_CELLS)).max(initial=-1)) + 1
+
+
+def _no_film(line: NDArray[np.float32]) -> bool:
+    """Tell whether a line is coloured but for letters, or is of one grey where it is not."""
+    rest = line[~np.isnan(line)]
+    return rest.size <= STRIP_LETTERS * line.size or bool((np.abs(rest - np.median(rest)) > STRIP_GREY).sum() <= STRIP_ODD * line.size)
 
 
 def _blackened(shares: NDArray[np.float32], box: Box) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -161,5 +186,20 @@ def _stretched(values: NDArray[np.generic], name: str) -> NDArray[np.float32]:
     if not np.isfinite([low, high]).all():
         raise UnsupportedFilm(f"{name}: some pixels are not numbers. Export the film with 8 or 16 bits.")
     if not 0 <= low <= high <= 1:
+        low, high = _own_range(wide)
         wide = (wide - low) / ((high - low) or 1)
+        np.clip(wide, 0, 1, out=wide)
     return wide.astype(np.float32)
+
+
+def _own_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the range of all values but for a few hot or dead pixels, which lie far from the others; 0 to 1 where that holds them."""
+    some = values.reshape(-1)[:: -(-values.size // ENOUGH) or 1]
+    low, high = np.quantile(some, (FEW, 1 - FEW), method="nearest")
+    if 0 <= low < high <= 1:
+        return 0.0, 1.0
+    reach = FAR * (high - low) or np.inf
+    return (
+        float(values.min(where=values >= low - reach, initial=low)),
+        float(values.max(where=values <= high + reach, initial=high)),
+    )

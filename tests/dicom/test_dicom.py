@@ -123,9 +123,9 @@ def test_an_unknown_transfer_syntax_is_named() -> None:
 
 def test_twelve_bit_jpeg_is_what_libjpeg_turbo_makes_of_it() -> None:
     """pydicom's own 12-bit film; the corner and the sum were read with libjpeg-turbo 3.1.3."""
-    ds = _packaged("JPGExtended.dcm", SOPClassUID=uid.ComputedRadiographyImageStorage, Modality="CR", WindowCenter=2048, WindowWidth=4096)
+    ds = _packaged("JPGExtended.dcm", SOPClassUID=uid.ComputedRadiographyImageStorage, Modality="CR", WindowCenter=1024, WindowWidth=2048)
     ds.VOILUTFunction = "LINEAR_EXACT"
-    codes = np.rint(read(_saved(ds)).pixels * 4096)
+    codes = np.rint(read(_saved(ds)).pixels * 2048)
     assert codes.shape == (1024, 256)
     assert codes[420, 140] == 244
     assert round(float(codes.mean()), 4) == 14.37

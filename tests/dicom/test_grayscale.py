@@ -16,7 +16,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from made_dicom import bare, content, lut, radiograph
 from osteon.dicom import read_dicom
-from osteon.dicom.grayscale import NOTHING_SHOWN, UNKNOWN_FUNCTION, count_codes, display_table
+from osteon.dicom.grayscale import FAR_TOO_WIDE, NOTHING_SHOWN, UNKNOWN_FUNCTION, count_codes, display_table
 from osteon.errors import UnsupportedFilm
 
 TWELVE = [0, 1, 1024, 2047, 2048, 2049, 3072, 4095]
@@ -161,6 +161,39 @@ def test_a_window_that_shows_nothing_is_none(attributes: dict[str, object], said
     assert film.remarks == ((NOTHING_SHOWN,) if said else ())
     inverted = read_dicom(content(radiograph(ramp(), **attributes, **ONE)), "film")
     assert_allclose(inverted.pixels, 1 - without.pixels, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [65536, 1_000_000])
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_a_window_far_wider_than_the_film_is_none(width: int, function: str) -> None:
+    pixels = np.linspace(0, 4095, 40_000).reshape(100, 400).astype(np.uint16)
+    window = {"WindowCenter": width / 2, "WindowWidth": width, "VOILUTFunction": function}
+    film = read_dicom(content(radiograph(pixels, **window)), "film")
+    assert_allclose(film.pixels, pixels / 4095, atol=1e-6)
+    assert film.remarks == (FAR_TOO_WIDE,)
+
+
+def test_a_few_bright_pixels_do_not_fill_a_window() -> None:
+    pixels = np.linspace(0, 4000, 40_000).reshape(100, 400).astype(np.uint16)
+    pixels[50, 60:70] = 65535
+    film = read_dicom(content(radiograph(pixels, BitsStored=16, WindowCenter=32768, WindowWidth=65536)), "film")
+    assert film.remarks == (FAR_TOO_WIDE,)
+    assert_allclose(film.pixels[:50], pixels[:50] / 4095, atol=1e-6)
+
+
+def test_a_window_that_the_film_fills_by_a_tenth_counts() -> None:
+    pixels = np.linspace(0, 4095, 40_000).reshape(100, 400).astype(np.uint16)
+    film = read_dicom(content(radiograph(pixels, WindowCenter=16384, WindowWidth=32768, **EXACT)), "film")
+    assert film.remarks == ()
+    assert_allclose(film.pixels, pixels / 32768, atol=1e-6)
+
+
+@pytest.mark.parametrize("wide", [1, 8, 30])
+def test_a_border_does_not_decide_the_range_of_a_film_without_a_window(wide: int) -> None:
+    pixels = np.linspace(0, 4000, 12_000).reshape(100, 120).astype(np.uint16)
+    bordered = np.pad(pixels, wide, constant_values=65535)
+    film = read_dicom(content(radiograph(bordered, BitsStored=16)), "film").pixels
+    assert_allclose(film[wide:-wide, wide:-wide], pixels / 4095, atol=1e-6)
 
 
 @pytest.mark.parametrize("function", ["IDENTITY", "CUBIC", "DOE JANE"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osteon.depth import FEW, bits_used, counted
+from osteon.depth import FEW, bits_used, counted, without_border
 from osteon.dicom.luts import first_lut, has_lut
 from osteon.dicom.tags import code, number, whole
 from osteon.errors import UnsupportedFilm
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 LEAST_SHOWN = 0.005
 """Share of the pixels that a window must leave between black and white; one that leaves fewer shows nothing, and counts as none."""
 
+LEAST_FILLED = 0.1
+"""Share of the way from black to white that a window must show the film's own range over; one that is far wider counts as none."""
+
 NOTHING_SHOWN = "its window or VOI LUT (0028,1050) (0028,3010) shows nothing of it; it is shown over its own range"
+FAR_TOO_WIDE = "its window or VOI LUT (0028,1050) (0028,3010) is far too wide for it; it is shown over its own range"
 UNKNOWN_FUNCTION = "VOILUTFunction (0028,1056) is an unknown value; LINEAR is assumed"
 
 _NO_VALUE = 2**31  # that no pixel of 16 bits has
@@ -50,8 +54,8 @@ class Counted:
 
 
 def count_codes(codes: Codes, bits: int, *, signed: bool, hidden: NDArray[np.bool_] | None = None) -> Counted:
-    """Count a film's codes, (H, W) of 0 to 2 ** bits - 1, without those that are hidden."""
-    return Counted(counted(codes if hidden is None else codes[~hidden], bits), signed)
+    """Count a film's codes, (H, W) of 0 to 2 ** bits - 1, without those that are hidden, or else without a border around it."""
+    return Counted(counted(without_border(codes) if hidden is None else codes[~hidden], bits), signed)
 
 
 def display_table(ds: Dataset, film: Counted) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -60,8 +64,8 @@ def display_table(ds: Dataset, film: Counted) -> tuple[NDArray[np.float32], tupl
     Where the film names neither VOI LUT nor window, it is shown over its own range: one of up to 8 bits over all that it can store, a
     deeper one over the bits that it uses, by the rule that 16-bit PNG and TIFF have (`osteon.depth`). No film is stretched: neither
     DCMTK nor pydicom do, and the standard asks for nothing. The first of several windows counts. A window of no width, and one that
-    leaves hardly a pixel between black and white, count as none. A VOI LUT goes before a window. A VOILUTFunction that DICOM does not
-    know is LINEAR (as in DCMTK).
+    leaves hardly a pixel between black and white, or shows the film over less than a tenth of the way from one to the other, count as
+    none. A VOI LUT goes before a window. A VOILUTFunction that DICOM does not know is LINEAR (as in DCMTK).
 
     Args:
         ds: the data set; its Modality LUT, VOI LUT and padding attributes are read.
@@ -77,8 +81,8 @@ def display_table(ds: Dataset, film: Counted) -> tuple[NDArray[np.float32], tupl
     counts = np.where(padding, 0, film.counts)
     values = _modality(ds, film.values)
     shown, remarks = _voi(ds, values)
-    if shown is not None and not _shows(shown, counts):
-        shown, remarks = None, (NOTHING_SHOWN,)
+    if shown is not None and (fault := _fault(shown, counts)):
+        shown, remarks = None, (fault,)
     if shown is None:
         low, high = _own_range(ds, film, counts)
         shown = np.clip((values - low) / ((high - low) or 1), 0, 1)
@@ -128,6 +132,16 @@ def _windowed(values: NDArray[np.float64], centre: float, width: float, function
     if width <= 0:  # LINEAR of width 1 is a threshold
         return (values > centre).astype(np.float64)
     return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1), np.float64)
+
+
+def _fault(shown: NDArray[np.float64], counts: NDArray[np.int64]) -> str:
+    """Return why a window or VOI LUT counts as none, "" for one that counts."""
+    if not _shows(shown, counts):
+        return NOTHING_SHOWN
+    order = np.argsort(shown)
+    below = np.cumsum(counts[order]) / counts.sum()
+    low, high = shown[order[np.searchsorted(below, (FEW, 1 - FEW))]]
+    return FAR_TOO_WIDE if high - low < LEAST_FILLED else ""
 
 
 def _shows(shown: NDArray[np.float64], counts: NDArray[np.int64]) -> bool:
