@@ -60,8 +60,8 @@ def test_the_signatures(name: str, parameters: str) -> None:
         ("Film", "pixels path format truncated study_type view study remarks patient"),
         (
             "FilmPrediction",
-            "film logit probability level study_type truncated remarks reason error peak overlay_file study_uid card placement evidence "
-            "seen",
+            "film logit probability level study_type truncated remarks reason error peak overlay_file study_uid patient card placement "
+            "evidence seen",
         ),
         ("Prediction", "study probability level films model"),
     ],

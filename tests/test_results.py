@@ -91,20 +91,22 @@ def test_tables_and_page_show_names_without_their_power() -> None:
 
 
 def test_one_uid_over_several_patients_is_not_one_study() -> None:
-    uids = ("1.2 a", "1.2 b", "1.2 a")
-    films = [FilmPrediction(f"{n}.dcm", probability=0.5, level="no", study_uid=uid) for n, uid in enumerate(uids)]
+    patients = ("a", "b", "a")
+    films = [
+        FilmPrediction(f"{n}.dcm", probability=0.5, level="no", study_uid="1.2", patient=patient) for n, patient in enumerate(patients)
+    ]
     sources = Sources([Source(f.film, f.film, f.film, f.film, ask_file=True) for f in films])
     assert [[f.film for f in study.films] for study in group(films, sources, made_card())] == [["0.dcm", "2.dcm"], ["1.dcm"]]
 
 
-def studies_of(told: dict[str, str], **source: object) -> list[tuple[str, list[str]]]:
-    """The name and films of each study of a folder `study1`; `told` is what each film's file says of its study and patient."""
+def studies_of(told: dict[str, tuple[str, str]], **source: object) -> list[tuple[str, list[str]]]:
+    """The name and films of each study of a folder `study1`; `told` is the UID and the patient that each film's file names."""
     sources = [Source(name, name, name, "study1", **source) for name in told]  # type: ignore[arg-type]
     return [(name, [list(told)[i] for i in members]) for name, members in grouped(Sources(sources), list(told.values()))]
 
 
 def test_films_of_two_patients_without_a_uid_are_two_studies_of_their_folder() -> None:
-    told = {"a.dcm": " a", "b.dcm": " b", "c.dcm": " a", "broken.dcm": ""}
+    told = {"a.dcm": ("", "a"), "b.dcm": ("", "b"), "c.dcm": ("", "a"), "broken.dcm": ("", "")}
     assert studies_of(told, ask_file=True) == [
         ("study1", ["a.dcm", "c.dcm"]),
         ("study1 (2)", ["b.dcm"]),
@@ -113,14 +115,15 @@ def test_films_of_two_patients_without_a_uid_are_two_studies_of_their_folder() -
 
 
 def test_a_film_that_names_no_patient_is_of_the_one_patient_of_its_folder() -> None:
-    assert studies_of({"a.dcm": " a", "broken.dcm": "", "b.png": ""}, ask_file=True) == [("study1", ["a.dcm", "broken.dcm", "b.png"])]
+    told = {"a.dcm": ("", "a"), "broken.dcm": ("", ""), "b.png": ("", "")}
+    assert studies_of(told, ask_file=True) == [("study1", ["a.dcm", "broken.dcm", "b.png"])]
 
 
 def test_what_a_person_says_of_a_study_stands_against_the_files() -> None:
-    assert studies_of({"a.dcm": "1.2 a", "b.dcm": "1.3 b"}, ask_file=False) == [("study1", ["a.dcm", "b.dcm"])]
+    assert studies_of({"a.dcm": ("1.2", "a"), "b.dcm": ("1.3", "b")}, ask_file=False) == [("study1", ["a.dcm", "b.dcm"])]
 
 
 def test_studies_of_one_name_are_told_apart_and_take_no_other_s_name() -> None:
     films = [("1", "m\np1"), ("1", "m\np2"), ("1 (2)", "m\np1"), ("1", "n\n")]
     sources = Sources([Source(f"{i}.png", f"{i}.png", f"{i}.png", study, apart=apart) for i, (study, apart) in enumerate(films)])
-    assert [name for name, _ in grouped(sources, [""] * 4)] == ["1", "1 (3)", "1 (2)", "1 (4)"]
+    assert [name for name, _ in grouped(sources, [("", "")] * 4)] == ["1", "1 (3)", "1 (2)", "1 (4)"]

@@ -187,7 +187,7 @@ def test_a_manifest_is_read_as_the_lab_reads_it(tmp_path: Path) -> None:
 
 
 def named_studies(sources: Sources) -> list[tuple[str, list[str]]]:
-    return [(name, [sources.films[i].below for i in members]) for name, members in grouped(sources, [""] * len(sources.films))]
+    return [(name, [sources.films[i].below for i in members]) for name, members in grouped(sources, [("", "")] * len(sources.films))]
 
 
 def test_one_study_s_name_of_two_patients_or_two_manifests_is_two_studies(tmp_path: Path) -> None:

@@ -171,9 +171,8 @@ def _answer(source: Source, places: Sequence[Path], *, model: Model, drawn: Draw
         if isinstance(read, FilmPrediction):
             return read
         film, placement = read
-        study = f"{film.study} {film.patient}" if film.study or film.patient else ""  # films of several patients are not one study
         try:
-            prediction = replace(model.predict_film(film, placement, guard=guard), film=source.name, study_uid=study)
+            prediction = replace(model.predict_film(film, placement, guard=guard), film=source.name)
         except ModelFileError as fault:  # a model that gives this film no number may give the others one
             return FilmPrediction(source.name, error=str(fault), card=model.card)
         if drawn.overlays is not None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 LEVELS: tuple[Level, ...] = ("no", "doubt", "yes")
 """The three answers, from the lowest probability to the highest."""
 
+OF_AN_ANSWER = ("share of ", "ppv of ", "npv of ")
+"""How the names of metrics of an answer begin."""
+
 GUARD_HEADER = ("guard, measured on", "films", "out of scope", "share", "95 % interval", "remark")
 INT8_HEADER = (
     "INT8, measured on",
@@ -173,7 +176,7 @@ def metric_name(name: str) -> str:
     >>> metric_name("share of doubt among normal"), metric_name("share of abnormal among yes"), metric_name("ppv of yes at 0.02")
     ('"uncertain" among normal', 'abnormal among "yes"', 'PPV of "yes" at prevalence 0.02')
     """
-    if name.startswith(("share of ", "ppv of ", "npv of ")):
+    if name.startswith(OF_AN_ANSWER):
         quoted = {answer: f'"{level_in_words(answer)}"' for answer in LEVELS} | _NAMES
         return " ".join(quoted.get(word, word) for word in name.removeprefix("share of ").split()).replace(" at ", " at prevalence ")
     plain, at, where = name.partition(" at ")

@@ -34,13 +34,14 @@ _FLOOR, _CEILING = 0.02, 0.03  # how far above air tissue begins, if air is even
 _CONTRAST = 0.1  # between air and the brightest tissue; below that nothing can be told
 
 
-def exposed_part(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:
+def exposed_part(pixels: NDArray[np.float32], bare: tuple[int, int, int, int] | None = None) -> tuple[int, int, int, int]:
     """Return left, top, width and height of the part of a film that shows something, the whole film in doubt.
 
     Args:
         pixels: (H, W) in [0, 1], bone bright.
+        bare: What `border.bare_part` returned of it, where the caller has it already.
     """
-    left, top, width, height = bare_part(pixels)
+    left, top, width, height = bare or bare_part(pixels)
     x, y, wide, high = _shown(pixels[top : top + height, left : left + width])
     return left + x, top + y, wide, high
 

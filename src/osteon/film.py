@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
@@ -89,7 +89,7 @@ class Placement:
 
     The crop `left, top, width, height` (film pixels) becomes the frame's rectangle that begins at `offset_x, offset_y`;
     `scale_x, scale_y` are frame pixels per film pixel. Coordinates are continuous, (0, 0) the upper left corner of the upper
-    left pixel, in film and frame alike.
+    left pixel, in film and frame alike. `bare` is the film without its border (left, top, width, height), for `prepare`.
     """
 
     left: float
@@ -100,6 +100,7 @@ class Placement:
     scale_y: float
     offset_x: float
     offset_y: float
+    bare: tuple[int, int, int, int] | None = field(default=None, compare=False, repr=False)
 
     def to_frame(self, x: float, y: float) -> tuple[float, float]:
         """Return where the film's point (x, y) stands in the frame; outside the crop it lies outside the rectangle."""
@@ -194,13 +195,15 @@ def place(film: Film, frame: Frame) -> Placement:
     shorter side rounded to whole frame pixels, `scale_x` and `scale_y` then differ by that rounding).
     """
     height, width = film.pixels.shape
-    left, top, wide, high = exposed_part(film.pixels) if frame.crop == "exposed" else (0, 0, width, height)
+    whole = (0, 0, width, height)
+    bare = bare_part(film.pixels) if frame.crop == "exposed" else whole
+    left, top, wide, high = exposed_part(film.pixels, bare) if frame.crop == "exposed" else whole
     size = frame.size
     if frame.aspect == "stretch":
-        return Placement(left, top, wide, high, size / wide, size / high, 0, 0)
+        return Placement(left, top, wide, high, size / wide, size / high, 0, 0, bare)
     longer = max(wide, high)
     across, down = max(1, round(wide * size / longer)), max(1, round(high * size / longer))
-    return Placement(left, top, wide, high, across / wide, down / high, (size - across) // 2, (size - down) // 2)
+    return Placement(left, top, wide, high, across / wide, down / high, (size - across) // 2, (size - down) // 2, bare)
 
 
 def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDArray[np.uint8]:
@@ -219,7 +222,7 @@ def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDA
     """
     at = placement or place(film, frame)
     across, down = round(at.width * at.scale_x), round(at.height * at.scale_y)
-    x, y, wide, high = bare_part(film.pixels) if frame.crop == "exposed" else (0, 0, *film.pixels.shape[::-1])
+    x, y, wide, high = at.bare or place(film, frame).bare or (0, 0, *film.pixels.shape[::-1])
     box = (at.left - x, at.top - y, at.left + at.width - x, at.top + at.height - y)
     bare = Image.fromarray(film.pixels[y : y + high, x : x + wide])
     scaled = np.asarray(bare.resize((across, down), Image.Resampling.BILINEAR, box=box))

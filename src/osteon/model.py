@@ -148,7 +148,7 @@ class Model:
         seen = prepare(film, frame, placement)
         told = FilmPrediction(
             film.path, study_type=film.study_type, truncated=film.truncated, remarks=film.remarks, study_uid=film.study,
-            card=self.card, placement=placement, seen=seen,
+            patient=film.patient, card=self.card, placement=placement, seen=seen,
         )  # fmt: skip
         if guard and (reason := undeclared(film.study_type, self.card) or blank(seen, placement)):
             return replace(told, level=OUT_OF_SCOPE, reason=reason)

@@ -47,22 +47,25 @@ def as_page(studies: Studies, folder: Path, made: datetime, pictures: Pictures |
     yield head + html.escape(f"{studies.card.finding}: answers of {studies.card.reference}") + after_title
     yield "\n".join(_introduction(studies.card, made)) + after_words
     numbers: dict[str, int] = {}
-    for film in _most_suspicious(studies) if pictures else ():
-        if told := pictures.of(film) if pictures else "":
-            numbers[film] = len(numbers)
-            yield f'<script type="text/plain" id="picture-{numbers[film]}">{told}</script>\n'
+    for film, told in _pictured(studies, pictures) if pictures else ():
+        numbers[film] = len(numbers)
+        yield f'<script type="text/plain" id="picture-{numbers[film]}">{told}</script>\n'
     yield after_pictures + "["
     for place, study in enumerate(studies):
         yield ("," if place else "") + json.dumps(_study(study, numbers, folder)).replace("<", "\\u003c")
     yield "]" + end
 
 
-def _most_suspicious(studies: Studies) -> list[str]:
+def _pictured(studies: Studies, pictures: Pictures) -> Iterator[tuple[str, str]]:
+    """Yield the most suspicious films that have a picture, and it."""
+
     def rank(told: tuple[Prediction, FilmPrediction]) -> float:
         return -1.0 if told[0].probability is None else told[0].probability
 
     pairs = ((study, film) for study in studies for film in study.films if not film.error)
-    return [film.film for _, film in heapq.nlargest(MOST, pairs, key=rank)]
+    for _, film in heapq.nlargest(MOST, pairs, key=rank):
+        if told := pictures.of(film.film):
+            yield film.film, told
 
 
 def _template() -> list[str]:
@@ -83,7 +86,7 @@ def _introduction(card: Card, made: datetime) -> Iterator[str]:
         told = list(levels_measured([m for m in card.metrics if m.split == split], "film"))
         if told:
             items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in told)
-            yield f"<p>Measured on films that it had not learned from ({html.escape(split)}), with 95 % intervals:</p><ul>{items}</ul>"
+            yield f"<p>Measured on {html.escape(split)}, with 95 % intervals:</p><ul>{items}</ul>"
     yield from (f"<p>{html.escape(words)}</p>" for words in (card.intended_use, card.limits) if words)
     yield "</details>"
 

@@ -52,7 +52,8 @@ class FilmPrediction:
         error: Why it could not be used.
         peak: The heat map's hottest point, x and y in film pixels, and its evidence.
         overlay_file: Where its overlay was written.
-        study_uid: StudyInstanceUID, a blank, and a hash of the patient, which make films one study and are shown nowhere.
+        study_uid: StudyInstanceUID, which makes films one study and is shown nowhere.
+        patient: What tells the patients of one study apart, as a film has it; shown nowhere, either.
         card: Of the model.
         placement: Where in the film the cells of `evidence` stand.
         evidence: (h, w) float32, logit units; None without a number, and where it was not kept.
@@ -71,6 +72,7 @@ class FilmPrediction:
     peak: tuple[float, float, float] | None = None
     overlay_file: str = ""
     study_uid: str = ""
+    patient: str = ""
     card: Card | None = None
     placement: Placement | None = None
     evidence: NDArray[np.float32] | None = None

@@ -87,27 +87,26 @@ def group(predictions: Iterable[FilmPrediction], sources: Sources, card: Card) -
         card: Of the model.
     """
     films = list(predictions)
-    groups = grouped(sources, [film.study_uid for film in films])
+    groups = grouped(sources, [(film.study_uid, film.patient) for film in films])
     studies = (study_prediction(name, [films[i] for i in members], card) for name, members in groups)
     return Predictions(studies, card, dict(sources.ignored))
 
 
-def grouped(sources: Sources, uids: Sequence[str]) -> list[tuple[str, list[int]]]:
+def grouped(sources: Sources, told: Sequence[tuple[str, str]]) -> list[tuple[str, list[int]]]:
     """Return the name of each study and the places of its films in `sources`, studies in the order of their first films.
 
     Args:
         sources: The films.
-        uids: What the file of each says of its study and patient (`FilmPrediction.study_uid`), "" where it says nothing; compared alone.
+        told: The `study_uid` and the `patient` of each film's prediction, or what stands for them: they are compared alone.
     """
-    members = _by_patient([_study(source, told) for source, told in zip(sources.films, uids, strict=True)])
+    members = _by_patient([_study(source, *said) for source, said in zip(sources.films, told, strict=True)])
     in_folder = Counter(map(folder_of, sources.films))
     names = [_name([sources.films[i] for i in places], in_folder) if by_uid else name for ((by_uid, name, _), _), places in members.items()]
     return list(zip(_distinct(names), members.values(), strict=True))
 
 
-def _study(source: Source, told: str) -> tuple[_Place, str]:
+def _study(source: Source, uid: str, patient: str) -> tuple[_Place, str]:
     """Return a film's study, by its UID or by where the film stands, and its patient where its file is asked."""
-    uid, _, patient = told.rpartition(" ") if " " in told else (told, "", "")
     if not source.ask_file:
         return (False, source.study, source.apart), ""
     return (uid != "", uid or source.study, source.apart), patient

@@ -5,9 +5,9 @@
     lock                    held by the one process that works in the folder
 
 A film is known by its name as it was given, its size and its time of change: one that changed since is answered again, a new one is
-answered too, and of one that is gone nothing is said. A line holds what `--json` says of a film, and three things more: `key`, the film's
-identity as a hash, `check`, a sum over the line, and `uid`, which films of one study have in common: hashes of study and patient with
-the folder's own `salt`, and no StudyInstanceUID.
+answered too, and of one that is gone nothing is said. A line holds what `--json` says of a film, and more: `key`, the film's identity as a
+hash, `check`, a sum over the line, and `uid` and `patient`, which films of one study have in common: hashes with the folder's own `salt`,
+and no StudyInstanceUID.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Stored:
         self._sources, self._keys = sources, [_key(source) for source in sources.films]
         self._salt = self._begin(asked)
         self._places: dict[bytes, tuple[int, int]] = {}
-        self._uids: dict[bytes, str] = {}
+        self._uids: dict[bytes, tuple[str, str]] = {}
         self.overlays: dict[str, str] = {}
         self._open: tuple[int, bytes] = (-1, b"")
         self._parts = 0
@@ -108,7 +108,7 @@ class Stored:
 
     @cached_property
     def _groups(self) -> list[tuple[str, list[int]]]:
-        return grouped(self._sources, [self._uids.get(key, "") for key in self._keys])
+        return grouped(self._sources, [self._uids.get(key, ("", "")) for key in self._keys])
 
     def _begin(self, asked: dict[str, Any]) -> str:
         file = self.folder / ASKED
@@ -131,9 +131,7 @@ class Stored:
         return str(before["salt"])
 
     def _line(self, key: bytes, prediction: FilmPrediction) -> bytes:
-        study, blank, patient = prediction.study_uid.rpartition(" ")  # each a hash: `grouped` asks whether there is a study
-        uid = f"{self._hash(study)}{blank}{self._hash(patient)}"
-        told = {"key": key.hex(), "uid": uid} | prediction.to_dict()
+        told = {"key": key.hex(), "uid": self._hash(prediction.study_uid), "patient": self._hash(prediction.patient)} | prediction.to_dict()
         return json.dumps({"check": _check(told)} | told).encode() + b"\n"
 
     def _hash(self, told: str) -> str:
@@ -157,7 +155,7 @@ class Stored:
             except (ValueError, KeyError, TypeError, AttributeError) as fault:
                 file = self._path(self._parts)
                 raise UsageError(f"{file}: this part is damaged. Delete it: its films are then answered again.") from fault
-            self._places[key], self._uids[key] = (self._parts, at), sys.intern(told["uid"])
+            self._places[key], self._uids[key] = (self._parts, at), (sys.intern(told["uid"]), sys.intern(told["patient"]))
             if told.get("overlay"):
                 self.overlays[told["film"]] = told["overlay"]
             at += len(line)
@@ -166,8 +164,9 @@ class Stored:
     def _film(self, key: bytes) -> FilmPrediction:
         number, at = self._places[key]
         content = self._part(number)
+        uid, patient = self._uids[key]
         told = FilmPrediction.from_dict(json.loads(content[at : content.index(b"\n", at)]), self.card)
-        return replace(told, study_uid=self._uids[key])
+        return replace(told, study_uid=uid, patient=patient)
 
     def _part(self, number: int) -> bytes:
         if self._open[0] != number:

@@ -30,7 +30,7 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
     )
     _count(counts.refused_films, "films were refused and take no part")
     _count(counts.unlabelled_films, "films have no label and take no part")
-    for sentence in levels_measured(evaluation.metrics, "film" if counts.measured_films else "study"):
+    for sentence in levels_measured(evaluation.metrics, tables.finest(evaluation)):
         show(sentence)
     for make in (
         tables.answers,

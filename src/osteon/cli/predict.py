@@ -58,13 +58,13 @@ class Outputs:
             raise UsageError("name films, folders or manifests; or give --mura-csv IN OUT.")
         if self._all.count("-") > 1:
             raise UsageError("only one of --json, --csv, --page and --mura-csv can go to the standard output. Give the others a file.")
-        places = [os.path.realpath(file) for file in self._all if file != "-"]
-        for file, place in zip((file for file in self._all if file != "-"), places, strict=True):
+        places = {file: os.path.realpath(file) for file in self._all if file != "-"}
+        for file, place in places.items():
             if self.folder and Path(place).is_relative_to(os.path.realpath(self.folder)):
                 raise UsageError(f"{file}: -o writes its own tables into that folder. Name a file outside of it, or leave it out.")
             if not Path(place).parent.is_dir():
                 raise UsageError(f"{file}: its folder does not exist. Make it first.")
-            if places.count(place) > 1 and (Path(place).is_file() or not Path(place).exists()):
+            if [*map(os.path.realpath, self._all)].count(place) > 1 and (Path(place).is_file() or not Path(place).exists()):
                 raise UsageError(f"{file}: two kinds of answers would be written into one file. Give each a name of its own.")
 
     def spare(self, inputs: Iterable[str]) -> None:

@@ -74,7 +74,7 @@ def test_an_answer_that_no_film_gets_says_so() -> None:
     sample = spread()
     found = measured(Sample(sample.label, np.full(len(sample), 0.9), sample.cluster))
     assert found["share of no"].value == 0
-    assert (found["share of abnormal among no"].value, found["share of abnormal among no"].note) == (None, "no film is in it")
+    assert (found["share of abnormal among no"].value, found["share of abnormal among no"].note) == (None, "nothing gets this answer")
     assert found["npv of no at 0.02"].value is None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from osteon.version import __version__
 
 THERE = 1
 WAY = "2"  # to be counted up where a change makes other films of the same files
+_SPOT = tuple(field.name for field in fields(Placement) if field.compare)  # what is kept of a placement
 CHUNK = 256  # films between two flushes: what an interruption can cost
 Mapped = np.memmap[tuple[int, ...], np.dtype[Any]]
 
@@ -133,7 +134,7 @@ def _prepared(path: str, frame: Frame) -> tuple[NDArray[np.uint8], tuple[float, 
     try:
         film = read_film(path)
         spot = place(film, frame)
-        return prepare(film, frame, spot), tuple(float(getattr(spot, field)) for field in Placement.__dataclass_fields__)
+        return prepare(film, frame, spot), tuple(float(getattr(spot, field)) for field in _SPOT)
     except FilmError as refusal:
         return str(refusal)
 
@@ -141,7 +142,7 @@ def _prepared(path: str, frame: Frame) -> tuple[NDArray[np.uint8], tuple[float, 
 def _arrays(folder: Path, n: int, frame: Frame, mode: Literal["r", "r+"]) -> tuple[Mapped, Mapped, Mapped]:
     kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = [
         (np.dtype(np.uint8), (n, frame.size, frame.size)),
-        (np.dtype(np.float64), (n, len(Placement.__dataclass_fields__))),
+        (np.dtype(np.float64), (n, len(_SPOT))),
         (np.dtype(np.uint8), (n,)),
     ]
     layout = [(folder / name, *kind) for name, kind in zip(STORE, kinds, strict=False)]

@@ -18,7 +18,7 @@ from osteon.lab.evaluation.measurement import Row, metric, no_interval
 from osteon.lab.evaluation.metrics import Bools, Floats, Sample
 
 PREVALENCES = (0.02, 0.1, 0.2)
-"""At which predictive values are always stated: screening, a general practice, a casualty department."""
+"""At which predictive values are always stated, whatever it is on the films that are measured."""
 
 
 class Edges(NamedTuple):
@@ -55,24 +55,21 @@ def level_metrics(
         seen = _seen(name, at, sample.label)
         patients = min(len(np.unique(sample.cluster[part])) for part in seen)
         ends = bootstrap.interval(value, resampled[name], patients) if not np.isnan(value) else None
-        yield metric(row, name, value, ends, "no film is in it" if np.isnan(value) else no_interval(sample.part(seen[0])))
+        yield metric(row, name, value, ends, "nothing gets this answer" if np.isnan(value) else no_interval(sample.part(seen[0])))
 
 
 def _rates(at: NDArray[np.int64], label: Bools, weights: Floats, prevalences: Sequence[float]) -> dict[str, Floats]:
-    cells = np.stack([(at == place) & (label == kind) for place in range(len(LEVELS)) for kind in (False, True)], axis=1)
-    count = (weights @ cells.astype(weights.dtype)).reshape(len(weights), len(LEVELS), 2).astype(np.float64)
-    total, either = count.sum(axis=1), count.sum(axis=2)
     rates: dict[str, Floats] = {}
     for place, level in enumerate(LEVELS):
-        rates[f"share of {level}"] = metrics.ratio(either[:, place], total.sum(axis=1))
-        rates[f"share of {level} among normal"] = metrics.ratio(count[:, place, 0], total[:, 0])
-        rates[f"share of {level} among abnormal"] = metrics.ratio(count[:, place, 1], total[:, 1])
-        rates[f"share of abnormal among {level}"] = metrics.ratio(count[:, place, 1], either[:, place])
+        c = metrics.confusion(label, at == place, weights)
+        rates[f"share of {level}"] = metrics.ratio(c.tp + c.fp, weights.sum(axis=1))
+        rates[f"share of {level} among normal"] = metrics.ratio(c.fp, c.fp + c.tn)
+        rates[f"share of {level} among abnormal"] = metrics.sensitivity(c)
+        rates[f"share of abnormal among {level}"] = metrics.ppv(c)
+    yes, not_no = (metrics.confusion(label, at >= place, weights) for place in (2, 1))
     for prevalence in prevalences:
-        for name, level, right in (("ppv of yes", "yes", 1), ("npv of no", "no", 0)):
-            odds = (1 - prevalence, prevalence)
-            given = [odds[kind] * rates[f"share of {level} among {word}"] for kind, word in enumerate(("normal", "abnormal"))]
-            rates[f"{name} at {prevalence:g}"] = metrics.ratio(given[right], given[0] + given[1])
+        rates[f"ppv of yes at {prevalence:g}"] = metrics.ppv_at(yes, prevalence)
+        rates[f"npv of no at {prevalence:g}"] = metrics.npv_at(not_no, prevalence)
     return rates
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from osteon.card_text import LEVELS, level_in_words, metric_name, metric_value
+from osteon.card_text import LEVELS, OF_AN_ANSWER, level_in_words, metric_name, metric_value
 from osteon.lab.evaluation import published
 from osteon.lab.evaluation.evaluation import ALL, CALLED, MACRO, Evaluation, Level
 from osteon.lab.evaluation.localisation import METRICS
@@ -30,6 +30,11 @@ class Rows:
     note: str = ""
 
 
+def finest(evaluation: Evaluation) -> Level:
+    """Return "film" where films were measured, else "study"."""
+    return "film" if evaluation.counts.measured_films else "study"
+
+
 def single_films(evaluation: Evaluation) -> bool:
     """Return whether each study is one film, so that both levels say the same."""
     return evaluation.counts.measured_films == evaluation.counts.measured_studies
@@ -46,14 +51,14 @@ def all_metrics(evaluation: Evaluation) -> Rows:
         columns = {"films, each a study": ("study", ALL), "mean over study types": ("study", MACRO)}
     columns = {head: where for head, where in columns.items() if evaluation.find(*where, "kappa")}
     whole = [m.name for m in evaluation.metrics if (m.level, m.group) == ("study", ALL) and m.name != PAPER_INTERVAL]
-    names = [name for name in whole if not name.startswith(("share of ", "ppv of ", "npv of "))]
+    names = [name for name in whole if not name.startswith(OF_AN_ANSWER)]
     rows = [(metric_name(name), *(metric_value(evaluation.find(*where, name)) for where in columns.values())) for name in names]
     return Rows("All metrics", ("metric (95 % interval)", *columns), rows)
 
 
 def answers(evaluation: Evaluation) -> Rows:
     """Return how often each of the three answers is given and is right, on the whole and by study type; no row without answers."""
-    level: Level = "film" if evaluation.counts.measured_films else "study"
+    level = finest(evaluation)
     rows: list[Row] = []
     for group in (ALL, *(group for group in _groups(evaluation) if group.startswith(TYPE))):
         for answer in LEVELS[::-1]:
@@ -68,7 +73,7 @@ def answers(evaluation: Evaluation) -> Rows:
 
 def predictive_values(evaluation: Evaluation) -> Rows:
     """Return how often "yes" and "no" are right where abnormality is as frequent as stated; no row without answers."""
-    level: Level = "film" if evaluation.counts.measured_films else "study"
+    level = finest(evaluation)
     found = [m for m in evaluation.metrics if (m.level, m.group) == (level, ALL) and m.name.startswith("ppv of yes at ")]
     rows: list[Row] = []
     for yes in found:
@@ -85,7 +90,7 @@ def by_study_type(evaluation: Evaluation) -> Rows:
 
 def by_subgroup(evaluation: Evaluation) -> Rows:
     """Return the films' metrics by every other column that parts them."""
-    level: Level = "film" if evaluation.counts.measured_films else "study"
+    level = finest(evaluation)
     groups = [group for group in _groups(evaluation) if not group.startswith(TYPE)]
     return _grouped(evaluation, "Films by subgroup", level, groups)
 

@@ -54,7 +54,11 @@ def _rows(rows: pl.DataFrame, table: Path, lines: tuple[int, ...]) -> pl.DataFra
     films = rows.with_columns(path, *(pl.lit("").alias(c) for c in _TEXTS if c not in rows.columns))
     types = {text: study_type(text) for text in films["study_type"].unique()}
     group = pl.coalesce(pl.when(pl.col(c) != "").then(c) for c in ("group", "patient"))
+    named = pl.when(pl.col("patient") != "").then("patient")  # a film without a patient belongs to the first one of its study
+    patient = named.rank("dense").over("study").fill_null(1)
+    of_several = (pl.col("study") != "") & (patient > 1)  # patients that number their studies alike
     films = films.with_columns(
+        study=pl.when(of_several).then(pl.format("{} ({})", "study", patient)).otherwise("study"),
         label=_labels(rows, table, lines),
         boxes=_boxes(rows, table, lines),
         group=group.fill_null(""),
