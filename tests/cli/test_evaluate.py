@@ -196,15 +196,18 @@ def test_calibrate_takes_a_cross_validation_and_the_splits_that_the_index_names(
     assert status == 64 and "a model is calibrated on one split" in err
 
 
-def test_calibrate_refuses_the_training_split_unless_it_is_other_data(osteon: Typed) -> None:
-    make_model(osteon.folder / "m.onnx", made_card(64, data=(DataSource(name="made", split="tune"),)))
+def test_calibrate_refuses_the_training_split_by_its_films_not_by_its_name(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64, data=(DataSource(name="made", split="tune", fingerprint="f00d"),)))
     table("p.parquet", made_films().with_columns(split=pl.lit("tune")))
     words = ("calibrate", "--model", "m.onnx", "--predictions", "p.parquet", "-o", "n.onnx")
     status, _, err = osteon(*words)
     assert status == 65
     assert "trained on split 'tune'" in err
     assert not Path("n.onnx").exists()
-    assert osteon(*words, "--other-data")[0] == 0
+    table("p.parquet", made_films().with_columns(split=pl.lit("tune"), root=pl.lit("/hospital/made")), fingerprint="beef")
+    assert "trained on split 'tune'" in osteon(*words)[2]  # another state of the same data set may hold the same films
+    table("p.parquet", made_films().with_columns(split=pl.lit("tune")), fingerprint="beef")
+    assert osteon(*words)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ RENAMED = {
     "calibrate --doubt": "--doubt is called --uncertain now",
     "calibrate --out-of-fold": "--out-of-fold FOLDER is --predictions FOLDER now",
     "card --model": "the model is named without an option now: osteon card MODEL",
+    "calibrate --other-data": "--other-data is gone: films are known by their index, not by the name of their split",
     "cross-validate --model-name": "--model-name is gone: a model is called after its folder, -o",
     "explore --no-pixels": "--no-pixels is --sample 0 now",
     "guard --foreign": "--foreign is called --out-of-scope now",

@@ -113,7 +113,6 @@ def calibrate(
     rule: Annotated[str, typer.Option(help="max-kappa, sensitivity>=0.9, specificity>=0.9, or a threshold such as 0.5")] = "max-kappa",
     uncertain: Annotated[str, typer.Option(help="sensitivity below and specificity above the uncertain answers, or none")] = "0.95,0.95",
     pooling: Annotated[Literal["mean", "max", "noisy-or", "top-k"], typer.Option(help="how a study's films are pooled")] = "mean",
-    other_data: Annotated[bool, typer.Option("--other-data", help="the split only shares its name with one in the card")] = False,
 ) -> None:
     """Calibrate probabilities and choose the answers' limits."""
     from osteon import lab
@@ -123,7 +122,7 @@ def calibrate(
     from osteon.lab.calibration.folder import report_folder
 
     names, limits, band = ",".join(split or ()), read_rule(rule), read_band(uncertain)
-    plan = lab.CalibrationPlan(split=names, method=method, rule=limits, doubt=band, pooling=pooling, other_data=other_data)
+    plan = lab.CalibrationPlan(split=names, method=method, rule=limits, doubt=band, pooling=pooling)
     with progress_bar() as progress:
         calibrated = lab.calibrate(model, index, out, split=plan, predictions=predictions, progress=progress)
     show_calibration(calibrated, out, report_folder(out))

@@ -43,6 +43,7 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
     ):
         table = make(evaluation)
         show_table(table.header, table.rows, table.title)
+    show_shortcuts(evaluation)
     if words := tables.paper_interval(evaluation):
         show(words, "dim")
     for refusal in evaluation.refused[:_NAMED]:
@@ -68,6 +69,7 @@ def show_comparison(comparison: Comparison) -> None:
     rows = [(_where(d), number(d.a), number(d.b), d.words) for d in shown]
     bold = [place for place, d in enumerate(shown) if d.clear]
     show_table(("", "A", "B", "B - A (95 % interval)"), rows, "Paired differences; bold: beyond chance", bold)
+    show_shortcuts(comparison)
     for test in comparison.mcnemar[: len(levels)]:
         kind = "exact" if test.exact else "chi-square"
         show(
@@ -77,6 +79,16 @@ def show_comparison(comparison: Comparison) -> None:
     show(f"They disagree on {len(apart):,} studies: {comparison.folder}/disagreements.csv" + (" and .png" if len(apart) else ""))
     show_table(("study", "label", "A", "B", "right"), [_disagreement(row) for row in apart.head(_NAMED).to_dicts()])
     show_notes(comparison.notes)
+
+
+def show_shortcuts(measured: Evaluation | Comparison) -> None:
+    """Print what attributes of the file alone reach on the same films, and what is left of the models among films alike in them."""
+    from osteon.lab.evaluation import tables
+
+    table = tables.shortcuts(measured)
+    show_table(table.header, table.rows, table.title)
+    if measured.shortcuts and not table.rows:
+        show("No attribute of the file (size, format, grey, columns of the index) alone tells abnormal from normal films beyond chance.")
 
 
 def show_gain(comparison: Comparison) -> None:

@@ -10,9 +10,12 @@ import typer
 
 from osteon.cli import app, offline
 from osteon.cli.recipes import RecipeName
+from osteon.cli.terminal import show_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from osteon.lab.training.run import RunFolder
 
 
 @app.command()
@@ -64,6 +67,7 @@ def train(
         raise typer.Exit(130) from stop
     if refused := run.record().refused:
         _say(f"{len(refused)} films could not be read and were left out; {run.record_file} lists them with the reasons.", error=True)
+    _tell_shortcuts(run)
     _say(f"{len(run.history())} epochs in {out}. Next: osteon export {out} -o model.onnx")
 
 
@@ -97,6 +101,15 @@ def _tell_boxes(index: Path, recipe: str, settings: Mapping[str, str]) -> None:
         return
     if boxed := int((read_index(index)["boxes"].list.len() > 0).sum()):
         _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also trains on parts of films around them.", error=True)
+
+
+def _tell_shortcuts(run: RunFolder) -> None:
+    """Say what attributes of the file alone reach on the selection split, and where they may explain what was learned."""
+    from osteon.cli.evaluation_tables import show_shortcuts
+
+    if os.environ.get("RANK", "0") == "0" and (evaluation := run.evaluation()):
+        show_shortcuts(evaluation)
+        show_notes(evaluation.notes)
 
 
 def _say(line: str, error: bool = False) -> None:

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from made_predictions import made_films, made_predictions
 from osteon.errors import MeasurementError
-from osteon.lab.evaluation.comparison import Comparison, Difference, compare, disagreements, mcnemar_p
+from osteon.lab.evaluation import metrics
+from osteon.lab.evaluation.comparison import Comparison, Difference, compare, disagreements
 from osteon.lab.evaluation.evaluation import Plan, measure
 from osteon.lab.evaluation.metrics import Floats
 from osteon.lab.evaluation.scoring import Predictions
@@ -74,14 +75,14 @@ def test_mcnemar_counts_who_is_right() -> None:
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (0, 5), (3, 9), (12, 12)])
 def test_few_discordant_pairs_are_tested_exactly(only_a: int, only_b: int) -> None:
-    p, exact = mcnemar_p(only_a, only_b)
+    p, exact = metrics.mcnemar_p(only_a, only_b)
     tail = sum(stats.binom.pmf(k, only_a + only_b, 0.5) for k in range(min(only_a, only_b) + 1))
     assert exact
     assert p == pytest.approx(min(1, 2 * tail))
 
 
 def test_many_discordant_pairs_give_nearly_the_exact_value() -> None:
-    p, exact = mcnemar_p(40, 65)
+    p, exact = metrics.mcnemar_p(40, 65)
     assert not exact
     assert p == pytest.approx(stats.binomtest(40, 105).pvalue, abs=0.002)
 

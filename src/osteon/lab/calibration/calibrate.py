@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
@@ -37,8 +38,7 @@ LEAST_FILMS = 20
 class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a card is to be calibrated; `doubt` are the sensitivity below and the specificity above the uncertain answers, None for none.
 
-    `told` is what the card says the films were, "" for the name of the split. With `other_data` the split only shares its name with one
-    that the card names.
+    `told` is what the card says the films were, "" for the name of the split.
     """
 
     split: str = "tune"
@@ -49,7 +49,6 @@ class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
     pooling: subgroups.StudyPooling = "mean"
     resamples: int = bootstrap.RESAMPLES
     seed: int = 0
-    other_data: bool = False
 
 
 class Reliability(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,17 +101,26 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def check_split(card: Card, split: str) -> None:
-    """Refuse a split that the card was trained on or reports.
+def check_split(card: Card, split: str, films: pl.DataFrame, index: str) -> None:
+    """Refuse films that the card was trained on or reports: a split of that name, of the same index or the same data set.
+
+    Args:
+        card: Of the model.
+        split: To calibrate on.
+        films: Of any splits, with `root`.
+        index: The index's fingerprint; "" where nothing tells it, and the name of the split then decides.
 
     Raises:
         MeasurementError: it is one of these.
     """
-    if split in {source.split for source in card.data}:
+    named = {source.name for source in card.data} & {Path(root).name for root in films["root"].unique()}
+    mine = {index, "", *(source.fingerprint for source in card.data if source.name in named)} if index else None
+    if any(source.split == split and (mine is None or source.fingerprint in mine) for source in card.data):
         raise MeasurementError(
             f"the model was trained on split {split!r}: calibrated on it, it would be far too sure. Name a split of its own."
         )
-    if split in {metric.split for metric in card.metrics}:
+    known = {m.split: m.fingerprint for m in card.measured}
+    if any(m.split == split and (mine is None or known.get(split, "") in mine) for m in card.metrics):
         raise MeasurementError(
             f"the card reports its metrics on split {split!r}: calibrated on it, they would be too good. Name another split."
         )

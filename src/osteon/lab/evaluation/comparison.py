@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
 from osteon.card_text import interval
 from osteon.errors import MeasurementError
@@ -24,9 +23,7 @@ from osteon.lab.evaluation.folds import FOLDS, POINTING, fold_names, fold_parts,
 from osteon.lab.evaluation.measurement import Part, informed_by, measure_part, no_interval, undefined
 from osteon.lab.evaluation.metrics import Bools, Sample
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
-
-EXACT_BELOW = 25
-"""With fewer discordant pairs than this, McNemar's test is the exact binomial one."""
+from osteon.lab.evaluation.shortcuts import Shortcut, shortcuts, warnings
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +84,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     only_b: int
     differences: tuple[Difference, ...]
     mcnemar: tuple[McNemar, ...]
+    shortcuts: tuple[Shortcut, ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
     folder: str = ""
@@ -130,6 +128,8 @@ def compare(a: Predictions, b: Predictions, plans: tuple[Plan, Plan]) -> Compari
     films, only_a, only_b = _common(a, b, plans[0].split)
     pairs = list(_pairs(films, plans))
     thresholds = plans[0].threshold, plans[1].threshold
+    differences = (*_fold_differences(films, plans), *(difference for pair in pairs for difference in _differences(pair)))
+    alone = shortcuts(films, ("probability", "probability_b"))
     return Comparison(
         a=a.origin,
         b=b.origin,
@@ -141,9 +141,10 @@ def compare(a: Predictions, b: Predictions, plans: tuple[Plan, Plan]) -> Compari
         films=len(films),
         only_a=only_a,
         only_b=only_b,
-        differences=(*_fold_differences(films, plans), *(difference for pair in pairs for difference in _differences(pair))),
+        differences=differences,
         mcnemar=tuple(_mcnemar(pair) for pair in pairs),
-        notes=tuple(_notes(a, b)),
+        shortcuts=tuple(alone),
+        notes=(*_notes(a, b), *_explained(alone, differences, pairs[-1].level)),
     )
 
 
@@ -273,23 +274,16 @@ def _interval(name: str, a: Part, b: Part, patients: int) -> tuple[float | None,
 def _mcnemar(pair: Pair) -> McNemar:
     right_a, right_b = ((s.probability >= t) == s.label for s, t in zip((pair.a, pair.b), pair.thresholds, strict=True))
     only_a, only_b = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
-    p, exact = mcnemar_p(only_a, only_b)
+    p, exact = metrics.mcnemar_p(only_a, only_b)
     both, neither = int((right_a & right_b).sum()), int((~right_a & ~right_b).sum())
     return McNemar(level=pair.level, both_right=both, only_a_right=only_a, only_b_right=only_b, both_wrong=neither, p=p, exact=exact)
 
 
-def mcnemar_p(only_a: int, only_b: int) -> tuple[float, bool]:
-    """Return the p-value of McNemar's test for two counts of discordant pairs, and whether it is the exact one.
-
-    >>> mcnemar_p(1, 8)
-    (0.0390625, True)
-    """
-    discordant = only_a + only_b
-    if discordant == 0:
-        return 1.0, True
-    if discordant < EXACT_BELOW:
-        return float(stats.binomtest(only_a, discordant).pvalue), True
-    return float(stats.chi2.sf(max(abs(only_a - only_b) - 1, 0) ** 2 / discordant, 1)), False
+def _explained(alone: list[Shortcut], differences: tuple[Difference, ...], level: Level) -> Iterator[str]:
+    """Yield where an attribute of the file explains most of what B has, or of the gain."""
+    [area] = [d for d in differences if (d.level, d.group, d.name) == (level, ALL, "auroc")]
+    if area.a is not None and area.b is not None:
+        yield from warnings(alone, [area.a, area.b], area.value if area.clear else None)
 
 
 def _notes(a: Predictions, b: Predictions) -> Iterator[str]:

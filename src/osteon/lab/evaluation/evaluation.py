@@ -24,8 +24,10 @@ from osteon.lab.evaluation.localisation import COLUMNS, metric_key
 from osteon.lab.evaluation.measurement import Row, as_published, macro_metrics, mean_metric, measure_part, part_metrics
 from osteon.lab.evaluation.metrics import Bools, Sample
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
+from osteon.lab.evaluation.shortcuts import Shortcut, shortcuts, warnings
 
 Level = Literal["film", "study"]
+_USABLE = pl.col("probability").is_not_null() & pl.col("label").is_not_null()
 
 ALL, MACRO, CALLED = "all", "macro over study types", "called abnormal"
 
@@ -72,6 +74,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All metrics of one split, and what made them; `notes` are what a reader must know before trusting them.
 
+    `shortcuts` are attributes of the file with what each reaches alone, the strongest first.
+
     `folder` is where it stands, for whoever has just made or read it; in the file itself it is "".
     """
 
@@ -80,6 +84,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     metrics: tuple[Metric, ...]
     refused: tuple[Refusal, ...] = ()
+    shortcuts: tuple[Shortcut, ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
     seconds: float = 0.0
@@ -125,13 +130,16 @@ def measure(predictions: Predictions, plan: Plan) -> Evaluation:
     tables = list(level_tables(films, plan, columns))
     measured = [m for table in tables for m in _table_metrics(table, columns, plan)]
     refused = films.filter(pl.col("error") != "").select("path", "study", "error").iter_rows()
+    alone = shortcuts(films.filter(_USABLE))
+    [area] = [m.value for m in measured if (m.level, m.group, m.name) == (tables[-1].level, ALL, "auroc")]
     return Evaluation(
         plan=plan,
         origin=predictions.origin,
         counts=_counts(films, tables, len(predictions.stray)),
         metrics=tuple(measured),
         refused=tuple(Refusal(path or study, reason) for path, study, reason in refused),
-        notes=tuple(_notes(predictions, films, plan)),
+        shortcuts=tuple(alone),
+        notes=(*_notes(predictions, films, plan), *(warnings(alone, [area]) if area is not None else ())),
     )
 
 
@@ -141,8 +149,7 @@ def level_tables(films: pl.DataFrame, plan: Plan, columns: tuple[str, ...] = ())
     Raises:
         MeasurementError: no film has both a label and a score.
     """
-    usable = pl.col("probability").is_not_null() & pl.col("label").is_not_null()
-    studies = subgroups.studies(films, plan.study_pooling, columns).filter(usable)
+    studies = subgroups.studies(films, plan.study_pooling, columns).filter(_USABLE)
     if studies.is_empty():
         lacking = films["label"].null_count(), films["probability"].null_count()
         raise MeasurementError(f"nothing can be measured: of {len(films)} films {lacking[0]} have no label and {lacking[1]} no score.")
@@ -151,7 +158,7 @@ def level_tables(films: pl.DataFrame, plan: Plan, columns: tuple[str, ...] = ())
     weights = bootstrap.cluster_weights(len(groups), plan.resamples, plan.seed)
     yield Table("study", studies, subgroups.sample(studies, codes), weights)
     if (films["path"] != "").any():
-        rows = films.filter(usable)
+        rows = films.filter(_USABLE)
         yield Table("film", rows, subgroups.sample(rows, codes), weights)
 
 

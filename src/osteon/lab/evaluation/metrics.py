@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 BINS = 10
 """Equal-width bins of the expected calibration error (Naeini et al., AAAI 2015)."""
+EXACT_BELOW = 25
+"""With fewer discordant pairs than this, McNemar's test is the exact binomial one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,3 +219,17 @@ def _by_tie(sorted_weights: Floats, starts: NDArray[np.intp]) -> Floats:
     if len(starts) == sorted_weights.shape[1]:
         return sorted_weights.astype(np.float64)
     return np.add.reduceat(sorted_weights, starts, axis=1)
+
+
+def mcnemar_p(only_a: int, only_b: int) -> tuple[float, bool]:
+    """Return the p-value of McNemar's test for two counts of discordant pairs, and whether it is the exact one.
+
+    >>> mcnemar_p(1, 8)
+    (0.0390625, True)
+    """
+    discordant = only_a + only_b
+    if discordant == 0:
+        return 1.0, True
+    if discordant < EXACT_BELOW:
+        return float(stats.binomtest(only_a, discordant).pvalue), True
+    return float(stats.chi2.sf(max(abs(only_a - only_b) - 1, 0) ** 2 / discordant, 1)), False

@@ -27,6 +27,7 @@ from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.data.store import open_store
 from osteon.lab.evaluation import localisation
 from osteon.lab.evaluation.answers import films_of_csv, films_of_json, with_paths
+from osteon.lab.evaluation.appearance import SEEN, seen
 from osteon.lab.model_file import file_sha256, model_path
 from osteon.lab.progress import Count
 from osteon.model import OUTPUTS, Model
@@ -40,6 +41,7 @@ SCORES: dict[str, pl.DataType] = {
     "peak_x": pl.Float64(),
     "peak_y": pl.Float64(),
     **{column: pl.Float64() for column in localisation.COLUMNS},
+    **dict.fromkeys(SEEN, pl.Float64()),
     "error": pl.String(),
 }
 """The columns that a prediction adds to an index: null where there is nothing to say; `error` is "" where there is a score.
@@ -147,6 +149,7 @@ def score(model: Model, films: pl.DataFrame, progress: Count | None = None, stor
         logits, evidence, *novelty = model.read(np.ascontiguousarray(prepared.pixels[start : start + BATCH]), told)
         for i, (logit, cells) in enumerate(zip(logits.tolist(), evidence, strict=True), start):
             place = _where(cells, prepared.placements[i], frame.size, boxes[i])
+            place |= seen(prepared.pixels[i], prepared.placements[i], prepared.films.row(i, named=True))
             unlike = float(novelty[0][i - start]) if novelty else None
             answers.append({"logit": logit, "probability": model.card.probability(logit), "novelty": unlike, "error": "", **place})
         if progress:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from osteon.card_text import LEVELS, OF_AN_ANSWER, level_in_words, metric_name, metric_value
 from osteon.lab.evaluation import published
+from osteon.lab.evaluation.comparison import Comparison
 from osteon.lab.evaluation.evaluation import ALL, CALLED, MACRO, Evaluation, Level
 from osteon.lab.evaluation.localisation import METRICS
 from osteon.lab.evaluation.measurement import PAPER_INTERVAL
 
+SHOWN = 5
+"""Attributes of the file that a table has, the strongest first."""
 IN_SUBGROUPS = ("kappa", "auroc", "sensitivity", "specificity")
 TYPE = "study_type="
 """How the name of a study type's group begins."""
@@ -80,6 +83,18 @@ def predictive_values(evaluation: Evaluation) -> Rows:
         prevalence = yes.name.rpartition(" ")[2]
         rows.append((prevalence, metric_value(yes), metric_value(evaluation.find(level, ALL, f"npv of no at {prevalence}"))))
     return Rows("How often they are right, by prevalence", ("prevalence", '"yes": abnormal', '"no": normal'), rows)
+
+
+def shortcuts(evaluation: Evaluation | Comparison) -> Rows:
+    """Return what attributes of the file reach alone, and each model among films that are alike in them; no row where none shows."""
+    pair = isinstance(evaluation, Comparison)
+    rows = [
+        (s.name, s.alone.words, *(area.words if area else "-" for area in (*s.within, *([s.gain] if pair else []))))
+        for s in [s for s in evaluation.shortcuts if s.shows][:SHOWN]
+    ]
+    header = ("A among films alike in it", "B", "B - A") if pair else ("the model among films alike in it",)
+    note = "Each attribute's AUROC is cross-fitted over groups. What the model keeps among films that are alike in it is not owed to it."
+    return Rows("What attributes of the file alone reach: AUROC of films (95 % interval)", ("", "alone", *header), rows, note)
 
 
 def by_study_type(evaluation: Evaluation) -> Rows:

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import Calibrated, CalibrationPlan, check_split
 from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan, is_cross_validation
-from osteon.lab.data.index import read_index
+from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.evaluation.comparison import Comparison
 from osteon.lab.evaluation.evaluation import ALL, Evaluation, Plan
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS, compare_into, plan_for, predictions_of, read_evaluation
@@ -52,7 +53,7 @@ def calibrate(
     plan = msgspec.structs.replace(plan, split=plan.split or (ALL if crossed else "tune"))
     rows = None if index is None else index_file(index, Path(out).with_suffix(".calibration"))
     uncertain = "none" if plan.doubt is None else ",".join(f"{share:g}" for share in plan.doubt)
-    how = {"method": plan.method, "rule": plan.rule.option, "uncertain": uncertain, "pooling": plan.pooling, "other_data": plan.other_data}
+    how = {"method": plan.method, "rule": plan.rule.option, "uncertain": uncertain, "pooling": plan.pooling}
     command = same_command("calibrate", model=model, index=rows, split=plan.split, predictions=predictions, out=out, **how)
     file = model_path(None if model is None else os.fspath(model))
     if crossed:
@@ -64,8 +65,9 @@ def calibrate(
     else:
         if "," in plan.split:
             raise UsageError(f"a model is calibrated on one split, not on {plan.split}. Several are for a cross-validation's predictions.")
-        if not plan.other_data:
-            check_split(load_model(file).card, plan.split)
+        card = load_model(file).card
+        if rows or predictions is not None:
+            check_split(card, plan.split, *_films_of(rows, predictions))
         scored = _scored(model if predictions is None else predictions, rows, plan.split, command, progress)
     return msgspec.structs.replace(calibrate_file(file, scored, plan, Path(out), command=command), path=str(out))
 
@@ -161,6 +163,16 @@ def _scored(what: PathLike | None, index: Path | None, split: str, command: str,
         missing = "" if what is None else f"{os.fspath(what)} is no table of predictions, and a model is run on an index: "
         raise UsageError(f"{missing}name the index (index, --index), or the predictions of an earlier evaluation (predictions).")
     return score_index(None if what is None else os.fspath(what), index, [split], command, counting("read films", progress))
+
+
+def _films_of(index: Path | None, predictions: PathLike | None) -> tuple[pl.DataFrame, str]:
+    """Return the films of an index, or of predictions, and the fingerprint of their index."""
+    if index:
+        films = read_index(index)
+        return films, fingerprint(films)
+    assert predictions is not None
+    found = predictions_of(Path(predictions))
+    return found.films, found.origin.fingerprint
 
 
 def _threshold(what: PathLike, split: str) -> float | None:

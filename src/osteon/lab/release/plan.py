@@ -75,7 +75,6 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 SETTLED = (
     "calibration.told",
-    "calibration.other_data",
     "guard.measured_on",
     "int8.report",
     "evaluation.threshold",

@@ -16,7 +16,7 @@ from osteon.atomic import alone
 from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import check_split
 from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan
-from osteon.lab.data.index import read_index
+from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.evaluation.folder import compare_into, evaluate_file, plan_for, predictions_of, read_evaluation, write_metrics
 from osteon.lab.evaluation.scoring import score_films
 from osteon.lab.guard.fit import guard_file
@@ -118,7 +118,7 @@ def _calibrate(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
         asked = cross_validated_plan(asked, Path(plan.cross_validation), scored)
     else:
         model = load_model(file)
-        check_split(model.card, asked.split)
+        check_split(model.card, asked.split, films, fingerprint(films))
         scored = score_films(model, file, films, [asked.split], (here.command, tell))
     calibrated = calibrate_file(file, scored, asked, here.step("calibrated"), command=here.command)
     decision = calibrated.card.decision

@@ -65,7 +65,7 @@ class TrainingFilms:
         labels = store.films["label"]
         if labels.null_count():
             raise EmptyDataset("the training split holds films without a label. Index them with labels, or split them off.")
-        self.pixels = store.pixels
+        self.films, self.pixels = store.films, store.pixels
         self.label = labels.to_numpy().astype(np.float32)
         self.weight = class_weights(store.films, training) if recipe.loss == "weighted" else np.ones(len(store), np.float32)
         self.boxes, self.boxed = _padded_boxes(store)

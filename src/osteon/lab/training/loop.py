@@ -134,7 +134,7 @@ class Training:
     def _select(self, held: TrainingFilms | None, films: int, seconds: float, watch: Watch) -> None:
         """Measure the epoch on the selection split, keep its weights if they are among the best, and turn to the next epoch."""
         began = time.monotonic()
-        loss, area = (None, None) if held is None else self._measured(held, watch)
+        loss, area, logits = (None, None, None) if held is None else self._measured(held, watch)
         row = Epoch(
             epoch=self.at.epoch,
             loss=self.at.loss_sum / max(self.at.step, 1),
@@ -150,20 +150,22 @@ class Training:
         self.at.epoch, self.at.step, self.at.loss_sum = self.at.epoch + 1, 0, 0.0
         if self.processes.leads:
             self._keep_best(row)
+            if held is not None and logits is not None and row in kept(self.at.history, self.record)[:1]:
+                self.run.write_selected(held.films, logits)
             self.run.write_history(self.at.history)
         self.at.selection_seconds = self.processes.broadcast(time.monotonic() - began)
         self._clock()
         measured = len(held) if held is not None else 0
         watch(Progress("select", measured, measured, row.epoch, history=tuple(self.at.history)))
 
-    def _measured(self, held: TrainingFilms, watch: Watch) -> tuple[float, float | None]:
-        """Return the selection split's mean loss and its AUROC, None where one label is missing."""
+    def _measured(self, held: TrainingFilms, watch: Watch) -> tuple[float, float | None, NDArray[np.float64]]:
+        """Return the selection split's mean loss, its AUROC, None where one label is missing, and the films' logits."""
         logits, own_loss = self._held_logits(held, watch)
         loss = self.processes.broadcast(own_loss)
         if not math.isfinite(loss):
             raise self._diverged(loss, "selection")
         area, _ = ranking(held.label > 0, logits, np.ones((1, len(logits))))
-        return loss, float(area[0]) if np.isfinite(area[0]) else None
+        return loss, float(area[0]) if np.isfinite(area[0]) else None, logits
 
     def _held_logits(self, held: TrainingFilms, watch: Watch) -> tuple[NDArray[np.float64], float]:
         own = _copy(self.now)

@@ -4,6 +4,7 @@ recipe.json       the recipe, each departure, the data and its fingerprint, the 
 history.json      a row an epoch
 checkpoint.pt     everything needed to go on
 best/             the weights of the best epochs, at most `recipe.keep`
+select.parquet    the selection split's films with the best epoch's scores, as `osteon evaluate --predictions` reads them
 tensorboard/      curves
 """
 
@@ -13,11 +14,17 @@ import subprocess
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import torch
 from msgspec import Struct
+from scipy import special
 
 from osteon.atomic import whole
-from osteon.errors import CheckpointError, UsageError
+from osteon.errors import CheckpointError, MeasurementError, UsageError
+from osteon.lab.evaluation.evaluation import Evaluation, measure
+from osteon.lab.evaluation.evaluation import Plan as Measuring
+from osteon.lab.evaluation.metrics import Floats
+from osteon.lab.evaluation.scoring import Origin, Predictions, read_predictions, write_predictions
 from osteon.lab.progress import Epoch
 from osteon.lab.training.earlier import read_stored
 from osteon.lab.training.recipe import Recipe
@@ -68,6 +75,7 @@ class RunFolder:
         self.history_file = folder / "history.json"
         self.checkpoint = folder / "checkpoint.pt"
         self.best = folder / "best"
+        self.selected = folder / "select.parquet"
         self.tensorboard = folder / "tensorboard"
 
     def __fspath__(self) -> str:
@@ -129,6 +137,25 @@ class RunFolder:
     def write_history(self, history: list[Epoch]) -> None:
         """Write the epochs so far, atomically."""
         self._write(self.history_file, msgspec.json.format(msgspec.json.encode(history), indent=1))
+
+    def write_selected(self, films: pl.DataFrame, logits: Floats) -> None:
+        """Write the selection split's films with the best epoch's scores, atomically."""
+        scored = films.with_columns(logit=pl.Series(logits), probability=pl.Series(special.expit(logits)))
+        record = self.record()
+        origin = Origin(f"{record.recipe.name}, best epoch", fingerprint=record.plan.fingerprint, osteon=__version__)
+        try:
+            write_predictions(Predictions(scored, origin), self.selected)
+        except OSError as fault:
+            raise CheckpointError(f"{self.selected}: cannot be written ({fault.strerror}). Make room and go on with --resume.") from fault
+
+    def evaluation(self) -> Evaluation | None:
+        """Return what the best epoch is worth on the selection split, which chose it; None where there is none, or it has one label."""
+        if not self.selected.exists():
+            return None
+        try:
+            return measure(read_predictions(self.selected), Measuring(split="all"))
+        except MeasurementError:
+            return None
 
     def best_file(self, epoch: int) -> Path:
         """Return where the weights of an epoch are kept; an earlier osteon called the file `pass-000.pt`."""
