@@ -68,11 +68,37 @@ def test_evaluate_reads_what_predict_wrote(osteon: Typed) -> None:
 
 
 def test_the_table_shows_muras_readers_and_the_subgroups(osteon: Typed) -> None:
-    table("p.parquet")
-    status, out, _ = osteon("evaluate", "--predictions", "p.parquet", "--prevalence", "0.1", "--by", "status", "--resamples", "200")
-    assert status == 0
-    for words in ("radiologist 3", "0.705", "PPV at prevalence 0.1", "view: lateral", "hardware: 1", "far too narrow", "wrist"):
-        assert words in out
+    words = ("evaluate", "--predictions", "p.parquet", "--prevalence", "0.1", "--by", "status", "--resamples", "200")
+    readers = ("radiologist 3", "0.705", "far too narrow")
+    for root in ("/data/MURA-v1.1", "/hospital/films"):
+        table("p.parquet", made_films().with_columns(root=pl.lit(root)))
+        status, out, _ = osteon(*words)
+        assert status == 0
+        assert all((told in out) == root.endswith("MURA-v1.1") for told in readers)
+        assert all(told in out for told in ("PPV at prevalence 0.1", "view: lateral", "hardware: 1", "wrist"))
+
+
+def test_an_evaluation_begins_with_a_verdict(osteon: Typed) -> None:
+    for separation, verdict in (
+        (4.0, "Good at telling abnormal from normal: AUROC 0.9"),
+        (0.0, "No better than chance: AUROC 0."),
+        (-4.0, "Worse than"),
+    ):
+        table("p.parquet", made_films(separation=separation))
+        out = osteon("evaluate", "--predictions", "p.parquet", "--resamples", "200")[1].splitlines()
+        assert out[2].startswith(verdict)
+        assert ("What may help: labels that fit the films" in out[2]) == (separation < 1)
+
+
+def test_calibrating_a_model_that_is_no_good_says_what_to_do(osteon: Typed) -> None:
+    make_model(osteon.folder / "m.onnx", made_card(64))
+    table("p.parquet", made_films(separation=-2.0).with_columns(split=pl.lit("tune")))
+    words = ("calibrate", "--model", "m.onnx", "--predictions", "p.parquet", "-o", "n.onnx")
+    status, _, err = osteon(*words)
+    assert status == 65
+    assert "so nothing can be calibrated. What may help: " in err
+    table("p.parquet", made_films(separation=2.0).with_columns(split=pl.lit("tune")))
+    assert osteon(*words)[1].splitlines()[2].startswith("Better than chance, but not good: AUROC 0.") or "Good at" in osteon(*words)[1]
 
 
 def test_refused_films_are_shown_and_make_the_status_1(osteon: Typed) -> None:

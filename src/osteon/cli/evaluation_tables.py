@@ -20,9 +20,11 @@ _NAMED = 10  # refusals and disagreements that the terminal names
 def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Print an evaluation: counts, what the answers are worth, all metrics, study types, subgroups, localisation, refusals, notes."""
     from osteon.lab.evaluation import tables
+    from osteon.lab.evaluation.verdict import verdict
 
     counts, origin = evaluation.counts, evaluation.origin
     show(f"\n{origin.model or 'predictions'} on {evaluation.plan.split!r}", "bold")
+    show(verdict(evaluation), "bold")
     show(
         f"{counts.studies:,} studies of {counts.patients:,} groups (patients, where they are named), {counts.films:,} films; measured: "
         f"{counts.measured_studies:,} studies ({counts.abnormal_studies:,} abnormal), {counts.measured_films:,} films "
@@ -104,8 +106,12 @@ def show_gain(comparison: Comparison) -> None:
 
 def show_calibration(calibrated: Calibrated, out: Path, folder: Path) -> None:
     """Print a calibration: reliability before and after, poolings, the decision and its metrics."""
+    from osteon.lab.evaluation.verdict import worth
+
     card, plan = calibrated.card, calibrated.plan
     show(f"\n{card.reference} calibrated on {plan.told or repr(plan.split)}", "bold")
+    if calibrated.area:
+        show(f"{worth(calibrated.area)} on these films, before and after: a calibration changes no order.", "bold")
     show(f"{calibrated.films:,} films, {calibrated.studies:,} studies")
     rows = [(_chosen(r.method, plan.method), f"{r.log_loss:.4f}", f"{r.brier:.4f}", f"{r.ece:.4f}") for r in calibrated.reliability]
     chosen = [place for place, r in enumerate(calibrated.reliability) if r.method == plan.method]

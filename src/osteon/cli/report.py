@@ -31,6 +31,8 @@ def report(
 
     with stopped(), progress_bar({stage: stage for stage in STAGES}) as watch:
         written = lab.report(run, out, model=model, evaluation=evaluation, index=index, progress=watch)
+    for text in (written.verdict, written.answers):
+        typer.echo(text.words)
     for warning in written.warnings:
         typer.echo(f"osteon: {warning.words}", err=True)
     typer.echo(f"{written.folder / HTML}: open it in a browser; the same as Markdown: {written.folder / MARKDOWN}")

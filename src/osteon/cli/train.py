@@ -10,7 +10,7 @@ import typer
 
 from osteon.cli import app, offline
 from osteon.cli.recipes import RecipeName
-from osteon.cli.terminal import show_notes
+from osteon.cli.terminal import show, show_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ def train(
         raise typer.Exit(130) from stop
     if refused := run.record().refused:
         _say(f"{len(refused)} films could not be read and were left out; {run.record_file} lists them with the reasons.", error=True)
-    _tell_shortcuts(run)
+    _tell_worth(run)
     _say(f"{len(run.history())} epochs in {out}. Next: osteon export {out} -o model.onnx")
 
 
@@ -103,11 +103,13 @@ def _tell_boxes(index: Path, recipe: str, settings: Mapping[str, str]) -> None:
         _say(f"Findings are boxed in {boxed:,} films: --recipe boxed also trains on parts of films around them.", error=True)
 
 
-def _tell_shortcuts(run: RunFolder) -> None:
-    """Say what attributes of the file alone reach on the selection split, and where they may explain what was learned."""
+def _tell_worth(run: RunFolder) -> None:
+    """Say what the best epoch is worth on the selection split, and what attributes of the file alone reach there."""
     from osteon.cli.evaluation_tables import show_shortcuts
+    from osteon.lab.evaluation.verdict import verdict
 
     if os.environ.get("RANK", "0") == "0" and (evaluation := run.evaluation()):
+        show(f"{verdict(evaluation)} These films chose the epoch: the reported split may give less.", "bold")
         show_shortcuts(evaluation)
         show_notes(evaluation.notes)
 

@@ -39,6 +39,11 @@ def test_each_corruption_has_its_figures_beside_the_plain_films(request_: Reques
     gained = {name: brighter.metrics[name].value or 0 for name in ("sensitivity", "specificity")}
     assert gained["sensitivity"] >= 0 >= gained["specificity"]
     assert brighter.changed == round(gained["sensitivity"] * 8 - gained["specificity"] * 16) > 0
+    # No brighter film gets "no" more often, and an answer that changed is one of the three, also where the decision stayed.
+    assert all(
+        share is not None and 0 <= share <= before for share, before in zip(brighter.no, plain.no, strict=True) if before is not None
+    )
+    assert plain.answers == 0 < brighter.answers
     assert seen[-1] == (96, 96) and seen == sorted(seen)
 
 

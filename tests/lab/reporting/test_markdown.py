@@ -16,7 +16,7 @@ def test_what_a_card_says_is_shown_and_does_nothing() -> None:
     text = Text(EVIL, origin)
     entry, table = Entry(1, EVIL, EVIL, EVIL, EVIL, (origin,)), Table(EVIL, ("", "value"), [(EVIL, EVIL)], origin, EVIL)
     blocks = [text, Gap(EVIL), table, Checklist((entry,))]
-    report = Report(EVIL, text, [text], [Headline(EVIL, "1", "")], [], origin, [Section("s", EVIL, blocks)], [origin], "1", Path())
+    report = Report(EVIL, text, text, [text], [Headline(EVIL, "1", "")], [], origin, [Section("s", EVIL, blocks)], [origin], "1", Path())
     told = markdown(report, Path())
     prose = "".join(part for i, part in enumerate(told.replace("\\`", "").split("`")) if i % 2 == 0)
     assert "<script" not in prose and "](" not in prose.replace("\\](", "")

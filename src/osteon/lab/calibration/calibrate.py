@@ -23,10 +23,11 @@ from osteon.card import Calibration, Card, Decision, Metric
 from osteon.errors import MeasurementError
 from osteon.lab.calibration.decision import Rule, choose, decide
 from osteon.lab.evaluation import bootstrap, metrics, subgroups
-from osteon.lab.evaluation.evaluation import Plan, Table, level_tables
+from osteon.lab.evaluation.evaluation import ALL, Plan, Table, level_tables
 from osteon.lab.evaluation.measurement import Part, informed_by, measure_part, part_metrics
 from osteon.lab.evaluation.metrics import Bools, Floats
 from osteon.lab.evaluation.scoring import Predictions, of_split
+from osteon.lab.evaluation.verdict import ADVICE, no_better
 
 Method = Literal["logistic", "temperature", "isotonic"]
 
@@ -72,7 +73,7 @@ class PoolingResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
-    """What was fitted, and what it brings; `operating_point` is measured on the split that chose it.
+    """What was fitted, and what it brings; `operating_point` is measured on the split that chose it, `area` is the studies' AUROC there.
 
     `path` is the calibrated model file, for whoever has just made it; in the calibration's own file it is "".
     """
@@ -84,6 +85,7 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     reliability: tuple[Reliability, ...]
     poolings: tuple[PoolingResult, ...]
     operating_point: tuple[Metric, ...]
+    area: Metric | None = None
     notes: tuple[str, ...] = ()
     command: str = ""
     path: str = ""
@@ -163,7 +165,8 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
         reliability=tuple(reliability),
         poolings=tuple(_compare_poolings(after, reading)),
         operating_point=tuple(_operating_point(studies, decision, plan)),
-        notes=tuple(_notes(films, plan, decision)),
+        area=(area := _area(studies, plan)),
+        notes=(*_notes(films, plan, decision), *([f"the model is no good: {ADVICE}"] if area and no_better(area) else ())),
     )
     return result, Predictions(films.with_columns(probability=pl.Series(crossed[plan.method])), predictions.origin)
 
@@ -195,7 +198,7 @@ def _unranked(logits: Floats, label: Bools, split: str) -> MeasurementError:
     area = float(metrics.ranking(label, logits.astype(np.float64), np.ones((1, len(label))))[0][0])
     where = f" on {split!r}" if split else ""
     how = "ranks normal films above abnormal ones" if area < 0.5 else "does not rank abnormal films above normal ones"
-    return MeasurementError(f"the model {how}{where} (AUROC {area:.2f}). Train it further before calibrating.")
+    return MeasurementError(f"the model {how}{where} (AUROC {area:.2f}), so nothing can be calibrated. {ADVICE}")
 
 
 def apply(calibration: Calibration, logits: Floats) -> Floats:
@@ -255,6 +258,12 @@ def _compare_poolings(films: pl.DataFrame, reading: Plan) -> Iterator[PoolingRes
         ends = bootstrap.difference_interval(gain, part.resampled["auroc"] - mean.resampled["auroc"], informed_by(mean)["auroc"])
         low, high = ends or (None, None)
         yield PoolingResult(pooling=pooling, auroc=part.values["auroc"], best_kappa=part.values["kappa"], gain=gain, low=low, high=high)
+
+
+def _area(studies: Table, plan: CalibrationPlan) -> Metric | None:
+    row = partial(Metric, split=plan.split, level="study", group=ALL, n=len(studies.sample), positives=int(studies.sample.label.sum()))
+    part = measure_part(studies.sample, 0.5, studies.weights)
+    return next((m for m in part_metrics(part, row) if m.name == "auroc" and m.value is not None), None)
 
 
 def _operating_point(studies: Table, decision: Decision, plan: CalibrationPlan) -> Iterator[Metric]:

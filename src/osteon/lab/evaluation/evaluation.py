@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -74,7 +75,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All metrics of one split, and what made them; `notes` are what a reader must know before trusting them.
 
-    `shortcuts` are attributes of the file with what each reaches alone, the strongest first.
+    `datasets` are the names of the films' folders, `shortcuts` attributes of the file with what each reaches alone, the strongest first.
 
     `folder` is where it stands, for whoever has just made or read it; in the file itself it is "".
     """
@@ -84,6 +85,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     metrics: tuple[Metric, ...]
     refused: tuple[Refusal, ...] = ()
+    datasets: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
@@ -138,6 +140,7 @@ def measure(predictions: Predictions, plan: Plan) -> Evaluation:
         counts=_counts(films, tables, len(predictions.stray)),
         metrics=tuple(measured),
         refused=tuple(Refusal(path or study, reason) for path, study, reason in refused),
+        datasets=tuple(sorted({Path(root).name for root in films["root"].unique()})),
         shortcuts=tuple(alone),
         notes=(*_notes(predictions, films, plan), *(warnings(alone, [area]) if area is not None else ())),
     )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -20,7 +19,6 @@ from osteon.lab.drawing import BLUE, COLUMN, GREEN, GREY, ORANGE, PURPLE, RED, p
 from osteon.lab.evaluation import bootstrap, metrics, published
 from osteon.lab.evaluation.evaluation import ALL, Evaluation, Table
 from osteon.lab.evaluation.metrics import Floats, Sample
-from osteon.regions import MURA_STUDY_TYPES
 
 _SIZE = (COLUMN, 3.2)
 _TYPE = "study_type="  # how the name of a subgroup begins
@@ -56,7 +54,7 @@ def draw_roc(evaluation: Evaluation, tables: Sequence[Table], path: Path) -> Pat
         if sensitivity and specificity and sensitivity.value is not None and specificity.value is not None:
             point = _mark(axes, 1 - specificity.value, sensitivity.value, BLUE, "o", f"threshold {evaluation.plan.threshold:.2f}")
             point.set_zorder(5)
-        if _is_mura(tables[0].rows):
+        if published.is_mura(evaluation.datasets):
             _mark(axes, 1 - published.PAPER_SPECIFICITY, published.PAPER_SENSITIVITY, RED, "D", "MURA paper's model (other studies)")
         _square(axes, "1 - specificity", "sensitivity")
         axes.legend(loc="lower right")
@@ -100,11 +98,11 @@ def draw_reliability(samples: dict[str, Sample], path: Path) -> Path:
 
 
 def draw_kappa(evaluation: Evaluation, path: Path) -> Path:
-    """Draw the studies' kappa by study type with its interval; where the types are MURA's, beside the paper's radiologists and model."""
+    """Draw the studies' kappa by study type with its interval; of MURA's films beside the paper's radiologists and model."""
     found = [m for m in evaluation.metrics if m.name == "kappa" and m.level == "study" and m.value is not None]
     rows = [m for m in found if m.group == ALL or m.group.startswith(_TYPE)][::-1]
     names = [m.group.removeprefix(_TYPE) for m in rows]
-    beside = set(names) - {ALL} <= set(MURA_STUDY_TYPES) and len(names) > 1
+    beside = published.is_mura(evaluation.datasets) and set(names) <= set(published.PAPER_KAPPA) and len(names) > 1
     with panels(path, (COLUMN, 0.9 + 0.3 * len(rows) + (0.35 if beside else 0))) as [axes]:
         axes.plot([], [], "o-", color=BLUE, markersize=4, label="this model, 95 % interval")
         for y, metric in enumerate(rows):
@@ -185,10 +183,6 @@ def _labelled(evaluation: Evaluation, table: Table, name: str, short: str) -> st
 
 def _level(table: Table) -> str:
     return "studies" if table.level == "study" else "films"
-
-
-def _is_mura(rows: pl.DataFrame) -> bool:
-    return "study_type" in rows.columns and set(rows["study_type"].to_list()) <= set(MURA_STUDY_TYPES)
 
 
 def _mark(axes: Axes, x: float, y: float, colour: str, marker: str, label: str) -> Line2D:

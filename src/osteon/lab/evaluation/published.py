@@ -6,6 +6,7 @@ Its readers and model read the 207 hidden test studies; no one else can, so ours
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 READERS = ("radiologist 1", "radiologist 2", "radiologist 3", "paper's model")
@@ -42,6 +43,15 @@ LATER = (
     LaterFigure("calibrated ensemble, best paper (Sci Rep 2021, doi 10.1038/s41598-021-88578-w)", ".74", ".93"),
 )
 """Metrics printed since, on the split that everyone has; none came with an interval."""
+
+
+def is_mura(datasets: Sequence[str]) -> bool:
+    """Return whether films come from MURA alone, by the names of their folders: `MURA-v1.1`.
+
+    >>> is_mura(["MURA-v1.1"]), is_mura(["MURA-v1.1", "clinic"]), is_mura([])
+    (True, False, False)
+    """
+    return bool(datasets) and all(name.upper().startswith("MURA") for name in datasets)
 
 
 def paper_interval(kappa: float, observed: float, chance: float, n: int) -> tuple[float, float]:

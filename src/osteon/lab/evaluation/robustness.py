@@ -36,13 +36,25 @@ from osteon.version import __version__
 STRESS, TABLE = "stress.json", "stress.md"
 PLAIN = "as they are"
 METRICS = ("auroc", "sensitivity", "specificity")
-HEAD = ("films", "AUROC", "difference (95 % interval)", "sensitivity", "specificity", "decisions changed", "out of scope")
+HEAD = (
+    "films",
+    "AUROC",
+    "difference (95 % interval)",
+    "sensitivity",
+    "specificity",
+    "decisions changed",
+    '"no" of normal',
+    '"no" of abnormal',
+    "answers changed",
+    "out of scope",
+)
 """What `cells` are."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What a corruption did to each of `METRICS` (from the films as they are, `a`, to `b`) and to how many decisions.
 
+    `no` are the shares of the normal and of the abnormal films that are answered "no", `answers` says how many answers changed,
     `out_of_scope` is how many films the guard then calls so.
     """
 
@@ -50,6 +62,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     films: int
     metrics: dict[str, Difference]
     changed: int = 0
+    no: tuple[float | None, float | None] = (None, None)
+    answers: int = 0
     out_of_scope: int | None = None
 
 
@@ -181,7 +195,10 @@ def _row(name: str, plain: Predictions, other: Predictions, plan: Plan) -> Row:
     changed = both.select(called).select(pl.col("probability") != pl.col("before")).to_series().sum()
     metrics = {d.name: d for d in compare(plain, other, plans).differences if (d.level, d.group) == ("film", ALL) and d.name in METRICS}
     out = None if card.scope is None else int((films["novelty"] > card.scope.threshold).sum())
-    return Row(name=name, films=len(films), metrics=metrics, changed=int(changed), out_of_scope=out)
+    level = both.select("label", *(pl.col(c).map_elements(card.level, pl.String) for c in ("probability", "before")))
+    no = [level.filter(pl.col("label") == label).select((pl.col("probability") == "no").mean()).item() for label in (0, 1)]
+    answers = level.select((pl.col("probability") != pl.col("before")).sum()).item()
+    return Row(name=name, films=len(films), metrics=metrics, changed=int(changed), no=(no[0], no[1]), answers=answers, out_of_scope=out)
 
 
 def markdown(result: Stress) -> str:
@@ -192,5 +209,7 @@ def markdown(result: Stress) -> str:
 def cells(row: Row) -> tuple[str, ...]:
     """Return a row as people read it; of the films as they are, nothing has changed."""
     area, *others = (row.metrics[name].b for name in METRICS)
-    apart, changed = ("", "") if row.name == PLAIN else (row.metrics["auroc"].words, str(row.changed))
-    return row.name, number(area), apart, *map(number, others), changed, "" if row.out_of_scope is None else str(row.out_of_scope)
+    apart, changed, answers = ("", "", "") if row.name == PLAIN else (row.metrics["auroc"].words, str(row.changed), str(row.answers))
+    no = ("" if share is None else f"{share:.3f}" for share in row.no)
+    out = "" if row.out_of_scope is None else str(row.out_of_scope)
+    return row.name, number(area), apart, *map(number, others), changed, *no, answers, out

@@ -111,10 +111,11 @@ def by_subgroup(evaluation: Evaluation) -> Rows:
 
 
 def beside_paper(evaluation: Evaluation) -> Rows:
-    """Return the studies' kappa beside the MURA paper's readers; no row where the study types are not MURA's."""
+    """Return the studies' kappa beside the MURA paper's readers; no row where the films are not MURA's."""
     names = [group.removeprefix(TYPE) for group in _groups(evaluation) if group.startswith(TYPE)]
     rows: list[Row] = []
-    for name in [*names, ALL] if len(names) > 1 and set(names) <= set(published.PAPER_KAPPA) else []:
+    beside = len(names) > 1 and set(names) <= set(published.PAPER_KAPPA) and published.is_mura(evaluation.datasets)
+    for name in [*names, ALL] if beside else []:
         kappa = evaluation.find("study", ALL if name == ALL else f"{TYPE}{name}", "kappa")
         rows.append((name.lower(), metric_value(kappa), *(f"{paper:.3f}" for paper in published.PAPER_KAPPA[name])))
     note = "The four columns on the right are of the paper's 207 hidden test studies (arXiv 1712.06957, Table 2): others than these."
@@ -122,9 +123,9 @@ def beside_paper(evaluation: Evaluation) -> Rows:
 
 
 def paper_interval(evaluation: Evaluation) -> str:
-    """Return what the MURA paper's formula makes of kappa's interval, "" where kappa was not measured."""
+    """Return what the MURA paper's formula makes of kappa's interval, "" where kappa was not measured, or the films are not MURA's."""
     metric = evaluation.find("study", ALL, PAPER_INTERVAL)
-    if metric is None or metric.low is None or metric.high is None:
+    if metric is None or metric.low is None or metric.high is None or not published.is_mura(evaluation.datasets):
         return ""
     return f"The MURA paper's own formula would print kappa's interval as ({metric.low:.3f}, {metric.high:.3f}), which is far too narrow."
 

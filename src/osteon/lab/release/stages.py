@@ -19,6 +19,7 @@ from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross
 from osteon.lab.data.index import fingerprint, read_index
 from osteon.lab.evaluation.folder import compare_into, evaluate_file, plan_for, predictions_of, read_evaluation, write_metrics
 from osteon.lab.evaluation.scoring import score_films
+from osteon.lab.evaluation.verdict import verdict
 from osteon.lab.guard.fit import guard_file
 from osteon.lab.model_file import describe_file, file_sha256, model_path
 from osteon.lab.progress import Watch
@@ -155,7 +156,7 @@ def _measure(here: Release, films: pl.DataFrame, tell: Tell) -> list[str]:
     evaluation = evaluate_file(here.made, films, here.plan.evaluation, here.evaluation, (here.command, tell))
     counts = evaluation.counts
     refused = [f"{counts.refused_films} films could not be read and take no part"] if counts.refused_films else []
-    return [f"{counts.measured_films:,} films, {counts.abnormal_films:,} abnormal", *refused, *evaluation.notes]
+    return [f"{counts.measured_films:,} films, {counts.abnormal_films:,} abnormal", verdict(evaluation), *refused, *evaluation.notes]
 
 
 def _finish(here: Release, _: Tell) -> list[str]:

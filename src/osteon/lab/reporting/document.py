@@ -131,12 +131,13 @@ class Headline:
 class Report:
     """A whole report, and the folder that it stands in.
 
-    The front is what a reader wants first: the `verdict` in a sentence, the `headline` numbers of the origin `measured`, and `pictures`
-    that stand in a section as well.
+    The front is what a reader wants first: the `verdict` in a sentence, what the three `answers` are worth, the `headline` numbers of the
+    origin `measured`, and `pictures` that stand in a section as well.
     """
 
     title: str
     verdict: Text
+    answers: Text
     warnings: Sequence[Text]
     headline: Sequence[Headline]
     pictures: Sequence[Picture]

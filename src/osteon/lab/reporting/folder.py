@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from osteon.errors import UsageError
+from osteon.lab.evaluation.verdict import verdict
 from osteon.lab.pages import write_whole
 from osteon.lab.progress import Progress, Watch
 from osteon.lab.reporting.beside import beside_sections
@@ -13,7 +14,7 @@ from osteon.lab.reporting.data_card import data_section
 from osteon.lab.reporting.document import Report, Text
 from osteon.lab.reporting.failures import failure_section
 from osteon.lab.reporting.found import found_section
-from osteon.lab.reporting.front import front_pictures, headline, verdict
+from osteon.lab.reporting.front import answers, front_pictures, headline
 from osteon.lab.reporting.learning import network_section, training_section
 from osteon.lab.reporting.markdown import markdown
 from osteon.lab.reporting.material import Material, read_material, warnings
@@ -78,7 +79,8 @@ def _report(m: Material, figures: Path) -> Report:
     )
     return Report(
         title=f"{m.card.reference}: report of {m.request.run.resolve().name}",
-        verdict=verdict(m),
+        verdict=Text(verdict(m.measured.evaluation), m.origins.evaluation),
+        answers=answers(m),
         warnings=[Text(words, origin, warns=True) for words, origin in warnings(m)],
         headline=headline(m),
         pictures=list(front_pictures(sections)),

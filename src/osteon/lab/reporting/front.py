@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from osteon.card import Metric
-from osteon.card_text import interval, metric_name, number
+from osteon.card_text import interval, levels_measured, metric_name, number
 from osteon.lab.evaluation.evaluation import ALL
+from osteon.lab.evaluation.tables import finest
 from osteon.lab.reporting.document import Headline, Picture, Section, Text
 from osteon.lab.reporting.material import Material
 
 HEADLINE = ("auroc", "sensitivity", "specificity", "kappa")
 FOUND = 4
 """Films that were found, on the front: from the surest to the least sure."""
-
-CLEAR = 0.7
-"""AUROC that the whole interval has to reach to be called good at telling films apart."""
 
 
 def headline(m: Material) -> list[Headline]:
@@ -24,19 +22,10 @@ def headline(m: Material) -> list[Headline]:
     return [Headline(f"{metric_name(name)}, studies", number(metric.value if metric else None), _spread(metric)) for name, metric in found]
 
 
-def verdict(m: Material) -> Text:
-    """Return in a sentence or two what the model is worth on the measured films."""
+def answers(m: Material) -> Text:
+    """Return what the three answers that people see are worth, in words; empty where there are none."""
     evaluation = m.measured.evaluation
-    area, sensitivity, specificity = (evaluation.find("study", ALL, name) for name in ("auroc", "sensitivity", "specificity"))
-    if area is None or area.value is None:
-        return Text(f"Whether the model finds {m.card.finding} could not be measured: {_why(area)}.", m.origins.evaluation)
-    counts = evaluation.counts
-    films = f"{counts.measured_studies:,} studies ({counts.abnormal_studies:,} abnormal) of split {evaluation.plan.split!r}"
-    words = f"On {films} the model {_how(area)}: AUROC {number(area.value)} {_spread(area)}, where 1 is perfect and 0.5 is chance."
-    if sensitivity and specificity and sensitivity.value is not None and specificity.value is not None:
-        found, alarms = sensitivity.value, 1 - specificity.value
-        words += f" At its threshold it finds {found:.0%} of the abnormal studies; {alarms:.0%} of the normal ones raise a false alarm."
-    return Text(words.replace("%", " %"), m.origins.evaluation)
+    return Text(" ".join(levels_measured(evaluation.metrics, finest(evaluation))), m.origins.evaluation)
 
 
 def front_pictures(sections: Iterable[Section]) -> Iterator[Picture]:
@@ -59,12 +48,6 @@ def _films(pictures: Sequence[Picture]) -> list[Picture]:
 def _spaced(pictures: Sequence[Picture], most: int) -> list[Picture]:
     places = sorted({round(k * (len(pictures) - 1) / (most - 1)) for k in range(most)}) if pictures else []
     return [pictures[place] for place in places]
-
-
-def _how(area: Metric) -> str:
-    if area.low is None or area.low <= 0.5:
-        return "has not been shown to tell abnormal from normal better than chance"
-    return "tells abnormal from normal well" if area.low >= CLEAR else "tells abnormal from normal better than chance, but not well"
 
 
 def _spread(metric: Metric | None) -> str:

@@ -16,6 +16,7 @@ def markdown(report: Report, folder: Path) -> str:
     """
     shown = markdown_words
     lines = [f"# {shown(report.title)}", "", f"{shown(report.verdict.words)} [{report.verdict.origin.mark}]", "", "Not for diagnosis.", ""]
+    lines += [f"{shown(report.answers.words)} [{report.answers.origin.mark}]\n"] if report.answers.words else []
     lines += [f"> **Attention:** {shown(w.words)} [{w.origin.mark}]\n" for w in report.warnings]
     lines += _table(("metric", "value", "95 % interval"), [(f.name, f.value, f.interval) for f in report.headline])
     lines += ["", _code(report.measured.line), ""]

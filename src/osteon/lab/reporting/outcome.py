@@ -22,6 +22,8 @@ def evaluation_section(m: Material, figures: Path) -> Section:
     """Return the section with every metric of the split, copying the evaluation's curves into a folder."""
     evaluation, origin = m.measured.evaluation, m.origins.evaluation
     blocks: list[Block] = [_counted(m), *_notes(m), *_table(tables.all_metrics(evaluation), origin)]
+    for make in (tables.answers, tables.predictive_values):
+        blocks += _table(make(evaluation), origin)
     nothing = "No attribute of the file (size, format, grey, columns of the index) alone tells abnormal from normal films beyond chance."
     blocks += _table(tables.shortcuts(evaluation), origin) or [Text(nothing, origin)]
     if words := tables.paper_interval(evaluation):

@@ -153,7 +153,8 @@ class RunFolder:
         if not self.selected.exists():
             return None
         try:
-            return measure(read_predictions(self.selected), Measuring(split="all"))
+            select = self.record().plan.select
+            return measure(read_predictions(self.selected), Measuring(split="all" if "," in select else select))
         except MeasurementError:
             return None
 
