@@ -27,7 +27,7 @@ TARGET_RATIO, TARGET_SECONDS, TARGET_MB = 50, 2.0, 500
 OURS = """
 from osteon.lab.data.index import write_index
 from osteon.lab.data.build import build_index
-from osteon.lab.data.splits import refuse_leaks
+from osteon.lab.data.leaks import refuse_leaks
 def index(tree, out):
     films, report = build_index(tree, decode=False)
     report.findings += refuse_leaks(films)

@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["osteon", "pydicom"]):
     from osteon.dicom import is_dicom, read_dicom
     from osteon.errors import OsteonError
     from osteon.lab.data.build import build_index
-    from osteon.lab.data.splits import leaks
+    from osteon.lab.data.leaks import leaks
     from osteon.onnx_graph import OPERATORS
     from osteon.opening import load_model
     from osteon.precision import Ranges

@@ -11,6 +11,8 @@ import typer
 from osteon.cli import app
 
 if TYPE_CHECKING:
+    from polars import DataFrame
+
     from osteon.lab.data.index import Index, Report
 
 PARTS = "train=0.75,tune=0.10,valid=0.15"
@@ -42,7 +44,7 @@ def index(
 @app.command()
 def split(
     index: Annotated[Path, typer.Argument(help="index.parquet, from `osteon index`")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="index to write; by default the same one")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="index to write; name the same one to write over it")] = None,
     parts: Annotated[str, typer.Option(help="name=share of each part, together 1")] = PARTS,
     of: Annotated[str | None, typer.Option(help="divide this split alone, and leave the others as they are")] = None,
     folds: Annotated[
@@ -52,15 +54,27 @@ def split(
         ),
     ] = "",
     first: Annotated[str, typer.Option(help="with --folds N: fold 0 is this split, the other films make the other folds")] = "",
+    test: Annotated[
+        str,
+        typer.Option(
+            metavar="CONDITION",
+            help="films for which this holds over the index's columns (as in SQL: width > 454) are split `test`, the others the --parts",
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(help="another seed, another split")] = 0,
 ) -> None:
     """Split films at random by patient: duplicates stay together, parts are alike in study types and labels."""
     from osteon import lab
     from osteon.errors import UsageError
 
+    if out is None:
+        raise UsageError(f"say where to write the index: -o FILE. To write over {index}: -o {index}")
+    if test and folds:
+        raise UsageError("--test and --folds are two ways to split. Take one.")
     if first and not folds.isdigit():
         raise UsageError("--first goes with a number of folds: say how many with --folds.")
-    into = lab.Folds(int(folds), first) if folds.isdigit() else folds or _parts(parts)
+    shares = lab.Apart(test, _parts(parts)) if test else _parts(parts)
+    into = lab.Folds(int(folds), first) if folds.isdigit() else folds or shares
     _show(lab.split(index, out, into=into, of=of, seed=seed))
 
 
@@ -85,6 +99,7 @@ def _show(index: Index) -> None:
     rows = list(_rows(report))
     header = ("split", "study type", "studies", "films", "abnormal films", "normal", "no label")
     show_table(header, rows, bold=[place for place, row in enumerate(rows) if row[1] == "all"])
+    show_table(("fold", "films", "abnormal", "groups"), _folds(index.films))
     patients = f"{report.patients:,} patients, " if report.patients else ""
     show(f"{report.layout}: {report.films:,} films, {report.studies:,} studies, {patients}{report.groups:,} groups")
     if report.split:
@@ -96,6 +111,16 @@ def _show(index: Index) -> None:
             show(f"{ignored.count:>6,}  {name}, ignored: {', '.join(ignored.first[:2])}{' ...' if ignored.count > 2 else ''}")
     more = "" if report.decoded else "; no film was decoded: truncated and duplicate ones are not known"
     show(f"{out}, with {out.with_suffix('').name}.studies{out.suffix} and the problems in {out.with_suffix('').name}.report.json{more}")
+
+
+def _folds(films: DataFrame) -> Iterator[tuple[str, ...]]:
+    """Yield the counts of each fold; nothing where the index has none."""
+    if "fold" in films.columns:
+        from polars import col
+        from polars import len as count
+
+        table = films.group_by("fold").agg(count(), (col("label") == 1).sum(), col("group").n_unique()).sort("fold")
+        yield from (tuple(f"{n:,}" for n in row) for row in table.iter_rows())
 
 
 def _rows(report: Report) -> Iterator[tuple[str, ...]]:

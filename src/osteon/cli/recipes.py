@@ -6,5 +6,13 @@ from typing import Annotated
 
 import typer
 
-RecipeName = Annotated[str, typer.Option("--recipe", help="paper, article, osteon, or boxed (for films with boxes around the findings)")]
-"""One of `lab.training.recipe.RECIPES`."""
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="paper, article, osteon, boxed (for films with boxes around the findings), or a file that a training (recipe.json) or tune "
+        "(best.recipe.json) wrote",
+    ),
+]
+"""One of `lab.training.recipe.RECIPES`, or a file."""

@@ -19,7 +19,7 @@ from osteon.errors import MissingExtra
 if TYPE_CHECKING:
     from osteon.lab.calibration.calibrate import CalibrationPlan
     from osteon.lab.data.index import Index
-    from osteon.lab.data.splits import Folds
+    from osteon.lab.data.splits import Apart, Folds
     from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
     from osteon.lab.face.data import index, split
     from osteon.lab.face.exploration import explore
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from osteon.lab.training.run import RunFolder
 
 __all__ = [
+    "Apart",
     "CalibrationPlan",
     "EvaluationPlan",
     "Folds",
@@ -54,6 +55,7 @@ PACKAGES = ("jinja2", "matplotlib", "nncf", "onnx", "onnxscript", "optuna", "pol
 _WHERE = {
     "CalibrationPlan": "calibration.calibrate",
     "EvaluationPlan": "evaluation.evaluation",
+    "Apart": "data.splits",
     "Folds": "data.splits",
     "Index": "data.index",
     "Progress": "progress",

@@ -315,15 +315,17 @@ def test_split_command(mura: Path, tmp_path: Path) -> None:
     assert set(films["split"]) == {"a", "b"} and read_index(index)["split"].to_list() != films["split"].to_list()
     report = read_report(tmp_path / "s.csv")
     assert report and report.split == "a=0.5,b=0.5, seed 3" and report.layout == "MURA" and report.hidden.count == 6
-    assert osteon("split", index)[0] == 0
+    assert osteon("split", index, "-o", index)[0] == 0
     assert set(read_index(index)["split"]) <= {"train", "tune", "valid"}
-    assert osteon("split", index, "--folds", 3)[0] == 0 and sorted(set(read_index(index)["fold"])) == [0, 1, 2]
+    status, said = osteon("split", index)
+    assert status == UsageError.exit_status and f"To write over {index}: -o {index}" in said
+    assert osteon("split", index, "-o", index, "--folds", 3)[0] == 0 and sorted(set(read_index(index)["fold"])) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("parts", ["train", "a=0.5,b=x", "a=0.5", "=1"])
 def test_split_command_refuses_parts_that_are_none(mura: Path, tmp_path: Path, parts: str) -> None:
     osteon("index", mura, "-o", tmp_path / "i.parquet", "--no-decode")
-    status, said = osteon("split", tmp_path / "i.parquet", "--parts", parts)
+    status, said = osteon("split", tmp_path / "i.parquet", "-o", tmp_path / "o.parquet", "--parts", parts)
     assert status == UsageError.exit_status and "\n" not in said
 
 

@@ -15,7 +15,8 @@ from command_line import Typed
 from made_index import made_index
 from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
 from osteon.lab.data.index import read_index
-from osteon.lab.data.splits import fixed_folds, folds, leaks, learned, refuse_leaks, seen, split
+from osteon.lab.data.leaks import leaks, refuse_leaks, seen
+from osteon.lab.data.splits import Apart, fixed_folds, folds, learned, set_apart, split
 
 PARTS = {"train": 0.7, "tune": 0.1, "valid": 0.2}
 
@@ -254,3 +255,53 @@ def test_films_are_known_by_file_place_and_group() -> None:
         known,
     )
     assert told.select("root", "path").rows() == [("/a", "2.png"), ("/a", "3.png"), ("/c", "5.png")]
+
+
+def two_machines() -> pl.DataFrame:
+    """Twelve groups of four films, three of which another machine made; a fourth has a film of each."""
+    table = films([4] * 12)
+    wide = pl.int_range(pl.len()) < 13
+    return table.with_columns(root=pl.lit("/data"), width=pl.when(wide).then(640).otherwise(373))
+
+
+def test_another_machine_s_films_are_the_test_and_their_groups_in_no_other_part() -> None:
+    dealt, words = set_apart(two_machines(), Apart("width > 454", {"train": 0.8, "tune": 0.2}))
+    assert words == "test where width > 454 (13 films), 3 other films of their groups in no split, train=0.8,tune=0.2 of the others, seed 0"
+    assert (dealt["split"] == "test").to_list() == [True] * 13 + [False] * 35
+    assert dealt["split"][13:16].to_list() == [""] * 3
+    assert set(dealt["split"][16:]) == {"train", "tune"}
+    assert leaks(dealt).is_empty()
+    assert_frame_equal(dealt.drop("split"), two_machines().drop("split"))
+
+
+@pytest.mark.parametrize(("condition", "reason"), [
+    ("width >", "this is no condition over the index's columns (unable to parse"),
+    ("machine = 'B'", "this is no condition over the index's columns (unable to find column"),
+    ("width", "this is not true or false for each film"),
+    ("max(width) > 3", "this is not true or false for each film"),
+    ("width > 1000", "it holds for no film"),
+    ("width > 1", "it holds for every film"),
+])  # fmt: skip
+def test_a_condition_that_says_nothing_is_refused(osteon: Typed, condition: str, reason: str) -> None:
+    made_index(osteon.folder, {"train": 12})
+    status, _, err = osteon("split", "index.parquet", "-o", "o.parquet", "--test", condition)
+    assert status == 64 and reason in err and err.count("\n") == 1
+    assert not Path("o.parquet").exists()
+
+
+def test_the_command_splits_by_a_condition_and_shows_the_folds(osteon: Typed) -> None:
+    made_index(osteon.folder, {"a": 24, "b": 8})
+    words = ("split", "index.parquet", "-o", "o.parquet", "--test", "split = 'b'", "--parts", "train=0.75,tune=0.25")
+    status, out, _ = osteon(*words)
+    assert status == 0 and "split: test where split = 'b' (8 films), train=0.75,tune=0.25 of the others, seed 0" in out
+    assert read_index("o.parquet").group_by("split").len().sort("split").rows() == [("test", 8), ("train", 18), ("tune", 6)]
+    status, out, _ = osteon("split", "o.parquet", "-o", "o.parquet", "--folds", 4)
+    table = read_index("o.parquet")
+    shown = [line.split() for line in out.splitlines()]
+    first = table.filter(pl.col("fold") == 0)
+    assert ["fold", "films", "abnormal", "groups"] in shown
+    assert ["0", str(len(first)), str(int(first["label"].sum())), str(first["group"].n_unique())] in shown
+    for wrong, reason in (
+        (("--folds", 3), "two ways to split"), (("--of", "a"), "are made of all films"), (("--parts", "test=1"), "has that name too"),
+    ):  # fmt: skip
+        assert reason in osteon("split", "index.parquet", "-o", "n.parquet", "--test", "split = 'b'", *wrong)[2]

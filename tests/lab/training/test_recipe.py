@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from drawn_tree import ROOT
 from osteon.card import Frame, Pooling
 from osteon.errors import UsageError
 from osteon.lab.training.recipe import ARTICLE, OSTEON, PAPER, RECIPES, Augmentation, Recipe, recipe
+from osteon.lab.training.start.first_model import recipe_from
 
 PUBLISHED = {
     "network": "densenet169",
@@ -159,3 +161,22 @@ def test_a_film_is_read_at_sides_that_halve_evenly(stride: int, sides: tuple[int
         else:
             with pytest.raises(UsageError, match=rf"read_at={side}: evidence would lie beside what it shows\. Take a multiple of (16|32)"):
                 recipe("osteon", changes)
+
+
+def test_a_file_of_a_training_or_of_a_tuning_is_a_recipe(tmp_path: Path) -> None:
+    made = recipe("osteon", ["epochs=3", "frame.size=224"])
+    for name, content in (("best.recipe.json", made), ("recipe.json", {"recipe": made, "plan": {"index": "i"}})):
+        (tmp_path / name).write_bytes(msgspec.json.encode(content))
+        again = recipe(str(tmp_path / name), ["batch=8"])
+        assert (again.epochs, again.frame.size, again.batch) == (3, 224, 8)
+        assert again.departures == (*made.departures, f"batch: {made.batch} -> 8")
+        assert recipe_from(str(tmp_path / name)) == made
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "no recipe can be read"), ("[]", "holds no recipe"), ("{", "holds no recipe"),
+                                                 ('{"recipe": {"epochs": "x"}}', "holds no recipe")])  # fmt: skip
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: str | None, reason: str) -> None:
+    if content is not None:
+        (tmp_path / "r.json").write_text(content)
+    with pytest.raises(UsageError, match=reason):
+        recipe(str(tmp_path / "r.json"))

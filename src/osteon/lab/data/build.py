@@ -34,7 +34,7 @@ def build_index(
 
     Returns:
         The films, sorted by path, with the columns of an index, and the report. A patient or duplicate in two splits is no error here:
-        `splits.refuse_leaks` makes it one.
+        `leaks.refuse_leaks` makes it one.
 
     Raises:
         EmptyDataset, BadManifest, DatasetError: as `read_dataset`.

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from osteon.errors import BadManifest, EmptyDataset, LeakySplit, UsageError
-from osteon.lab.data.layouts import Problem
+from osteon.lab.data.leaks import NAMED, leaks, named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 ALL = "all"
 """What a person writes for every film, whatever its split."""
 
-NAMED_LEAKS = 5
-"""How many leaking groups a refusal names."""
+TEST, _HOLDS = "test", "_holds"
+"""The split of films that are set apart by a condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,16 @@ class Folds:
     first: str = ""
 
 
-Into = Mapping[str, float] | Folds | str | os.PathLike[str]
-"""What films are split into: the share of each part, folds, or the folds of a file."""
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Films for which a condition over the index's columns holds become split `TEST`, the others are split into parts (name to share)."""
+
+    condition: str
+    parts: Mapping[str, float]
+
+
+Into = Mapping[str, float] | Folds | Apart | str | os.PathLike[str]
+"""What films are split into: the share of each part, folds, films set apart by a condition and parts, or the folds of a file."""
 
 
 def divided(films: pl.DataFrame, into: Into, seed: int = 0, of: str | None = None) -> tuple[pl.DataFrame, str]:
@@ -52,7 +60,9 @@ def divided(films: pl.DataFrame, into: Into, seed: int = 0, of: str | None = Non
         words = ",".join(f"{name}={share:g}" for name, share in into.items())
         return split(films, dict(into), seed, of), f"{words}{f' of {of}' if of else ''}, seed {seed}"
     if of is not None:
-        raise UsageError(f"folds are made of all films, not of split {of!r} alone. Leave it out.")
+        raise UsageError(f"folds, and a test by a condition, are made of all films, not of split {of!r} alone. Leave it out.")
+    if isinstance(into, Apart):
+        return set_apart(films, into, seed)
     if isinstance(into, Folds):
         first = f", fold 0 is split {into.first}" if into.first else ""
         return folds(films, into.count, seed, into.first), f"{into.count} folds{first}, seed {seed}"
@@ -81,6 +91,43 @@ def split(films: pl.DataFrame, parts: dict[str, float], seed: int = 0, of: str |
     names = dict(zip(groups, np.array(list(parts))[part].tolist(), strict=True))
     assigned = pl.col("group").replace_strict(names, default=None, return_dtype=pl.String)
     return films.with_columns(split=pl.when(chosen).then(assigned).otherwise("split"))
+
+
+def set_apart(films: pl.DataFrame, apart: Apart, seed: int = 0) -> tuple[pl.DataFrame, str]:
+    """Return the films with those of a condition in split `TEST` and the others split as `split` does; and how, in words.
+
+    A group that has films on both sides would leak: its other films stand in no split ("").
+
+    Raises:
+        UsageError: no such condition, it holds for none or for all, or a part is called `TEST`.
+    """
+    if TEST in apart.parts:
+        raise UsageError(f"the films of the condition are split {TEST!r}, and a part has that name too. Leave it out (into, --parts).")
+    films = films.with_columns(_holds(films, apart.condition))
+    test = pl.col(_HOLDS).fill_null(value=False)
+    both = test.any().over("group") & ~test
+    rest = split(films.filter(~test & ~both), dict(apart.parts), seed).select("path", "root", _part="split")
+    placed = films.join(rest, on=["path", "root"], how="left", maintain_order="left")
+    named = pl.when(test).then(pl.lit(TEST)).otherwise(pl.col("_part").fill_null(""))
+    count, left = films.select(test.sum()).item(), films.select(both.sum()).item()
+    words = f"{TEST} where {apart.condition} ({count:,} films)"
+    words += f", {left:,} other films of their groups in no split" if left else ""
+    words += f", {','.join(f'{name}={share:g}' for name, share in apart.parts.items())} of the others, seed {seed}"
+    return placed.with_columns(split=named).drop("_part", _HOLDS), words
+
+
+def _holds(films: pl.DataFrame, condition: str) -> pl.Series:
+    try:
+        found = films.select(pl.sql_expr(condition).alias(_HOLDS)).to_series()
+    except pl.exceptions.PolarsError as fault:
+        reason = str(fault).splitlines()[0]
+        raise UsageError(f"--test {condition!r}: this is no condition over the index's columns ({reason}). Write it as in SQL.") from fault
+    if found.dtype != pl.Boolean or len(found) != len(films):
+        raise UsageError(f"--test {condition!r}: this is not true or false for each film. Compare a column, as in width > 454.")
+    if not found.any() or found.fill_null(value=False).all():
+        every = "every" if found.any() else "no"
+        raise UsageError(f"--test {condition!r}: it holds for {every} film. Look at the columns with osteon explore.")
+    return found
 
 
 def folds(films: pl.DataFrame, count: int, seed: int = 0, first: str = "") -> pl.DataFrame:
@@ -149,7 +196,7 @@ def refuse_crossing(films: pl.DataFrame) -> None:
     films = films.with_columns(split=pl.format("fold {}", "fold"))
     if len(found := leaks(films)):
         raise LeakySplit(
-            f"a patient or a duplicate stands in more than one fold: {_named(found, films)}. Split the films again with osteon split "
+            f"a patient or a duplicate stands in more than one fold: {named(found, films)}. Split the films again with osteon split "
             "--folds 5."
         )
 
@@ -209,54 +256,8 @@ def learned(films: pl.DataFrame, names: str) -> pl.DataFrame:
     return films.filter(pl.col("split").is_in(wanted))
 
 
-def leaks(films: pl.DataFrame) -> pl.DataFrame:
-    """Return the groups that stand in more than one split: `group`, `splits`, `films` (paths)."""
-    placed = films.filter(pl.col("split") != "")
-    crossing = placed.select("group", "split").unique()["group"]
-    placed = placed.filter(pl.col("group").is_in(crossing.filter(crossing.is_duplicated()).implode()))
-    return placed.group_by("group").agg(splits=pl.col("split").unique().sort(), films=pl.col("path").sort()).sort("group")
-
-
-def refuse_leaks(films: pl.DataFrame, allow: bool = False) -> list[Problem]:
-    """Refuse films where a patient or a duplicate stands in two splits; allowed, they are problems for the report.
-
-    Raises:
-        LeakySplit: naming a film of each split of some of them.
-    """
-    found = leaks(films)
-    if found.is_empty() or allow:
-        return [Problem("leak", tuple(films), f"one group stands in {' and '.join(splits)}") for _, splits, films in found.iter_rows()]
-    raise LeakySplit(
-        f"a patient or a duplicate stands in more than one split: {_named(found, films)}."
-        " Split the films again with osteon split, or go on with --allow-leaks."
-    )
-
-
-def seen(films: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return the films of which something stands in `known`: the same file, or in the same data set the same path or the same group."""
-    hashed = known.filter(pl.col("sha256") != "")
-    found = [films.join(hashed, on="sha256", how="semi"), *(films.join(known, on=["root", key], how="semi") for key in ("path", "group"))]
-    return pl.concat(found).unique(["root", "path"]).sort("root", "path")
-
-
-def _named(found: pl.DataFrame, films: pl.DataFrame) -> str:
-    """Return some of the groups that `leaks` found in words."""
-    shown = [_one_of_each_split(films, group) for group in found["group"].head(NAMED_LEAKS)]
-    return "; ".join(shown) + (f"; and {found.height - NAMED_LEAKS} more" if found.height > NAMED_LEAKS else "")
-
-
-def _one_of_each_split(films: pl.DataFrame, group: str) -> str:
-    """Return films by which a person finds a group; not its name, which may be a patient's."""
-    mine = (
-        films.filter((pl.col("group") == group) & (pl.col("split") != ""))
-        .sort("split", "path")
-        .unique("split", keep="first", maintain_order=True)
-    )
-    return " and ".join(f"{path} ({split})" for path, split in mine.select("path", "split").iter_rows())
-
-
 def _few(paths: list[str]) -> str:
-    return ", ".join(paths[:NAMED_LEAKS]) + (" ..." if len(paths) > NAMED_LEAKS else "")
+    return ", ".join(paths[:NAMED]) + (" ..." if len(paths) > NAMED else "")
 
 
 def _check_parts(parts: dict[str, float]) -> None:

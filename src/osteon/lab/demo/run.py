@@ -27,7 +27,8 @@ from osteon.lab.calibration.calibrate import CalibrationPlan
 from osteon.lab.calibration.folder import calibrate_file
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import read_index, write_index
-from osteon.lab.data.splits import refuse_leaks, split
+from osteon.lab.data.leaks import refuse_leaks
+from osteon.lab.data.splits import split
 from osteon.lab.evaluation.evaluation import Evaluation, Plan
 from osteon.lab.evaluation.folder import evaluate_file, read_evaluation
 from osteon.lab.evaluation.scoring import score_index

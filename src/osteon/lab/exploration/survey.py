@@ -8,7 +8,7 @@ import polars as pl
 
 from osteon.lab.data.index import Report
 from osteon.lab.data.layouts import Problem
-from osteon.lab.data.splits import leaks
+from osteon.lab.data.leaks import leaks
 from osteon.lab.exploration import counts, samples, shortcuts
 from osteon.lab.exploration.records import Exploration, Opened, Origin, Trouble
 

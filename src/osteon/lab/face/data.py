@@ -7,7 +7,8 @@ import polars as pl
 from osteon.errors import UsageError
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import Index, Report, check_index_name, check_rows, read_index, read_report, write_index
-from osteon.lab.data.splits import Into, divided, refuse_leaks
+from osteon.lab.data.leaks import refuse_leaks
+from osteon.lab.data.splits import Into, divided
 from osteon.lab.face.given import Films, PathLike, index_file, path_of
 from osteon.lab.progress import Watch, counting
 
@@ -61,7 +62,8 @@ def split(
     Args:
         index: The index.
         out: The index to write; by default the same file.
-        into: The share of each part (together 1); or `Folds`, or a file of folds (CSV: path, fold; split).
+        into: The share of each part (together 1); or `Folds`, a file of folds (CSV: path, fold; split), or `Apart`: films of a condition
+            are the test.
         of: With shares: split this split alone, and leave the others as they are.
         seed: Another seed, another split.
         progress: Called when it is done.

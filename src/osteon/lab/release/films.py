@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import LeakySplit, UsageError
-from osteon.lab.data.splits import seen
+from osteon.lab.data.leaks import seen
 from osteon.lab.evaluation.scoring import Origin, Predictions, of_split
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.release.plan import ReleasePlan

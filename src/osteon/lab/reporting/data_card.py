@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.lab.data.splits import leaks
+from osteon.lab.data.leaks import leaks
 from osteon.lab.reporting.document import Block, Gap, Section, Table, Text
 from osteon.lab.reporting.material import Material
 

@@ -17,7 +17,7 @@ from osteon.atomic import alone, write_json
 from osteon.card import Decision
 from osteon.errors import DatasetError, MeasurementError, UsageError
 from osteon.lab.calibration.calibrate import CalibrationPlan, PoolingResult, calibrate
-from osteon.lab.data import splits
+from osteon.lab.data import leaks, splits
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import Report, fingerprint, read_index, read_report, write_index
 from osteon.lab.evaluation.evaluation import Plan
@@ -90,7 +90,7 @@ def _index(here: Reproduction, tell: Tell) -> list[str]:
     films, report = build_index(plan.data, decode=plan.decode, count_check=plan.count_check, progress=_named(tell, "films"))
     if missing := {"train", "valid"} - set(films["split"]):
         raise DatasetError(f"{plan.data} has no split {min(missing)!r}: a reproduction trains on `train` and reports on `valid`.")
-    report.findings += splits.refuse_leaks(films, allow=True)
+    report.findings += leaks.refuse_leaks(films, allow=True)
     crossing = films.filter(pl.col("split") == "valid")["group"].unique()
     leaked = (pl.col("split") == "train") & pl.col("group").is_in(crossing.implode())
     left_out = films.filter(leaked)

@@ -8,6 +8,7 @@ Each departure from what was published is listed in `departures`, which `run/rec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from msgspec import Meta, Struct
 
 from osteon.card import Frame, Pooling
 from osteon.errors import UsageError
-from osteon.lab.training.earlier import refuse_old_name
+from osteon.lab.training.earlier import read_stored, refuse_gone, refuse_old_name
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 BelowOne = Annotated[float, Meta(ge=0, lt=1)]
@@ -208,7 +209,7 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some settings changed, each change noted as a departure.
 
     Args:
-        name: Of one of `RECIPES`.
+        name: Of one of `RECIPES`, or a file that a training or `osteon tune` wrote.
         changes: `setting=value`; a dot reaches inside: `frame.size=224`, `augmentation.flip=0`.
 
     Raises:
@@ -230,9 +231,9 @@ def plain_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         UsageError: no such recipe or setting, or a value outside its range.
     """
-    if name not in RECIPES:
-        raise UsageError(f"there is no recipe {name!r}. Take one of: {', '.join(RECIPES)}.")
-    settings = msgspec.to_builtins(RECIPES[name])
+    if name not in RECIPES and not is_file(name):
+        raise UsageError(f"there is no recipe {name!r}. Take one of: {', '.join(RECIPES)}; or a file, recipe.json of a training.")
+    settings = msgspec.to_builtins(_stored(Path(name)) if is_file(name) else RECIPES[name])
     noted = [_change(settings, change) for change in changes]
     settings["departures"] = (*settings["departures"], *noted)
     try:
@@ -241,6 +242,26 @@ def plain_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     except msgspec.ValidationError as fault:
         raise UsageError(f"recipe {name}: {fault}. Mend that value (settings, --set).") from fault
     return made
+
+
+def is_file(name: str) -> bool:
+    """Return whether a recipe is named by a file, as a training (`recipe.json`) and `osteon tune` (`best.recipe.json`) write it."""
+    return name.endswith(".json")
+
+
+def _stored(file: Path) -> Recipe:
+    try:
+        record = msgspec.json.decode(file.read_bytes())
+        refuse_gone(file, what="trained again")
+        return read_stored(msgspec.json.encode(record if "recipe" in record else {"recipe": record}), _Stored).recipe
+    except OSError as fault:
+        raise UsageError(f"{file}: no recipe can be read from it ({fault.strerror}). Name recipe.json in a training's folder.") from fault
+    except (msgspec.MsgspecError, TypeError) as fault:
+        raise UsageError(f"{file}: it holds no recipe ({fault}). Name recipe.json in a training's folder.") from fault
+
+
+class _Stored(Struct):
+    recipe: Recipe
 
 
 def read_frame(recipe: Recipe) -> Frame:

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from osteon.errors import UsageError
-from osteon.lab.data.splits import seen
+from osteon.lab.data.leaks import seen
 from osteon.lab.experiments.crossvalidation.folder import CrossValidation
 from osteon.lab.training.recipe import FIRST, Recipe, averaged_with, plain_recipe
 from osteon.lab.training.run import RunFolder

@@ -24,7 +24,7 @@ import sqlalchemy.exc
 from osteon.atomic import alone
 from osteon.errors import MeasurementError, UsageError
 from osteon.lab.data.index import Report, fingerprint, read_index, write_index
-from osteon.lab.data.splits import refuse_leaks
+from osteon.lab.data.leaks import refuse_leaks
 from osteon.lab.experiments.tuning.figure import draw_tuning
 from osteon.lab.experiments.tuning.results import TrialResult, Tuned, ended, result, results, write_results
 from osteon.lab.experiments.tuning.trial import Tuning, TuningPlan, drop_weights, make, next_trial

@@ -21,7 +21,7 @@ from osteon.lab.training.checkpoint import load_weights
 from osteon.lab.training.earlier import OTHER_NETWORK, refuse_gone
 from osteon.lab.training.networks.detector import REFINED, Detector
 from osteon.lab.training.networks.weights import BACKBONES, load_first_weights, sha256_of
-from osteon.lab.training.recipe import FIRST, Recipe, averaged_with, plain_recipe, recipe
+from osteon.lab.training.recipe import FIRST, Recipe, averaged_with, is_file, plain_recipe, recipe
 from osteon.lab.training.run import RunFolder, ranked
 from osteon.lab.training.start.agreement import check_model
 from osteon.lab.training.start.from_onnx import fill, head_of
@@ -75,8 +75,8 @@ def recipe_from(name: str, changes: Sequence[str] = ()) -> Recipe:
     """
     plain = plain_recipe(name, changes)
     whole = find_whole(plain.init)
-    if whole is None:
-        return recipe(name, changes)
+    if whole is None or (is_file(name) and not any(change.startswith("init=") for change in changes)):
+        return recipe(name, changes)  # what a file holds has been made to fit before
     given = {change.partition("=")[0] for change in changes}
     if wrong := [key for key in _contradicted(plain, whole.settings) if key in given]:
         raise UsageError(
