@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,12 +15,17 @@ if TYPE_CHECKING:
     from osteon.lab.progress import Count, Epoch, Progress, Watch
 
 
+EVERY = 20.0
+"""Seconds between two lines in a log, where no terminal shows a bar."""
+
+
 @contextlib.contextmanager
 def progress_bar(titles: Mapping[str, str] | None = None) -> Iterator[Watch]:
     """Show a bar for what is being done, its pace and the time left, and a line for each epoch that has ended.
 
     Where there are several stages (`titles`, what each is called) or several works (`Progress.part`) a line stands for each that has begun,
-    and below it the last word of a finished one.
+    and below it the last word of a finished one. Where standard error is no terminal a line now and then says how far it is, also while a
+    work tells nothing.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -27,10 +34,10 @@ def progress_bar(titles: Mapping[str, str] | None = None) -> Iterator[Watch]:
     columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with Bar(*columns, console=console, disable=os.environ.get("RANK", "0") != "0") as bars:  # of torchrun's processes one shows it
-        task, title, epochs = bars.add_task("", total=None, visible=False, note=""), "", 0
+        task, title, epochs, said = bars.add_task("", total=None, visible=False, note=""), "", 0, "beginning"
 
         def show(progress: Progress) -> None:
-            nonlocal title, epochs
+            nonlocal title, epochs, said
             before, title = title, _title(progress, titles or {})
             if title != before:
                 bars.reset(task, description=title, total=None, visible=True, note="")
@@ -42,9 +49,31 @@ def progress_bar(titles: Mapping[str, str] | None = None) -> Iterator[Watch]:
                 console.print(f"    {_epoch(row)}", markup=False)
             epochs = len(progress.history) or (epochs if progress.stage in title else 0)
             left = bars.tasks[0].time_remaining if progress.left is None else progress.left
-            bars.update(task, completed=progress.done, total=progress.total, note=_note(progress, left))
+            note = _note(progress, left)
+            said = f"{title}: {progress.done:,} of {progress.total:,}{f'  {note}' if note else ''}"
+            bars.update(task, completed=progress.done, total=progress.total, note=note)
 
-        yield show
+        silent = console.is_terminal or bars.disable
+        with contextlib.nullcontext() if silent else _logged(lambda line: console.print(line, markup=False), lambda: said):
+            yield show
+
+
+@contextlib.contextmanager
+def _logged(write: Callable[[str], object], said: Callable[[], str]) -> Iterator[None]:
+    """Write what is said every `EVERY` seconds, with the time since the beginning."""
+    began, ended = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(EVERY):
+            write(f"{said()}  {_clock(time.monotonic() - began)} so far")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextlib.contextmanager
