@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -29,8 +30,8 @@ with atheris.instrument_imports(include=["osteon", "pydicom"]):
     from osteon.errors import OsteonError
     from osteon.lab.data.build import build_index
     from osteon.lab.data.leaks import leaks
-    from osteon.onnx_graph import OPERATORS
-    from osteon.opening import load_model
+    from osteon.onnx_graph import OPERATORS, check_graph
+    from osteon.opening import load_model, trust
     from osteon.precision import Ranges
     from osteon.raster import read_raster
     from osteon.sources import find_sources
@@ -66,10 +67,61 @@ def card(content: bytes) -> None:
 
 
 def model(content: bytes) -> None:
-    """A model file -> its answers to the test films."""
+    """A model file -> its answers to the test films.
+
+    Another process opens it first, as `osteon.opening` does; here one that goes on to the next file, until it dies of one.
+    """
+    check_graph(content)
     file = HERE / "model.onnx"
     file.write_bytes(content)
-    load_model(file, "int8" if len(content) % 2 else "float32")
+    if _OPENER.opens():
+        trust(content)
+        load_model(file, "int8" if len(content) % 2 else "float32")
+
+
+class _Opener:
+    """The process that opens each model file first."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self.died = 0
+
+    def opens(self) -> bool:
+        """Return whether it has opened or refused the file, and not died of it."""
+        if self._process is None:
+            words = [sys.executable, __file__, "opener", str(HERE)]
+            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        match self._process.stdout.read(1):
+            case b"y":
+                return True
+            case b"n":
+                raise AssertionError("an error that is none of osteon's")
+        status, self._process = self._process.wait(), None
+        self.died += 1
+        print(f"OpenVINO died of a model file (status {status}, {self.died} of all)", flush=True)
+        return False
+
+
+_OPENER = _Opener()
+
+
+def opener(folder: Path) -> None:
+    """Be that process: open the file in the folder each time a line comes."""
+    for _ in sys.stdin.buffer:
+        content = (folder / "model.onnx").read_bytes()
+        trust(content)
+        told = b"y"
+        try:
+            load_model(folder / "model.onnx", "int8" if len(content) % 2 else "float32")
+        except OsteonError:
+            pass
+        except BaseException:  # the fuzzer's own process shows it
+            told = b"n"
+        sys.stdout.buffer.write(told)
+        sys.stdout.buffer.flush()
 
 
 def mutated(content: bytes, most: int, seed: int) -> bytes:
@@ -121,8 +173,11 @@ def one(content: bytes) -> None:
 if __name__ == "__main__":
     KIND = sys.argv.pop(1)
     os.environ["OSTEON_CACHE"] = ""
-    (HERE / "a.png").write_bytes((Path(__file__).parent / "corpus" / "films" / "png-8").read_bytes())
     warnings.simplefilter("ignore")
     logging.disable()
+    if KIND == "opener":
+        opener(Path(sys.argv[1]))
+        sys.exit()
+    (HERE / "a.png").write_bytes((Path(__file__).parent / "corpus" / "films" / "png-8").read_bytes())
     atheris.Setup(sys.argv, one, **({"custom_mutator": mutated} if KIND == "model" else {}))
     atheris.Fuzz()

@@ -13,6 +13,7 @@ import pytest
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from made_model import make_model
+from made_network import make_network
 from osteon.errors import ModelFileError
 from osteon.onnx_graph import check_graph
 from osteon.opening import load_model
@@ -232,3 +233,26 @@ def test_a_file_of_endless_fields_is_refused() -> None:
     with pytest.raises(ModelFileError):
         check_graph(b"\x72\x00" * 2**26)  # empty metadata
     assert time.monotonic() - began < 10
+
+
+def test_what_the_engine_dies_of_ends_another_process(tmp_path: Path) -> None:
+    model = onnx.load(make_network(tmp_path / "model.onnx"))
+    [axis] = [tensor for tensor in model.graph.initializer if tensor.name == "one"]
+    axis.raw_data = np.int64(2**60).tobytes()  # a node that cannot be converted, and a Clip behind it
+    [squeeze] = [n for n in model.graph.node if "map" in n.output]
+    squeeze.op_type = "Clip"
+    onnx.save(model, tmp_path / "dies.onnx")
+    with pytest.raises(ModelFileError, match=r"dies\.onnx: OpenVINO dies of reading it\. Export it again"):
+        load_model(tmp_path / "dies.onnx")
+
+
+def test_a_stranger_s_model_answers_and_its_refusals_name_it(tmp_path: Path) -> None:
+    model = onnx.load(make_network(tmp_path / "model.onnx"))
+    model.producer_name = "somebody else"
+    onnx.save(model, tmp_path / "theirs.onnx")
+    assert load_model(tmp_path / "theirs.onnx").card.name == "made"
+    [weights] = [tensor for tensor in model.graph.initializer if tensor.name == "stem weight"]
+    weights.raw_data = np.full(72, np.nan, np.float32).tobytes()
+    onnx.save(model, tmp_path / "nan.onnx")
+    with pytest.raises(ModelFileError, match=rf"^{tmp_path / 'nan.onnx'}: some of its weights are no finite numbers\."):
+        load_model(tmp_path / "nan.onnx")

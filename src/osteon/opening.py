@@ -1,13 +1,19 @@
-"""Open a model file: check that it keeps the contract, compile it, keep what was compiled."""
+"""Open a model file: check that it keeps the contract, compile it, keep what was compiled.
+
+A file that this osteon neither brought nor made is opened by another process first. `onnx_graph.py` refuses what an engine is known to
+die of, but a node that OpenVINO cannot convert is enough to make one behind it a segmentation fault (2026.4), and no list ends.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 
@@ -15,9 +21,9 @@ from osteon.cache import read_entry, write_entry
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
 from osteon.model import OUTPUTS, Model
-from osteon.model_names import find_model
+from osteon.model_names import find_model, released
 from osteon.network import compile_network, engine, open_network, openvino_runtime, read_content, refusal, runtime
-from osteon.onnx_graph import EXPORT_AGAIN
+from osteon.onnx_graph import EXPORT_AGAIN, check_graph
 from osteon.precision import Choice, in_precision
 from osteon.prediction import pool_evidence
 from osteon.version import __version__
@@ -35,6 +41,14 @@ POOLING_TOLERANCE = 2e-3
 
 MOST_APART = 5.0
 """Logits between the answers of a file's two forms to a test film; less where the card's `int8.costs` say that they differ by little."""
+
+MOST_SECONDS = 120
+"""To open a stranger's model file; the largest network that osteon trains takes ten on a slow laptop."""
+
+_ITSELF = "the file"
+
+_known: set[str] = set()
+"""SHA-256 of the files that this process made, or another one opened for it."""
 
 
 def load_model(path: str | Path | None = None, precision: Choice = "auto", *, side_by_side: bool = False) -> Model:
@@ -67,9 +81,13 @@ def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Mode
     core = engine()
     key = _key(core, content, choice, side_by_side)
     exactly = partial(_open, content, name, "float32", side_by_side)
-    kept = read_entry(key)
-    if kept is not None and (model := _unpacked(core, kept, exactly, side_by_side)) is not None:
+    if (model := _kept(core, key, exactly, side_by_side)) is not None:
         return model
+    if not _is_known(content):
+        _open_apart(content, name, choice, side_by_side)
+        trust(content)
+        if (model := _kept(core, key, exactly, side_by_side)) is not None:
+            return model
     card, network = open_network(content, name)
     with refusal(name):
         precision = in_precision(network, card, choice)
@@ -81,6 +99,54 @@ def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Mode
             _check_alike(logits, _probe(exact), card)
     write_entry(key, _packed(model))
     return model
+
+
+def trust(content: bytes) -> None:
+    """Let this process open a model file that it made itself without another one before it."""
+    _known.add(hashlib.sha256(content).hexdigest())
+
+
+def _is_known(content: bytes) -> bool:
+    digest = hashlib.sha256(content).hexdigest()
+    return digest in _known or digest in released().values()
+
+
+def _open_apart(content: bytes, name: str, choice: Choice, side_by_side: bool) -> None:
+    """Open a model file in another process, which keeps what it compiled, and may die of it.
+
+    Raises:
+        ModelFileError: the file cannot be opened.
+    """
+    with refusal(name):
+        check_graph(content)
+    if not sys.executable or getattr(sys, "frozen", False):
+        return  # there is no interpreter to start
+    words = [sys.executable, "-P", "-c", "from osteon.opening import _in_this_process; _in_this_process()", choice, str(int(side_by_side))]
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    try:
+        opened = subprocess.run(  # noqa: S603 - this interpreter, and none of the words is a stranger's
+            words, input=content, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=paths, timeout=MOST_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as fault:
+        raise ModelFileError(f"{name}: to open it takes more than {MOST_SECONDS} s. {EXPORT_AGAIN}") from fault
+    told = opened.stdout.decode(errors="replace").removeprefix(f"{_ITSELF}: ")
+    if told or opened.returncode:
+        raise ModelFileError(f"{name}: {told or f'OpenVINO dies of reading it. {EXPORT_AGAIN}'}")
+
+
+def _in_this_process() -> None:
+    """Be the other process of `_open_apart`: open what comes by the standard input, and write why it cannot be opened."""
+    content = sys.stdin.buffer.read()
+    trust(content)
+    try:
+        _open(content, _ITSELF, cast("Choice", sys.argv[1]), sys.argv[2] == "1")
+    except ModelFileError as fault:
+        sys.stdout.buffer.write(str(fault).encode(errors="replace"))
+
+
+def _kept(core: openvino.Core, key: str, exactly: Callable[[], Model], side_by_side: bool) -> Model | None:
+    kept = read_entry(key)
+    return None if kept is None else _unpacked(core, kept, exactly, side_by_side)
 
 
 def _model(card: Card, compiled: openvino.CompiledModel, precision: Precision, exactly: Callable[[], Model]) -> Model:

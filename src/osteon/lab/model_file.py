@@ -12,7 +12,7 @@ from osteon.atomic import whole
 from osteon.card import Card
 from osteon.errors import ModelFileError, UsageError
 from osteon.model_names import find_model
-from osteon.opening import load_model
+from osteon.opening import load_model, trust
 from osteon.precision import METADATA, Choice, Ranges
 
 
@@ -128,6 +128,7 @@ def _write(content: bytes, out: Path, precision: Choice = "auto") -> None:
     try:
         with whole(out, durable=True) as part:
             part.write_bytes(content)
+            trust(content)
             load_model(part, precision)
     except OSError as fault:
         raise ModelFileError(f"{out}: the model file cannot be written ({fault.strerror}). What stood there is unchanged.") from fault

@@ -103,6 +103,7 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     if not again:
         nncf_runtime()  # what is not installed is told before anything takes time
     file = model_path(model)
+    load_model(file, "float32")  # as any user opens it
     card, network = open_network(read_content(file, str(file)), str(file))
     given, rows = _rows(read_index(index), plan)
     kept = int8_form(network) if again else None
