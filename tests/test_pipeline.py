@@ -165,6 +165,7 @@ FLOATS = PIXELS / np.float32(255)
         (lambda m: osteon.predict(PIXELS[None], m, bone="bright"), r"shape \(1, 90, 120\) is no film"),
         (lambda m: osteon.predict(PIXELS.astype(int), m, bone="bright"), "int64 have no known white"),
         (lambda m: osteon.predict(PIXELS > 9, m, bone="bright"), "bool have no known white"),
+        (lambda m: osteon.predict(np.ma.masked_less(PIXELS, 9), m, bone="bright"), "of its pixels are masked"),
         (lambda m: osteon.predict(FLOATS * 255, m, bone="bright"), "from 0 to 1"),
         (lambda m: osteon.predict(np.where(PIXELS > 9, FLOATS, np.nan), m, bone="bright"), "from 0 to 1"),
         (lambda m: osteon.predict(b"content", m, bone="bright"), "said of arrays"),

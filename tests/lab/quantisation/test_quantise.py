@@ -21,6 +21,7 @@ from osteon.explanation import peak
 from osteon.lab.data.index import read_index
 from osteon.lab.data.store import FilmStore, open_store
 from osteon.lab.evaluation import localisation
+from osteon.lab.guard.fit import GuardPlan, guard_file
 from osteon.lab.quantisation import quantise as module
 from osteon.lab.quantisation.cost import Answers, Held
 from osteon.lab.quantisation.quantise import Plan, choose, quantise_file
@@ -234,3 +235,15 @@ def test_what_was_quantised_can_be_quantised_again(quantised: tuple[Path, Card],
     assert (card.int8.layers, [cost.split for cost in card.int8.costs]) == (1, ["tune"])
     assert load_model(folder / "again.onnx", "int8").precision == "int8"
     assert msgspec.structs.replace(card, int8=None) == msgspec.structs.replace(quantised[1], int8=None)
+
+
+def test_a_guard_that_is_fitted_anew_leaves_the_int8_form_out(
+    quantised: tuple[Path, Card], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, fewer in (("PICTURES", 5), ("LEAST_FILMS", 30)):
+        monkeypatch.setattr(f"osteon.lab.guard.fit.{name}", fewer)
+    card = guard_file(quantised[0], read_index(folder / "index.parquet"), folder / "guarded.onnx", GuardPlan(aim=0.05))
+    assert card.scope is not None and card.int8 is None
+    assert load_model(folder / "guarded.onnx").precision == "float32"
+    with pytest.raises(ModelFileError, match="it has no INT8 form"):
+        load_model(folder / "guarded.onnx", "int8")

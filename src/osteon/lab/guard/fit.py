@@ -30,7 +30,8 @@ from osteon.lab.guard.variations import varied
 from osteon.lab.model_file import write_model_file
 from osteon.lab.progress import Count
 from osteon.model import Model
-from osteon.opening import load_model
+from osteon.opening import load_model, trust
+from osteon.precision import METADATA
 
 Values = NDArray[np.float32]
 Square = NDArray[np.uint8]
@@ -96,7 +97,9 @@ def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Count 
     if plan.measured_on in plan.splits:
         raise UsageError(f"--measure {plan.measured_on} is a split of the fit, where false refusals are too few. Name another.")
     model = without_guard(onnx.load_model(str(file)))
-    card = msgspec.structs.replace(load_model(file).card, scope=None)
+    # What is rounded for the layers behind the guard is not known before there is one: `osteon quantise` comes after it.
+    card = msgspec.structs.replace(load_model(file, "float32").card, scope=None, int8=None)
+    onnx.helper.set_model_props(model, {entry.key: entry.value for entry in model.metadata_props if entry.key != METADATA})
     look = _opened(with_features(model), card)
     known = _known(look, films, plan, progress)
     fit = fit_detector(known, plan.aim, plan.seed, plan.room)
@@ -123,12 +126,13 @@ def add_guard(file: Path, films: pl.DataFrame, plan: GuardPlan, progress: Count 
 
 
 def _opened(model: onnx.ModelProto, card: Card) -> Model:
-    """Open a model as any user does, in the precision that it computes in by default."""
+    """Open a model as any user does."""
     kept = {entry.key: entry.value for entry in model.metadata_props} | {"card": card.to_json()}
     onnx.helper.set_model_props(model, kept)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(model.SerializeToString())
+        path.write_bytes(content := model.SerializeToString())
+        trust(content)
         return load_model(path)
 
 
