@@ -154,7 +154,7 @@ def film_of(pixels: NDArray[np.generic], name: str, bone: Polarity | None) -> Fi
     if pixels.ndim != 2:
         raise UsageError(f"{name}: an array of shape {pixels.shape} is no film. Give grey pixels (height, width); several films as a list.")
     if np.ma.is_masked(pixels):
-        raise UsageError(f"{name}: {np.ma.count_masked(pixels):,} of its pixels are masked, and a film has them all. Give them a grey.")
+        raise UsageError(f"{name}: some of its pixels are masked, and a film has them all. Give them a grey.")
     if pixels.dtype.kind == "f" and not (pixels.size and pixels.min() >= 0 and pixels.max() <= 1):  # nor is NaN
         raise UsageError(f"{name}: pixels of {pixels.dtype} must be numbers from 0 to 1. Scale them, or give uint8 or uint16.")
     if pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
