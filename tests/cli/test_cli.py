@@ -7,6 +7,7 @@ import typer
 
 from command_line import Run
 from osteon.cli import RENAMED, STAGES, _add_commands, app
+from osteon.opening import load_model
 from osteon.version import __version__
 
 
@@ -40,3 +41,17 @@ def test_nothing_that_is_there_counts_as_gone() -> None:
     there = set(commands) | {f"{name} {o}" for name, c in commands.items() for p in c.params for o in p.opts}
     assert not there & set(RENAMED)
     assert not {o.split()[1] for o in there if " " in o} & set(RENAMED)
+
+
+@pytest.mark.parametrize("command", ["card", "guard", "quantise", "verify", "evaluate", "calibrate", "stress", "report", "predict"])
+def test_every_command_that_takes_a_model_takes_it_with_model(command: str) -> None:
+    _add_commands([])
+    [option] = [p for p in typer.main.get_command(app).commands[command].params if "--model" in p.opts]  # type: ignore[attr-defined]
+    assert option.metavar == "FILE|NAME@VERSION"
+
+
+def test_a_model_is_named_once(run: Run) -> None:
+    name = load_model().card.reference
+    assert run("card", "--model", name) == run("card", name) == run("card")
+    told = "osteon: two models are named, a.onnx and b.onnx. Name one with --model.\n"
+    assert run("card", "a.onnx", "--model", "b.onnx") == (64, "", told)

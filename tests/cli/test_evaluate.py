@@ -195,7 +195,8 @@ def test_calibrate_writes_a_model_that_says_so(osteon: Typed) -> None:
     assert (card.calibration.split, card.decision.split) == ("tune", "tune")
     assert card.decision.rule.startswith("sensitivity of at least 0.9")
     assert "logistic (chosen)" in out
-    assert {file.name for file in Path("n.calibration").iterdir()} == {"calibration.json", "calibration.png"}
+    made = {file.name for file in Path("n.calibration").iterdir()}
+    assert made == {f"calibration.{kind}" for kind in ("json", "png", "svg", "pdf")}
 
 
 def test_calibrate_takes_a_cross_validation_and_the_splits_that_the_index_names(osteon: Typed) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.models import ModelArgument, ModelOption, named_model
 from osteon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ _METRICS = ("split", "level", "group", "metric", "value", "95 % interval", "n", 
 
 @app.command()
 def card(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="a file, or name@version; default: the package's newest")] = None,
+    argument: ModelArgument = None,
+    model: ModelOption = None,
     facts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="set the card's texts from JSON: finding, licence, intended_use, limits, data")
     ] = None,
@@ -30,6 +32,7 @@ def card(
     """Show a model's card: what it finds, from which data, how well, and its limits; or set the card's texts."""
     from osteon.opening import load_model
 
+    model = named_model(argument, model)
     if facts is None and out is None:
         found = load_model(model).card
     elif facts is None or out is None:

@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from osteon.cli import app
+from osteon.cli.models import ModelOption
 
-ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="FILE|NAME@VERSION", help="a model file, or one by name; default: the package's")
-]
 IndexOption = Annotated[Path | None, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")]
 PredictionsOption = Annotated[
     Path | None,

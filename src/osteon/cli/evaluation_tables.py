@@ -52,7 +52,7 @@ def show_evaluation(evaluation: Evaluation, folder: Path) -> None:
         show(f"refused: {refusal.reason}", "yellow")
     _count(max(0, len(evaluation.refused) - _NAMED), f"more refused films are named in {folder}/evaluation.json")
     show_notes(evaluation.notes)
-    show(f"{folder}: evaluation.json and figures ({evaluation.seconds:.1f} s)")
+    show(f"{folder}: evaluation.json, tables (CSV, LaTeX) and figures (PNG, SVG, PDF; {evaluation.seconds:.1f} s)")
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.models import ModelArgument, ModelOption, named_model
 
 
 @app.command()
 def guard(
     index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the guard")],
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="a file, or name@version; default: the package's newest")] = None,
+    argument: ModelArgument = None,
+    model: ModelOption = None,
     split: Annotated[list[str] | None, typer.Option("--split", help="splits whose films are in scope; default: train and tune")] = None,
     measure: Annotated[str, typer.Option(help="split to count false refusals on; its films take no part in the fit")] = "valid",
     aim: Annotated[float, typer.Option(min=0, max=0.2, help="share of films in scope that may be called out of it")] = 0.001,
@@ -41,6 +43,6 @@ def guard(
     splits, pictures = tuple(split or ("train", "tune")), tuple(map(str, out_of_scope or ()))
     plan = GuardPlan(splits=splits, measured_on=measure, aim=aim, room=room, body_parts=parts, out_of_scope=pictures)
     with counting_bar("read films") as progress:
-        card = guard_file(model_path(model), read_index(index), out, plan, progress)
+        card = guard_file(model_path(named_model(argument, model)), read_index(index), out, plan, progress)
     show_scope(card)
     typer.echo(f"{out}: {card.reference} with its guard")

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.models import ModelArgument, ModelOption, named_model
 
 
 @app.command()
 def quantise(
     index: Annotated[Path, typer.Option("--index", help="index.parquet, from `osteon index` and `osteon split`")],
     out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with both precisions")],
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="a file, or name@version; default: the package's newest")] = None,
+    argument: ModelArgument = None,
+    model: ModelOption = None,
     calibrate_on: Annotated[str, typer.Option(help="split whose films give the ranges of the INT8 numbers")] = "train",
     hold: Annotated[str, typer.Option(help="split on which the layers are chosen that stay in float32")] = "tune",
     report: Annotated[list[str] | None, typer.Option(help="a further split whose cost goes into the card")] = None,
@@ -32,6 +34,6 @@ def quantise(
 
     plan = Plan(calibrate_on=calibrate_on, hold=hold, report=tuple(report or ()))
     with counting_bar("rank layers") as progress:
-        card = quantise_file(model, index, out, plan, progress, again=again)
+        card = quantise_file(named_model(argument, model), index, out, plan, progress, again=again)
     typer.echo(f"{out}: {card.reference}, {out.stat().st_size / 1e6:.1f} MB")
     show_int8(card)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app, typed
-from osteon.cli.evaluate import ModelOption
+from osteon.cli.models import ModelOption
 
 if TYPE_CHECKING:
     from osteon.lab.evaluation.robustness import Stress

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osteon.cli import app
+from osteon.cli.models import ModelArgument, ModelOption, named_model
 from osteon.cli.progress import progress_bar
 from osteon.errors import UsageError
 
@@ -25,7 +26,8 @@ COUNTS = frozenset(("n", "films", "studies", "abnormal", "changed", "boxed", "po
 
 @app.command()
 def verify(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="a file, or name@version; default: the package's newest")] = None,
+    argument: ModelArgument = None,
+    model: ModelOption = None,
     index: Annotated[Path, typer.Option("--index", help="index.parquet with the films that the card's metrics are of")] = Path(
         "index.parquet"
     ),
@@ -58,7 +60,7 @@ def verify(
     from osteon.lab.verification.verify import Request, verify
 
     request = Request(
-        model=model,
+        model=named_model(argument, model),
         index=index,
         splits=_splits(split or ()),
         folds=folds,

@@ -35,35 +35,42 @@ STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.2,
     "legend.frameon": False,
+    "svg.hashsalt": "osteon",
     "text.parse_math": False,  # a name may hold a dollar sign
 }
 
 
 @contextmanager
-def drawn(path: Path, size: tuple[float, float], description: str = "", layout: Literal["constrained"] | None = None) -> Iterator[Figure]:
-    """Give a figure to draw on, and write it as PNG when it is drawn.
+def drawn(
+    path: Path, size: tuple[float, float], description: str = "", layout: Literal["constrained"] | None = None, *, paper: bool = False
+) -> Iterator[Figure]:
+    """Give a figure to draw on, and write it as PNG when it is drawn; for a paper as SVG and PDF beside it, too.
 
     Args:
         path: PNG.
         size: Width and height in inches.
         description: What made it, for the file's metadata.
         layout: How matplotlib makes room for its axes.
+        paper: Whether it is of lines alone, which a paper wants without dots.
     """
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks is right in the tables of the page
         figure = Figure(figsize=size, layout=layout)
         FigureCanvasAgg(figure)
         yield figure
-        # Without the program's version in the file the same numbers give the same bytes.
+        # Without the program's version and the time in the file the same numbers give the same bytes.
         figure.savefig(
             path, dpi=300 if size[0] < PAGE else 200, metadata={"Software": None, **({"Description": description} if description else {})}
         )
+        if paper:
+            figure.savefig(path.with_suffix(".svg"), metadata={"Creator": None, "Date": None})
+            figure.savefig(path.with_suffix(".pdf"), metadata={"Creator": None, "Producer": None, "CreationDate": None})
 
 
 @contextmanager
 def panels(path: Path, size: tuple[float, float], heights: Sequence[float] = (1,)) -> Iterator[list[Axes]]:
-    """Give axes one above the other, of these relative heights."""
-    with drawn(path, size, layout="constrained") as figure:
+    """Give axes one above the other, of these relative heights, of a figure for a paper."""
+    with drawn(path, size, layout="constrained", paper=True) as figure:
         yield list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
 
 

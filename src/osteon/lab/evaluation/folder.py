@@ -16,6 +16,7 @@ from osteon.errors import MeasurementError, UsageError
 from osteon.lab.evaluation.comparison import Comparison, compare, disagreements
 from osteon.lab.evaluation.evaluation import Evaluation, Plan, level_tables, measure
 from osteon.lab.evaluation.levels import Edges
+from osteon.lab.evaluation.paper import write_tables
 from osteon.lab.evaluation.plots import draw_evaluation
 from osteon.lab.evaluation.scoring import Predictions, of_split, read_predictions, score_films, write_predictions
 from osteon.lab.evaluation.subgroups import with_classes
@@ -30,7 +31,7 @@ SHOWN, COLUMNS = 24, 4
 
 
 def evaluate(predictions: Predictions, plan: Plan, out: Path, command: str = "") -> Evaluation:
-    """Measure one split and write `evaluation.json` and the figures (PNG) into a folder.
+    """Measure one split and write `evaluation.json`, the tables (CSV, LaTeX) and the figures (PNG, SVG, PDF) into a folder.
 
     Args:
         predictions: Of any splits.
@@ -46,6 +47,7 @@ def evaluate(predictions: Predictions, plan: Plan, out: Path, command: str = "")
     evaluation = measure(predictions, plan)
     evaluation = msgspec.structs.replace(evaluation, command=command, seconds=round(time.perf_counter() - start, 2))
     write_json(evaluation, out / EVALUATION)
+    write_tables(evaluation, out)
     films = with_classes(of_split(predictions, plan.split).films)
     draw_evaluation(evaluation, list(level_tables(films, plan, ("study_type",))), out)
     return evaluation

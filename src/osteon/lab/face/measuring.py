@@ -87,7 +87,7 @@ def evaluate(
         model: A model file, `name@version`, or None for the packaged model; or predictions made before, which run no model: an
             evaluation's folder, or a table (Parquet, CSV).
         index: The index; None where predictions carry their labels.
-        out: Folder of the evaluation: `evaluation.json`, `predictions.parquet`, figures (PNG).
+        out: Folder of the evaluation: `evaluation.json`, `predictions.parquet`, tables (CSV, LaTeX), figures (PNG, SVG, PDF).
         split: The split, "all" for every film; or a plan with more: subgroups, prevalences, resamples.
         threshold: From which probability a film is called abnormal; by default the card's.
         progress: Called for each film that is read.

@@ -21,11 +21,11 @@ def draw_curves(history: Sequence[Epoch], kept: Sequence[int], path: Path) -> Pa
         path: PNG.
     """
     epochs = [p.epoch + 1 for p in history]
-    with drawn(path, (PAGE, 2.5), layout="constrained") as figure:
+    with drawn(path, (PAGE, 2.5), layout="constrained", paper=True) as figure:
         selected = any(p.select_loss is not None for p in history)
         loss, rate, *others = figure.subplots(1, 3 if selected else 2)
         loss.plot(epochs, [p.loss for p in history], "o-", color=BLUE, label="training films, augmented")
-        loss.set(ylabel="loss", ylim=(0, None))
+        loss.set(ylabel="loss")
         rate.plot(epochs, [p.rate for p in history], "o-", color=GREY)
         rate.set(ylabel="learning rate at the epoch's end", ylim=(0, None))
         for area in others:
@@ -35,8 +35,10 @@ def draw_curves(history: Sequence[Epoch], kept: Sequence[int], path: Path) -> Pa
             _mark_kept(area, history, kept)
         for axes in (loss, rate, *others):
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # or a single epoch has ticks at fractions
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(axis="y", linewidth=0.3)
+        loss.set_ylim(0, None)  # when all is drawn: it ends the limits' fitting
         loss.legend(loc="best")
     return path
 

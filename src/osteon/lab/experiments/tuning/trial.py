@@ -132,7 +132,8 @@ def make(study: optuna.Study, trial: optuna.Trial, tuning: Tuning, watch: Watch)
 def drop_weights(folder: Path) -> None:
     """Delete the weights of a trial that has ended; its record and history stay."""
     run = RunFolder(folder)
-    run.checkpoint.unlink(missing_ok=True)
+    for file in (run.checkpoint, run.selected):
+        file.unlink(missing_ok=True)
     shutil.rmtree(run.best, ignore_errors=True)
 
 
