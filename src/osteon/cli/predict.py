@@ -248,11 +248,15 @@ def _write(file: str, pieces: Iterable[str]) -> None:
 
 def _tell(studies: Studies, sources: Sources, outputs: Outputs, *, loose: bool) -> None:
     """Tell on the standard error what no table has said; with `loose` how many films stand alone since nothing says otherwise."""
+    from osteon.cli.unlike import unlike
+
     for film in (f for s in studies for f in s.refused if outputs.quiet or outputs.piped):
         typer.echo(printable(f"osteon: {film.film}: {film.error}"), err=True)
     unanswered = sum(s.probability is None for s in studies) if outputs.mura else 0
     if unanswered:
         typer.echo(f"osteon: {unanswered} studies gave no number and have 0, what most studies are.", err=True)
+    if not outputs.quiet and (strange := unlike(studies)):
+        typer.echo(f"osteon: {strange}", err=True)
     if loose and not outputs.quiet:
         _tell_loose(studies)
     if sources.linked and not outputs.quiet:
