@@ -31,7 +31,7 @@ WORD, DIGITS = "Qzxplanted", "8642097531"
 MANY = 20
 FURTHER = (
     "predict ../films -o answers",
-    "split index.parquet --parts train=0.4,tune=0.3,valid=0.3",
+    "split index.parquet -o index.parquet --parts train=0.4,tune=0.3,valid=0.3",
     f"train index.parquet -o run {' '.join(f'--set {setting}' for setting in (*SETTINGS, 'epochs=1'))}",
     "report run",
 )

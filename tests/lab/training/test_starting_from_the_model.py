@@ -30,7 +30,7 @@ def test_from_a_table_of_films_to_what_was_gained(osteon: Typed) -> None:
     settings = [part for change in TINY for part in ("--set", change)]
     for words in (
         ("index", "my.csv", "-o", "my.index.parquet"),
-        ("split", "my.index.parquet", "--parts", "train=0.3,tune=0.4,valid=0.3"),
+        ("split", "my.index.parquet", "-o", "my.index.parquet", "--parts", "train=0.3,tune=0.4,valid=0.3"),
         ("train", "my.index.parquet", "--init", "packaged", *settings, "-o", "run"),
         ("export", "run", "-o", "tuned.onnx", "--name", "mine", "--version", "1.0.0"),
         ("calibrate", "--model", "tuned.onnx", "--index", "my.index.parquet", "--split", "tune", "-o", "mine.onnx"),
