@@ -475,7 +475,7 @@ def test_truncated_pngs_are_read_as_far_as_they_go(mode: str) -> None:
 
 
 def test_truncated_tiffs_are_refused() -> None:
-    with pytest.raises(UnreadableFilm, match="no decoder makes pixels of it"):
+    with pytest.raises(UnreadableFilm, match="has not the pixels"):
         read(saved(Image.fromarray(GREY), "TIFF")[:-1000])
 
 
@@ -556,6 +556,22 @@ def test_a_tiff_of_millions_of_entries_is_refused(big: bool) -> None:
     for ask in (raster_size, read_raster):
         with pytest.raises(OversizedFilm, match="entries"):
             ask(huge, "film")
+
+
+@pytest.mark.parametrize("tag", [257, 278])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+def test_a_tiff_that_promises_more_than_it_has_is_refused(tag: int, compression: str | None, tile: tuple[int, int] | None) -> None:
+    """More rows than its strips or tiles have, which decoders leave black."""
+    content = tiff_of(DEEP, compression=compression, **({"tile": tile} if tile else {"rowsperstrip": 8}))
+    tag = 323 if tile and tag == 278 else tag
+    at = content.index(struct.pack("<H", tag), content.index(struct.pack("<HH", 256, 4)) if tag == 257 else 0)
+    kind, count, old = struct.unpack_from("<HII", content, at + 2)
+    wrong = 4 * old if tag == 257 else max(1, old // 2)
+    changed = content[:at] + struct.pack("<HHII", tag, kind, count, wrong) + content[at + 12 :]
+    for ask in (raster_size, read_raster):
+        with pytest.raises(UnreadableFilm, match="has not the pixels that its TIFF header promises"):
+            ask(changed, "film")
 
 
 @pytest.mark.parametrize(
