@@ -29,6 +29,7 @@ class TestPackaged:
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(shelf_module.resources, "files", lambda _: tmp_path)
+        (tmp_path / RELEASED).touch()
         return tmp_path
 
     def test_the_newest_is_the_default_and_the_others_have_names(self, folder: Path) -> None:
