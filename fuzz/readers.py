@@ -36,7 +36,7 @@ with atheris.instrument_imports(include=["osteon", "pydicom"]):
     from osteon.raster import read_raster
     from osteon.sources import find_sources
 
-HERE = Path(tempfile.mkdtemp(prefix="osteon-fuzz-"))
+HERE = Path(sys.argv[2] if sys.argv[1] == "opener" else tempfile.mkdtemp(prefix="osteon-fuzz-"))
 
 
 def films(content: bytes) -> None:
@@ -108,14 +108,14 @@ class _Opener:
 _OPENER = _Opener()
 
 
-def opener(folder: Path) -> None:
-    """Be that process: open the file in the folder each time a line comes."""
+def opener() -> None:
+    """Be that process: open the file in `HERE` each time a line comes."""
     for _ in sys.stdin.buffer:
-        content = (folder / "model.onnx").read_bytes()
+        content = (HERE / "model.onnx").read_bytes()
         trust(content)
         told = b"y"
         try:
-            load_model(folder / "model.onnx", "int8" if len(content) % 2 else "float32")
+            load_model(HERE / "model.onnx", "int8" if len(content) % 2 else "float32")
         except OsteonError:
             pass
         except BaseException:  # the fuzzer's own process shows it
@@ -176,7 +176,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable()
     if KIND == "opener":
-        opener(Path(sys.argv[1]))
+        opener()
         sys.exit()
     (HERE / "a.png").write_bytes((Path(__file__).parent / "corpus" / "films" / "png-8").read_bytes())
     atheris.Setup(sys.argv, one, **({"custom_mutator": mutated} if KIND == "model" else {}))

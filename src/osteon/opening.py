@@ -78,14 +78,14 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
 
 
 def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Model:
-    core = engine()
-    key = _key(core, content, choice, side_by_side)
+    core, digest = engine(), hashlib.sha256(content).hexdigest()
+    key = _key(core, digest, choice, side_by_side)
     exactly = partial(_open, content, name, "float32", side_by_side)
     if (model := _kept(core, key, exactly, side_by_side)) is not None:
         return model
-    if not _is_known(content):
+    if digest not in _known and digest not in released().values():
         _open_apart(content, name, choice, side_by_side)
-        trust(content)
+        _known.add(digest)
         if (model := _kept(core, key, exactly, side_by_side)) is not None:
             return model
     card, network = open_network(content, name)
@@ -106,11 +106,6 @@ def trust(content: bytes) -> None:
     _known.add(hashlib.sha256(content).hexdigest())
 
 
-def _is_known(content: bytes) -> bool:
-    digest = hashlib.sha256(content).hexdigest()
-    return digest in _known or digest in released().values()
-
-
 def _open_apart(content: bytes, name: str, choice: Choice, side_by_side: bool) -> None:
     """Open a model file in another process, which keeps what it compiled, and may die of it.
 
@@ -121,7 +116,14 @@ def _open_apart(content: bytes, name: str, choice: Choice, side_by_side: bool) -
         check_graph(content)
     if not sys.executable or getattr(sys, "frozen", False):
         return  # there is no interpreter to start
-    words = [sys.executable, "-P", "-c", "from osteon.opening import _in_this_process; _in_this_process()", choice, str(int(side_by_side))]
+    words = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from osteon.opening import _be_the_other_process; _be_the_other_process()",
+        choice,
+        str(int(side_by_side)),
+    ]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
         opened = subprocess.run(  # noqa: S603 - this interpreter, and none of the words is a stranger's
@@ -134,7 +136,7 @@ def _open_apart(content: bytes, name: str, choice: Choice, side_by_side: bool) -
         raise ModelFileError(f"{name}: {told or f'OpenVINO dies of reading it. {EXPORT_AGAIN}'}")
 
 
-def _in_this_process() -> None:
+def _be_the_other_process() -> None:
     """Be the other process of `_open_apart`: open what comes by the standard input, and write why it cannot be opened."""
     content = sys.stdin.buffer.read()
     trust(content)
@@ -176,10 +178,10 @@ def _check_alike(int8: NDArray[np.float32], float32: NDArray[np.float32], card: 
         raise ModelFileError(f"{told}. Make it again with `osteon quantise`, or take --precision float32.")
 
 
-def _key(core: openvino.Core, content: bytes, choice: Choice, side_by_side: bool) -> str:
+def _key(core: openvino.Core, digest: str, choice: Choice, side_by_side: bool) -> str:
     """Name a cache entry by all that its content depends on."""
     processor = core.get_property("CPU", "FULL_DEVICE_NAME"), core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), _instructions()
-    parts = (__version__, openvino_runtime().get_version(), processor, choice, runtime(side_by_side), hashlib.sha256(content).hexdigest())
+    parts = (__version__, openvino_runtime().get_version(), processor, choice, runtime(side_by_side), digest)
     return hashlib.sha256(repr(parts).encode()).hexdigest() + ".compiled"
 
 

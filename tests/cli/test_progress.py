@@ -36,6 +36,13 @@ def test_a_training_s_line_says_loss_pace_and_time_left(capfd: pytest.CaptureFix
     assert "train, epoch 2: 3 of 40  loss 0.512  12.5 films/s  0:01:01 left  0:00:00 so far\n" in capfd.readouterr().err
 
 
+def test_a_stage_says_what_its_work_tells_and_no_loss_that_nobody_told(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress_bar({"train": "train it"}) as watch:
+        watch(Progress("train", 3, 40, note="epoch 1", left=61.0))
+        time.sleep(3 * LINE)
+    assert "1/1 train it: 3 of 40  epoch 1  0:01:01 left  0:00:00 so far\n" in capfd.readouterr().err
+
+
 def test_a_work_that_is_over_says_no_more(capfd: pytest.CaptureFixture[str]) -> None:
     with counting_bar("read films") as tell:
         tell(1, 1)

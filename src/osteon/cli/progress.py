@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -111,7 +112,7 @@ def _epoch(row: Epoch) -> str:
 
 
 def _note(progress: Progress, left: float | None) -> str:
-    loss = f"loss {progress.loss:.3f}" if progress.stage == "train" else ""
+    loss = "" if math.isnan(progress.loss) else f"loss {progress.loss:.3f}"
     pace = f"{progress.films_per_second:.1f} films/s" if progress.films_per_second else ""
     return "  ".join(part for part in (progress.note, loss, pace, f"{_clock(left)} left" if left else "") if part)
 

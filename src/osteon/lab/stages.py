@@ -22,9 +22,9 @@ BEFORE = "finished before"
 
 
 class Tell(Protocol):
-    """Told how much of one stage is done, of how much."""
+    """Told how much of one stage is done, of how much, and how many seconds are left where somebody knows better than that tells."""
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
+    def __call__(self, done: int, total: int, note: str = "", left: float | None = None) -> None:
         """Take `done` of `total`."""
 
 
@@ -162,8 +162,8 @@ def run_stages(record: S, file: Path | None, stages: Mapping[str, Stage], watch:
     return record
 
 
-def _tell(watch: Watch, stage: str, done: int, total: int, note: str = "") -> None:
-    watch(Progress(stage, done, total, note=note))
+def _tell(watch: Watch, stage: str, done: int, total: int, note: str = "", left: float | None = None) -> None:
+    watch(Progress(stage, done, total, note=note, left=left))
 
 
 def shared(parts: Sequence[T], lock_of: Callable[[T], Path], waiting: Callable[[T], object] | None = None) -> Iterator[tuple[T, bool]]:

@@ -150,6 +150,7 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
     after = films.with_columns(probability=pl.Series(apply(fitted, logits)))
     reading = Plan(split=plan.split, study_pooling=plan.pooling, resamples=plan.resamples, seed=plan.seed)
     [studies, *_] = level_tables(after, reading)
+    area = _area(studies, plan)
     decision = decide(studies.sample, plan.rule, plan.doubt, plan.told or plan.split)
     reliability = [_reliability("before", films["probability"].to_numpy(), label)]
     reliability += [_reliability(method, probability, label) for method, probability in crossed.items()]
@@ -165,7 +166,7 @@ def calibrate(predictions: Predictions, card: Card, plan: CalibrationPlan) -> tu
         reliability=tuple(reliability),
         poolings=tuple(_compare_poolings(after, reading)),
         operating_point=tuple(_operating_point(studies, decision, plan)),
-        area=(area := _area(studies, plan)),
+        area=area,
         notes=(*_notes(films, plan, decision), *([f"the model is no good: {ADVICE}"] if area and no_better(area) else ())),
     )
     return result, Predictions(films.with_columns(probability=pl.Series(crossed[plan.method])), predictions.origin)

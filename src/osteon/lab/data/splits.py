@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALL = "all"
 """What a person writes for every film, whatever its split."""
 
-TEST, _HOLDS = "test", "_holds"
+TEST = "test"
 """The split of films that are set apart by a condition."""
 
 
@@ -103,30 +103,30 @@ def set_apart(films: pl.DataFrame, apart: Apart, seed: int = 0) -> tuple[pl.Data
     """
     if TEST in apart.parts:
         raise UsageError(f"the films of the condition are split {TEST!r}, and a part has that name too. Leave it out (into, --parts).")
-    films = films.with_columns(_holds(films, apart.condition))
-    test = pl.col(_HOLDS).fill_null(value=False)
-    both = test.any().over("group") & ~test
-    rest = split(films.filter(~test & ~both), dict(apart.parts), seed).select("path", "root", _part="split")
+    test = _holds(films, apart.condition)
+    beside = films["group"].is_in(films.filter(test)["group"].implode()) & ~test
+    rest = split(films.filter(~test & ~beside), dict(apart.parts), seed).select("path", "root", _part="split")
     placed = films.join(rest, on=["path", "root"], how="left", maintain_order="left")
-    named = pl.when(test).then(pl.lit(TEST)).otherwise(pl.col("_part").fill_null(""))
-    count, left = films.select(test.sum()).item(), films.select(both.sum()).item()
+    count, left = test.sum(), beside.sum()
     words = f"{TEST} where {apart.condition} ({count:,} films)"
     words += f", {left:,} other films of their groups in no split" if left else ""
     words += f", {','.join(f'{name}={share:g}' for name, share in apart.parts.items())} of the others, seed {seed}"
-    return placed.with_columns(split=named).drop("_part", _HOLDS), words
+    return placed.with_columns(split=pl.when(test).then(pl.lit(TEST)).otherwise(pl.col("_part").fill_null(""))).drop("_part"), words
 
 
 def _holds(films: pl.DataFrame, condition: str) -> pl.Series:
     try:
-        found = films.select(pl.sql_expr(condition).alias(_HOLDS)).to_series()
+        found = films.select(pl.sql_expr(condition)).to_series()
     except pl.exceptions.PolarsError as fault:
         reason = str(fault).splitlines()[0]
         raise UsageError(f"--test {condition!r}: this is no condition over the index's columns ({reason}). Write it as in SQL.") from fault
     if found.dtype != pl.Boolean or len(found) != len(films):
         raise UsageError(f"--test {condition!r}: this is not true or false for each film. Compare a column, as in width > 454.")
-    if not found.any() or found.fill_null(value=False).all():
-        every = "every" if found.any() else "no"
-        raise UsageError(f"--test {condition!r}: it holds for {every} film. Look at the columns with osteon explore.")
+    found = found.fill_null(value=False)
+    if found.all() or not found.any():
+        raise UsageError(
+            f"--test {condition!r}: it holds for {'every' if found.any() else 'no'} film. Look at the columns with osteon explore."
+        )
     return found
 
 

@@ -182,8 +182,8 @@ def _train(demo: Demo, tell: Tell) -> list[str]:
     def watch(progress: Progress) -> None:
         note = f"epoch {progress.epoch + 1} ({progress.stage})"
         if progress.stage == "train":
-            note += f": loss {progress.loss:.3f}, {progress.films_per_second:.0f} films/s, {progress.left or 0:.0f} s left"
-        tell(progress.done, progress.total, note)
+            note += f": loss {progress.loss:.3f}, {progress.films_per_second:.0f} films/s"
+        tell(progress.done, progress.total, note, progress.left)
 
     request = TrainingRequest(recipe_from("osteon", demo.plan.settings), demo.index, save_every=0.5, offline=True)
     history = train_on(request, demo.run, offline=True, callbacks=[watch])

@@ -160,8 +160,8 @@ def _train(here: Reproduction, work: Work, tell: Tell) -> list[str]:
 def _tell_training(tell: Tell, name: str, progress: Progress) -> None:
     last = progress.history[-1] if progress.history else None
     held = f", tune: loss {last.select_loss or 0:.3f}, AUROC {last.select_auroc or 0:.3f}" if last else ""
-    pace = f", {progress.films_per_second:.1f} films/s, {progress.left / 3600:.1f} h left at most" if progress.left else ""
-    tell(progress.done, progress.total, f"{name}, epoch {progress.epoch + 1} ({progress.stage}){held}{pace}")
+    pace = f", {progress.films_per_second:.1f} films/s" if progress.films_per_second else ""
+    tell(progress.done, progress.total, f"{name}, epoch {progress.epoch + 1} ({progress.stage}){held}{pace}", progress.left)
 
 
 def _models(here: Reproduction, tell: Tell) -> list[str]:
