@@ -120,11 +120,7 @@ class Metric(Struct, frozen=True, kw_only=True):
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """How the metrics of a split came about, so that `osteon verify` can measure them again.
-
-    `fingerprint` is that of the index, `by` and `prevalences` are what was asked for beside the usual, `resamples` and `seed` those of the
-    intervals.
-    """
+    """How the metrics of a split came about, for `osteon verify`: the index's fingerprint, what was asked for, how intervals are drawn."""
 
     split: str
     fingerprint: str = ""
@@ -193,6 +189,7 @@ class Int8(Struct, frozen=True, kw_only=True):
     """The file's INT8 form, and what it costs: `layers` of it compute in INT8, `kept` could and do not, for their cost on split `held`.
 
     Films within `near` logits of an edge of the answers, or `near_novelty` (a share) of the guard's limit, are read again in float32.
+    `apart`: the distance of both forms on a test film (`opening.forms_apart`), 0 in a file of before.
     """
 
     calibrated_on: str
@@ -202,6 +199,7 @@ class Int8(Struct, frozen=True, kw_only=True):
     kept: int
     near: Annotated[float, Meta(ge=0)] = 0.0
     near_novelty: Annotated[float, Meta(ge=0)] = 0.0
+    apart: Annotated[float, Meta(ge=0)] = 0.0
     made_with: str = ""
     costs: tuple[Int8Cost, ...] = ()
 

@@ -42,6 +42,12 @@ POOLING_TOLERANCE = 2e-3
 MOST_APART = 5.0
 """Logits between the answers of a file's two forms to a test film; less where the card's `int8.costs` say that they differ by little."""
 
+MOST_FARTHER = 1.5
+"""How many times farther apart than when it was made a file's two forms may be: processors round otherwise, a damaged layer more."""
+
+LEAST_SPREAD = 0.3
+"""Of a map of evidence, to measure a distance in: a map that shows nothing has none of its own."""
+
 MOST_SECONDS = 120
 """To open a stranger's model file; the largest network that osteon trains takes ten on a slow laptop."""
 
@@ -97,6 +103,7 @@ def _open(content: bytes, name: str, choice: Choice, side_by_side: bool) -> Mode
         exact = exactly()
         with refusal(name):
             _check_alike(logits, _probe(exact), card)
+            _check_as_made(forms_apart(model, exact), card)
     write_entry(key, _packed(model))
     return model
 
@@ -175,6 +182,26 @@ def _check_alike(int8: NDArray[np.float32], float32: NDArray[np.float32], card: 
     allowed = min(MOST_APART, 1 + 8 * max(shifts, default=MOST_APART))
     if not (apart := np.abs(int8 - float32).max()) <= allowed:
         told = f"its INT8 form answers a test film {apart:.3g} logits from its float32 form, and at most {allowed:.3g} are allowed"
+        raise ModelFileError(f"{told}. Make it again with `osteon quantise`, or take --precision float32.")
+
+
+def forms_apart(int8: Model, float32: Model) -> float:
+    """Return how far the evidence of a file's two forms differs on a film like a limb: root mean square, in deviations of float32's."""
+    size = float32.card.frame.size
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
+    middle = x - 0.5 + 0.1 * y
+    shaft = 140 * np.exp(-((middle / 0.22) ** 4))
+    edges = 70 * np.exp(-(((np.abs(middle) - 0.09) / 0.02) ** 2)) * (1 - np.exp(-(((y - 0.55 - 0.2 * x) / 0.01) ** 2)))
+    film = np.clip(shaft + edges + np.random.default_rng(0).normal(0, 4, (size, size)), 0, 255).astype(np.uint8)[None]
+    exact, rounded = (model._read(film, OUTPUTS[:2])[1].astype(np.float64) for model in (float32, int8))
+    return float(np.sqrt(np.mean((rounded - exact) ** 2)) / max(exact.std(), LEAST_SPREAD))
+
+
+def _check_as_made(apart: float, card: Card) -> None:
+    """Refuse an INT8 form that stands farther from float32 than when it was made: a layer of it is damaged."""
+    made = card.int8.apart if card.int8 else 0.0
+    if made and not apart <= MOST_FARTHER * made:
+        told = f"its INT8 form shows a test film {apart:.2g} from its float32 form, and it was made {made:.2g} from it"
         raise ModelFileError(f"{told}. Make it again with `osteon quantise`, or take --precision float32.")
 
 

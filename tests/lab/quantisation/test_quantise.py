@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +23,13 @@ from osteon.lab.data.index import read_index
 from osteon.lab.data.store import FilmStore, open_store
 from osteon.lab.evaluation import localisation
 from osteon.lab.guard.fit import GuardPlan, guard_file
+from osteon.lab.model_file import with_card
 from osteon.lab.quantisation import quantise as module
 from osteon.lab.quantisation.cost import Answers, Held
 from osteon.lab.quantisation.quantise import Plan, choose, quantise_file
+from osteon.network import open_network
 from osteon.opening import load_model
-from osteon.precision import Ranges, Rounding, leaves_open
+from osteon.precision import Ranges, Rounding, int8_form, leaves_open
 from osteon.prediction import pool_evidence
 
 SPLITS = {"train": 40, "tune": 40, "valid": 36, "few": 6}
@@ -87,6 +90,19 @@ def test_in_8_bits_the_same_film_gives_the_same_bits_in_any_batch(quantised: tup
     for i in (0, 7, 39):
         for whole, alone in zip(together, model.run(store.pixels[i : i + 1]), strict=True):
             np.testing.assert_array_equal(whole[i], alone[0])
+
+
+def test_a_form_with_a_layer_of_which_the_weights_are_gone_is_refused(quantised: tuple[Path, Card], tmp_path: Path) -> None:
+    out, card = quantised
+    assert card.int8 is not None and 0 < card.int8.apart < 0.5
+    _, network = open_network(out.read_bytes(), "both")
+    form = int8_form(network)
+    assert form is not None and form.weights
+    for gone in form.weights:
+        nothing = msgspec.structs.replace(gone, values=zlib.compress(bytes(len(zlib.decompress(gone.values)))))
+        weights = tuple(nothing if given is gone else given for given in form.weights)
+        with pytest.raises(ModelFileError, match="INT8 form"):  # it opens what it wrote
+            with_card(out, card, tmp_path / "damaged.onnx", msgspec.structs.replace(form, weights=weights))
 
 
 def test_the_card_says_what_the_file_costs(quantised: tuple[Path, Card], store: FilmStore) -> None:

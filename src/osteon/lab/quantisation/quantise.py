@@ -31,7 +31,7 @@ from osteon.lab.quantisation.ranges import made_with, nncf_runtime, round_networ
 from osteon.lab.quantisation.weight_rounding import round_weights
 from osteon.model import OUTPUTS, Model
 from osteon.network import compile_network, open_network, read_content
-from osteon.opening import load_model
+from osteon.opening import forms_apart, load_model
 from osteon.precision import Ranges, folded, int8_form, quantise
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ def quantise_file(model: str | None, index: Path, out: Path, plan: Plan, progres
     eights = [trial.answers(chosen, part.store) for part in held]
     near, near_novelty = held[0].nearness(eights[0]), held[0].nearness_of_novelty(eights[0])
     costs = tuple(part.cost(part.settled(eight, near, near_novelty)) for part, eight in zip(held, eights, strict=True))
-    new = msgspec.structs.replace(card, int8=msgspec.structs.replace(facts, near=near, near_novelty=near_novelty, costs=costs))
+    apart = forms_apart(trial.model(chosen), trial.model(None))
+    told = msgspec.structs.replace(facts, near=near, near_novelty=near_novelty, apart=apart, costs=costs)
+    new = msgspec.structs.replace(card, int8=told)
     with_card(file, new, out, chosen)
     return new
 
@@ -154,12 +156,16 @@ class Trial:
     card: Card
     network: openvino.Model
 
-    def answers(self, ranges: Ranges | None, store: FilmStore, most: int | None = None) -> Answers:
-        """Return what the network says of the films of a store, or of the first `most`; in float32 where `ranges` is None."""
+    def model(self, ranges: Ranges | None) -> Model:
+        """Return the network, in float32 where `ranges` is None."""
         network = self.network.clone()
         if ranges is not None:
             quantise(network, ranges)
-        model = Model(self.card, compile_network(network))
+        return Model(self.card, compile_network(network))
+
+    def answers(self, ranges: Ranges | None, store: FilmStore, most: int | None = None) -> Answers:
+        """Return what the network says of the films of a store, or of the first `most`; in float32 where `ranges` is None."""
+        model = self.model(ranges)
         return Answers(*model.read(np.ascontiguousarray(store.pixels[:most]), OUTPUTS if self.card.scope else OUTPUTS[:2]))
 
     def work(self) -> dict[str, float]:
