@@ -93,6 +93,12 @@ def test_with_a_film_a_patient_a_share_has_wilsons_interval() -> None:
     assert ends == pytest.approx((theirs.low, theirs.high), abs=0.003)
 
 
+@pytest.mark.parametrize("n", [*range(1, 60), 74.3, 1e6])
+def test_none_and_all_lie_within_their_own_interval(n: float) -> None:
+    assert wilson(1.0, n, 2.1)[1] == 1
+    assert wilson(0.0, n, 2.1)[0] == 0
+
+
 def test_wilsons_interval_is_scipys() -> None:
     theirs = stats.binomtest(3, 17).proportion_ci(method="wilson")
     assert wilson(3 / 17, 17, stats.norm.ppf(0.975)) == pytest.approx((theirs.low, theirs.high))

@@ -157,7 +157,8 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     """
     z = quantile * quantile / n
     middle, half = share + z / 2, np.sqrt(z * share * (1 - share) + z * z / 4)
-    return max(0.0, float((middle - half) / (1 + z))), min(1.0, float((middle + half) / (1 + z)))
+    low, high = float((middle - half) / (1 + z)), float((middle + half) / (1 + z))
+    return (0.0 if share == 0 else max(0.0, low)), (1.0 if share == 1 else min(1.0, high))  # exactly: rounding makes 0.9999... of it
 
 
 def gap_interval(gaps: Floats, replicates: Floats, clusters: int) -> tuple[float, float] | None:
