@@ -120,6 +120,19 @@ def test_a_slanted_polygon() -> None:
     assert not film[outside].any()
 
 
+def test_a_value_representation_that_does_not_exist_costs_the_attribute_or_the_film_and_raises_nothing_else() -> None:
+    made = radiograph(SMOOTH, ShutterShape="RECTANGULAR", **RECTANGLE, PixelAspectRatio=[1, 1], BodyPartExamined="HAND", ViewPosition="PA")
+    whole = content(made)
+    for element in made:
+        known = element.tag.group.to_bytes(2, "little") + element.tag.elem.to_bytes(2, "little") + element.VR.encode()
+        assert whole.count(known) == 1
+        try:
+            film = read_dicom(whole.replace(known, known[:4] + b"C="), "film")
+        except FilmError:
+            continue
+        assert film.pixels.shape == SMOOTH.shape
+
+
 # ---- tags that are missing
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from osteon.bounds import MOST_PIXELS
-from osteon.dicom.tags import numbers, text, there
+from osteon.dicom.tags import numbers, texts
 from osteon.errors import UnsupportedFilm
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def shutter(ds: Dataset, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
     shown = np.ones(shape, np.bool_)
     rows, columns = np.arange(1, shape[0] + 1)[:, None], np.arange(1, shape[1] + 1)[None, :]
     try:
-        for kind in _shapes(ds):
+        for kind in map(str.upper, texts(ds, "ShutterShape")[:3]):
             if kind == "RECTANGULAR":
                 left, right = numbers(ds, "ShutterLeftVerticalEdge")[0], numbers(ds, "ShutterRightVerticalEdge")[0]
                 top, bottom = numbers(ds, "ShutterUpperHorizontalEdge")[0], numbers(ds, "ShutterLowerHorizontalEdge")[0]
@@ -85,13 +85,6 @@ def shutter(ds: Dataset, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
     except (UnsupportedFilm, ValueError, IndexError):
         return None
     return None if shown.all() or not shown.any() else ~shown
-
-
-def _shapes(ds: Dataset) -> list[str]:
-    if not there(ds, "ShutterShape"):
-        return []
-    value = ds.get("ShutterShape")
-    return [text(ds, "ShutterShape").upper()] if isinstance(value, str) else [str(one).strip().upper() for one in value][:3]
 
 
 def _inside(vertices: list[float], rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 def text(ds: Dataset, keyword: str) -> str:
     """Return an attribute as text, the first of several; "" where it is missing, empty or broken. It is free text: not for a message."""
+    return next(iter(texts(ds, keyword)), "")
+
+
+def texts(ds: Dataset, keyword: str) -> list[str]:
+    """Return an attribute's texts, none where it is missing, empty or broken. They are free texts: not for a message."""
     try:
-        value = _value(ds, keyword)
-        if value is None or isinstance(value, str):
-            return (value or "").strip()
-        return str(value[0]).strip() if value else ""
+        value = _value(ds, keyword) or ""
+        return [str(one).strip() for one in ([value] if isinstance(value, str) else value)]
     except Exception:
-        return ""
+        return []
 
 
 def identity(ds: Dataset, keyword: str) -> str:
