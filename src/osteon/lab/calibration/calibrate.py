@@ -46,7 +46,7 @@ class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
     told: str = ""
     method: Method = "logistic"
     rule: Rule = Rule("max-kappa")
-    doubt: tuple[float, float] | None = (0.95, 0.95)
+    doubt: tuple[float, float] | None = (0.95, 0.92)
     pooling: subgroups.StudyPooling = "mean"
     resamples: int = bootstrap.RESAMPLES
     seed: int = 0

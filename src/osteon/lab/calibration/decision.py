@@ -73,7 +73,7 @@ def read_band(text: str) -> tuple[float, float] | None:
         return None
     match = re.fullmatch(r"(0?\.\d+),(0?\.\d+)", text.replace(" ", ""))
     if match is None:
-        raise UsageError(f"{text!r} says nothing of --uncertain. Give sensitivity and specificity, such as 0.95,0.95, or none.")
+        raise UsageError(f"{text!r} says nothing of --uncertain. Give sensitivity and specificity, such as 0.95,0.92, or none.")
     return float(match[1]), float(match[2])
 
 

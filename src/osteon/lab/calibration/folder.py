@@ -12,6 +12,7 @@ import polars as pl
 from osteon.atomic import write_json
 from osteon.errors import MeasurementError
 from osteon.lab.calibration.calibrate import Calibrated, CalibrationPlan, calibrate
+from osteon.lab.calibration.trade import draw_trade
 from osteon.lab.evaluation.evaluation import ALL, Plan, level_tables
 from osteon.lab.evaluation.folder import predictions_of
 from osteon.lab.evaluation.folds import fold_names
@@ -90,11 +91,11 @@ def report_folder(calibrated: Path) -> Path:
 
 
 def calibrate_into(calibrated: Calibrated, before: Predictions, crossed: Predictions, out: Path) -> None:
-    """Write `calibration.json` and the studies' reliability before and after, cross-fitted (PNG), into a folder."""
+    """Write `calibration.json` and two figures of the studies into a folder: reliability before and after, and what the edges cost."""
     write_json(calibrated, out / CALIBRATION)
     plan = Plan(split=calibrated.plan.split, study_pooling=calibrated.plan.pooling, resamples=1)
-    draw = {
-        name: next(iter(level_tables(of_split(p, plan.split).films, plan))).sample
-        for name, p in (("before", before), (f"after, {calibrated.plan.method}, cross-fitted", crossed))
-    }
+    after = f"after, {calibrated.plan.method}, cross-fitted"
+    tables = {name: level_tables(of_split(p, plan.split).films, plan) for name, p in (("before", before), (after, crossed))}
+    draw = {name: next(iter(table)).sample for name, table in tables.items()}
     draw_reliability(draw, out / "calibration.png")
+    draw_trade(draw[after], calibrated.card.decision, out / "answers.png")
