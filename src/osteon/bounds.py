@@ -23,6 +23,9 @@ MOST_SAMPLE_BYTES = 4 * MOST_PIXELS
 MOST_INFLATED = 2 * MOST_PIXELS + 2**26
 """Bytes of a deflated DICOM data set: pixels of 16 bits and 64 MB of other attributes."""
 
+LEAST_HELD = 0.1
+"""Share of a film's pixels that are there at least: a file that ends earlier is no film, and might promise 100 million of them."""
+
 MOST_EXPANSION = 1032
 """Deflate makes at most so many bytes of one (RFC 1951: 258 bytes by two codes of one bit)."""
 

@@ -9,7 +9,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from osteon.bounds import MOST_EXPANSION, MOST_FRAGMENTS, MOST_SAMPLE_BYTES, promised
+from osteon.bounds import LEAST_HELD, MOST_EXPANSION, MOST_FRAGMENTS, MOST_SAMPLE_BYTES, promised
 from osteon.errors import OversizedFilm, UnreadableFilm
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -55,8 +55,12 @@ def png_chunks(content: bytes, name: str) -> Png:
     return Png(width, height, bits, channels, said, raw, kept)
 
 
-def completed_png(png: Png) -> bytes:
-    """Return a PNG that ends early anew, its pixels inflated as far as they go and then zero (10.1 and 11.2)."""
+def completed_png(png: Png, name: str) -> bytes:
+    """Return a PNG that ends early anew, its pixels inflated as far as they go and then zero (10.1 and 11.2).
+
+    Raises:
+        UnreadableFilm: hardly any are there.
+    """
     content = png.content
     most = png.raw + 10 * png.height + 64  # Adam7's seven rows of filters: never too few
     inflate, pixels, kept, at = zlib.decompressobj(), bytearray(), [], 8
@@ -71,6 +75,8 @@ def completed_png(png: Png) -> bytes:
             except zlib.error:
                 break
         at += 12 + length
+    if len(pixels) < LEAST_HELD * png.raw:
+        raise UnreadableFilm(f"{name}: it ends before its pixels begin, or soon after. Export the film again.")
     pixels += bytes(most - len(pixels))
     return b"".join([SIGNATURE, *kept, _chunk(b"IDAT", zlib.compress(pixels, 1)), _chunk(b"IEND", b"")])
 

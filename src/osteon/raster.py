@@ -136,7 +136,7 @@ def _png(content: bytes, name: str) -> Decoded:
     try:
         image.load()
     except Exception as fault:
-        kept, truncated = completed_png(png), True
+        kept, truncated = completed_png(png, name), True
         image = _loaded(_open(kept, name), name, fault)
     if png.bits == 16 and png.channels > 1:
         return Decoded(_deep(kept, "png", name), truncated, png.said, scaled=True, turn=_orientation(image))

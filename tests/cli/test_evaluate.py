@@ -196,7 +196,8 @@ def test_calibrate_writes_a_model_that_says_so(osteon: Typed) -> None:
     assert card.decision.rule.startswith("sensitivity of at least 0.9")
     assert "logistic (chosen)" in out
     made = {file.name for file in Path("n.calibration").iterdir()}
-    assert made == {f"calibration.{kind}" for kind in ("json", "png", "svg", "pdf")}
+    figures = {f"{name}.{kind}" for name in ("answers", "calibration") for kind in ("png", "svg", "pdf")}
+    assert made == {"calibration.json", *figures}
 
 
 def test_calibrate_takes_a_cross_validation_and_the_splits_that_the_index_names(osteon: Typed) -> None:

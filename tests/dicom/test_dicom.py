@@ -363,6 +363,11 @@ def test_truncated_pixels_are_read_as_far_as_they_go() -> None:
     assert not film.pixels[22:].any()
 
 
+def test_a_film_of_which_hardly_any_pixel_is_there_is_refused() -> None:
+    whole = content(radiograph(**WINDOW))
+    assert "the file ends early" in refusal(whole[: -40 * 2 * 30], UnreadableFilm)
+
+
 @pytest.mark.parametrize("cut", [2560, 2564, 2570, 2600, 2700, 3000])
 def test_files_that_end_before_their_pixels(cut: int) -> None:
     file = content(radiograph(**WINDOW))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from osteon.bounds import LEAST_HELD
 from osteon.dicom.codestream import Header, TooMuchError, bare_codestream, check_pieces, codestream_header
 from osteon.dicom.fragments import EndsEarlyError, TooManyFragmentsError, joined_frame
 from osteon.dicom.rle import rle_words
@@ -105,7 +106,7 @@ def _uncompressed(parsed: Parsed, layout: Layout, name: str) -> Stored:
     width = layout.allocated // 8
     size, promised = layout.size, parsed.length or 0
     held = min(promised, len(parsed.value)) // width
-    if held == 0 or promised < size * width:
+    if held < LEAST_HELD * size or promised < size * width:
         if promised > len(parsed.value):
             raise UnreadableFilm(f"{name}: the file ends early. Send it again.")
         raise UnreadableFilm(f"{name}: Rows and Columns promise {size:,} pixels, the file holds {held:,}. Send the film again.")
