@@ -473,7 +473,7 @@ def test_truncated_pngs_are_read_as_far_as_they_go(mode: str) -> None:
     assert_allclose(raster.pixels[:rows], grey[:rows] / 255, atol=1e-6)
     assert not raster.pixels[-20:].any()
     for cut in (0.02, 0.09):
-        with pytest.raises(UnreadableFilm, match="pixels begin|header is broken"):
+        with pytest.raises(UnreadableFilm, match=r"pixels begin|header is broken"):
             read_raster(content[: int(cut * len(content))], "film")
 
 
