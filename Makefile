@@ -70,7 +70,7 @@ $(VENV)/lab.stamp: pyproject.toml scripts/install.py
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml scripts/install.py
-	$(INSTALL) $(VENV) lab,dev,docs
+	$(INSTALL) $(VENV) lab,serve,dev,docs
 	@touch $@ $(VENV)/lab.stamp
 
 # The peers' packages stand apart: osteon is not installed beside them.

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 OLDEST_PIP = 24  # before, `--dry-run` fetches whole wheels
-SIZES = {"": "0.4 GB", "lab": "2.0 GB", "lab,dev,docs": "2.5 GB"}
+SIZES = {"": "0.4 GB", "lab": "2.0 GB", "lab,serve,dev,docs": "2.5 GB"}
 OTHER_PYTHON = "Give another one: make PYTHON=/path/to/python3"
 CUDA = "the CUDA build (2.7 GB to download: torch and NVIDIA's libraries)"
 

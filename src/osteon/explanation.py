@@ -43,7 +43,7 @@ HEAT_LONGER = 160
 _STEPS = 1000
 _SMALLEST_TEXT, _TEXTS_A_SIDE = 13, 40
 _LEGEND_TEXTS = 30
-_DISCLAIMER = "Not for diagnosis"
+_DISCLAIMER = "Research use only. Not for diagnosis."
 _MEANING = {
     "logsumexp": "Colour: probability from this spot alone",
     "mean": "Colour: probability if all spots were like this one",

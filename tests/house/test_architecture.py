@@ -14,7 +14,7 @@ import pytest
 from drawn_tree import PACKAGE, ROOT, Import, Module, file_of, modules, sources, tree
 
 MODULES = modules()
-WINGS = ("lab/", "cli/")
+WINGS = ("lab/", "clinic/", "cli/")
 DOOR = "__main__.py"  # the command line's, so no part of the hall
 HALL = [m for m in MODULES if not m.folder.startswith(WINGS) and m.path != DOOR]
 
@@ -34,8 +34,9 @@ ROOMS = {
     "platformdirs": ("cache.py", "model_names.py"),
     "openvino": ("network.py", "precision.py", "model.py", "opening.py", "lab/quantisation/"),
     "nncf": ("lab/quantisation/ranges.py",),
-    "PIL": ("grey.py", "raster.py", "film.py", "explanation.py", "prediction.py", "lab/"),
-    "pydicom": ("dicom/",),
+    "PIL": ("clinic/", "grey.py", "raster.py", "film.py", "explanation.py", "prediction.py", "lab/"),
+    "pydicom": ("dicom/", "clinic/"),
+    "highdicom": ("clinic/",),
     "imagecodecs": ("dicom/", "raster.py"),
     "rich": ("cli/",),
     "typer": ("cli/",),
@@ -98,14 +99,16 @@ def test_the_hall_imports_no_wing() -> None:
     assert not strays, "\n".join(strays)
 
 
-def test_the_lab_does_not_import_the_command_line() -> None:
-    strays = [place for m in MODULES if m.folder.startswith("lab/") for _, target, place in own(m) if target.startswith("cli/")]
+@pytest.mark.parametrize("wing", ["lab/", "clinic/"])
+def test_a_wing_imports_no_other_wing(wing: str) -> None:
+    others = tuple(other for other in WINGS if other != wing)
+    strays = [place for m in MODULES if m.folder.startswith(wing) for _, target, place in own(m) if target.startswith(others)]
     assert not strays, "\n".join(strays)
 
 
-def test_the_command_line_imports_the_lab_only_inside_functions() -> None:
+def test_the_command_line_imports_a_wing_only_inside_functions() -> None:
     cli = [m for m in MODULES if m.folder == "cli/"]
-    early = [place for m in cli for imported, target, place in own(m) if target.startswith("lab/") and not imported.deferred]
+    early = [place for m in cli for imported, target, place in own(m) if target.startswith(("lab/", "clinic/")) and not imported.deferred]
     assert not early, "\n".join(early)
 
 
@@ -152,9 +155,10 @@ def test_every_imported_package_is_declared() -> None:
     def declared(lines: list[str]) -> set[str]:
         return {re.split(r"[^A-Za-z0-9_.-]", line)[0].replace("-", "_").lower() for line in lines}
 
-    core, lab = declared(project["dependencies"]), declared(project["optional-dependencies"]["lab"])
+    extras = project["optional-dependencies"]
+    core, lab, serve = declared(project["dependencies"]), declared(extras["lab"]), declared(extras["serve"])
     for m in MODULES:
-        room = core if m in HALL else core | lab
+        room = core | (set() if m in HALL else serve if m.folder == "clinic/" else lab)
         undeclared = [place for package, place in third_party(m) if names.get(package, package).lower() not in room]
         assert not undeclared, "not in pyproject.toml:\n" + "\n".join(undeclared)
 
@@ -166,10 +170,11 @@ def test_import_of_osteon_and_of_its_command_line_loads_nothing_heavy() -> None:
     assert not HEAVY & loaded
 
 
-def test_the_hall_runs_without_the_lab_s_packages() -> None:
+def test_the_hall_and_the_clinic_run_without_the_lab_s_packages() -> None:
     lab = sorted(package for package, rooms in ROOMS.items() if all(room.startswith("lab/") for room in rooms))
     hall = ["osteon." + m.path.removesuffix(".py").replace("/", ".") for m in HALL if not m.path.endswith("__init__.py")]
-    run(f"import sys; sys.modules.update(dict.fromkeys({lab})); import {', '.join(hall)}")
+    clinic = ["osteon." + m.path.removesuffix(".py").replace("/", ".") for m in MODULES if m.folder == "clinic/"]
+    run(f"import sys; sys.modules.update(dict.fromkeys({lab})); import {', '.join(hall + clinic)}")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.path)

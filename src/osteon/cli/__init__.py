@@ -94,11 +94,12 @@ def main() -> None:
     except OsteonError as refusal:
         _stop(refusal)
     except ModuleNotFoundError as fault:
-        from osteon.lab import PACKAGES
+        from osteon import clinic, lab
 
-        if (fault.name or "").split(".")[0] not in PACKAGES:
+        packages = dict.fromkeys(clinic.PACKAGES, "serve") | dict.fromkeys(lab.PACKAGES, "lab")
+        if not (extra := packages.get((fault.name or "").split(".")[0])):
             raise
-        _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[lab]'"))
+        _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[{extra}]'"))
     finally:
         settled()  # nor is it looked through once more at the end
 

@@ -17,6 +17,7 @@ import typer
 
 from osteon.cli import app, settled
 from osteon.cli.answer_folder import answer_into, watched, write_whole
+from osteon.cli.dicom_results import overlay_folder, write_dicom
 from osteon.content import printable
 from osteon.errors import UsageError
 from osteon.sources import MANY, MOST_VIEWS, StudyBy, find_sources, mura_sources
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", metavar="FILE|NAME@VERSION", help="A model file, or one by name; default: the package's."),
+]
+MuraOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(metavar="IN OUT", help="MURA's competition: IN has a film's path a line, OUT gets '<study folder>/,<0|1>' a line."),
+]
+GuardOption = Annotated[
+    bool, typer.Option("--guard/--no-guard", help="Films that the model cannot judge get a reason instead of a probability.")
+]
+PrecisionOption = Annotated[
+    Literal["auto", "int8", "float32"], typer.Option(help="auto: INT8 where the model's card shows that it does not change results.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write answers as they are made, then tables; goes on where it stopped.")
+]
+DicomOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write DICOM results: a report a study, a picture a film. Needs osteon[serve].")
 ]
 
 
@@ -95,21 +112,12 @@ def predict(
     json: Annotated[str, typer.Option(metavar="FILE|-", help="Write everything as JSON; - is the standard output.")] = "",
     csv: Annotated[str, typer.Option(metavar="FILE|-", help="Write a row a study and a row a film; - is the standard output.")] = "",
     overlay: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each film with its heat map (PNG).")] = None,
+    dicom_out: DicomOption = None,
     page: Annotated[str, typer.Option(metavar="FILE", help="Write a page to look at: films beside their heat maps.")] = "",
-    mura_csv: Annotated[
-        tuple[str, str] | None,
-        typer.Option(metavar="IN OUT", help="MURA's competition: IN has a film's path a line, OUT gets '<study folder>/,<0|1>' a line."),
-    ] = None,
-    guard: Annotated[
-        bool, typer.Option("--guard/--no-guard", help="Films that the model cannot judge get a reason instead of a probability.")
-    ] = True,
-    precision: Annotated[
-        Literal["auto", "int8", "float32"], typer.Option(help="auto: INT8 where the model's card shows that it does not change results.")
-    ] = "auto",
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="Write answers as they are made, then tables; goes on where it stopped."),
-    ] = None,
+    mura_csv: MuraOption = None,
+    guard: GuardOption = True,
+    precision: PrecisionOption = "auto",
+    out: OutOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, no progress; only refused films are named.")] = False,
 ) -> None:
     """Predict films and studies: probability, answer (yes, uncertain, no), heat map.
@@ -137,14 +145,20 @@ def predict(
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
     outputs.spare([*(films or []), *(mura_csv or ())[:1], model or "", *(source.file for source in sources.films)])
 
+    if dicom_out:
+        import osteon.clinic.results  # noqa: F401 - whether it is installed is told before the films are read
+
     opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
     from osteon.batch import Drawn, overlays_in
 
-    overlays = overlays_in(overlay, sources.films) if overlay else None
-    asked = {"films": films or list(mura_csv or ()), "guard": guard and not mura_csv, "overlay": str(overlay or ""), "page": page}
-    with _pictures(page, out, len(sources.films)) as pictures:
-        studies = _studies(sources, opened, Drawn(overlays, pictures), asked | {"model": model}, out, quiet)
+    asked = {"films": films or list(mura_csv or ()), "guard": guard and not mura_csv, "page": page, "model": model}
+    with _pictures(page, out, len(sources.films)) as pictures, overlay_folder(overlay, dicom_out, out) as drawn_in:
+        overlays = overlays_in(drawn_in, sources.films) if drawn_in else None
+        asked["overlay"] = str(overlay or "") or ("DICOM" if dicom_out else "")
+        studies = _studies(sources, opened, Drawn(overlays, pictures), asked, out, quiet)
         _report(studies, outputs, pictures)
+        if dicom_out:
+            write_dicom(studies, sources, _of_model(model, opened)["model's SHA-256"], dicom_out)
     _tell(studies, sources, outputs, loose=study_by is StudyBy.AUTO)
     _end(studies, Drawn(overlays, pictures))
 

@@ -101,6 +101,14 @@ def _inside(vertices: list[float], rows: NDArray[np.floating], columns: NDArray[
     return np.bitwise_xor.accumulate(flips[:, :-1], axis=1).astype(np.bool_)
 
 
+def stored_point(x: float, y: float, ds: Dataset) -> tuple[float, float]:
+    """Return where the point (x, y) of a film with square pixels, as `squared` makes it, stands among the pixels of its file."""
+    aspect = pixel_aspect(ds)
+    if abs(aspect - 1) <= SQUARE:
+        return x, y
+    return (x, y / aspect) if aspect > 1 else (x * aspect, y)
+
+
 def _longer(pixels: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Return `factor` times as many rows, each a mean of the two that stand nearest."""
     count = pixels.shape[0]

@@ -62,6 +62,11 @@ class _Counted(io.BytesIO):
         return found
 
 
+def header(content: bytes, name: str) -> Dataset:
+    """Return the attributes of a DICOM file that stand before its pixels, as `parse` reads them."""
+    return parse(content, name).ds
+
+
 def parse(content: bytes, name: str) -> Parsed:
     """Parse a DICOM file, with or without preamble and file meta information; `name` is what a refusal calls it.
 
