@@ -14,8 +14,8 @@ help:  ## this list
 demo: $(VENV)/lab.stamp  ## synthetic films -> index -> training -> model file -> evaluation -> demo/report.html, in minutes
 	$(RUN)/osteon demo
 
-test: lint  ## ruff, mypy, then every test but the long ones, on all processors
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile
+test: lint  ## ruff, mypy, then every test but the long ones, on all processors; with LONG=1 the long ones in the same run
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile --durations 25 $(if $(LONG),-m "long or not long")
 
 test-long: $(VENV)/dev.stamp  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m long -n auto --dist loadfile

@@ -7,12 +7,13 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from osteon.errors import BadManifest, EmptyDataset, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 KNOWN = ("path", "patient", "study", "study_type", "view", "label", "split", "group", "boxes")
 """Columns that osteon knows, in upper or lower case. Any other is the source's own."""
@@ -30,10 +31,11 @@ class Manifest:
     lines: tuple[int, ...]
 
 
-def read_manifest(table: Path) -> Manifest:
+def read_manifest(table: Path, called: Mapping[str, str] = MappingProxyType({}), needed: str = "path") -> Manifest:
     """Read a table with commas, semicolons or tabs between its columns, with or without a byte order mark; empty rows are none.
 
-    A path with backslashes means folders, save where a file has that very name.
+    A path with backslashes means folders, save where a file has that very name. Columns that `called` names, in upper or lower case, stand
+    for those that osteon knows: `{"file": "path"}`; `needed` has to be there.
 
     Raises:
         BadManifest: no table of text in UTF-8, no column `path`, two columns of one name, a row of more cells than the header, or a quote
@@ -41,15 +43,21 @@ def read_manifest(table: Path) -> Manifest:
         UsageError: the file cannot be read.
     """
     numbered = list(_cells(_text(table), table))
-    columns = _columns(numbered[0][2] if numbered else [], table)
+    columns = _columns(numbered[0][2] if numbered else [], table, called, needed)
     if long := next((line for _, line, cells in numbered if any(cells[len(columns) :])), None):
         raise BadManifest(f"{table}, line {long}: it has more cells than the header, {len(columns)}. Put a text with commas in quotes.")
     rows = [dict(zip(columns, [*cells, *[""] * len(columns)], strict=False)) for _, _, cells in numbered[1:]]
     for (begun, _, _), row in zip(numbered[1:], rows, strict=True):
         if any("\n" in row.get(name, "") for name in _OF_ONE_LINE):
             raise BadManifest(f"{table}, line {begun}: {_RUNS_ON}")
-        row["path"] = _slashed(row["path"], table.parent)
+        if "path" in row:
+            row["path"] = _slashed(row["path"], table.parent)
     return Manifest(tuple(filter(None, columns)), tuple(rows), tuple(line for _, line, _ in numbered[1:]))
+
+
+def header_of(table: Path) -> list[str]:
+    """Return the names of a table's columns as they stand, without reading its rows as such."""
+    return next((cells for _, _, cells in _cells(_text(table), table)), [])
 
 
 def _cells(text: str, table: Path) -> Iterator[tuple[int, int, list[str]]]:
@@ -96,15 +104,26 @@ def _no_film(name: str) -> str:
     return "" if folder else "a film without a study's folder, or a header"
 
 
-def _columns(header: list[str], table: Path) -> list[str]:
-    columns = [name.lower() if name.lower() in KNOWN else name for name in header]
+def _columns(header: list[str], table: Path, called: Mapping[str, str], needed: str) -> list[str]:
+    meant = {name.lower(): known for name, known in called.items()}
+    if absent := next((name for name, known in called.items() if name != known and name.lower() not in map(str.lower, header)), ""):
+        raise BadManifest(f"{table}: there is no column {absent}; its columns are {', '.join(header) or 'none'}. Name one of these.")
+    taken = {known for name, known in called.items() if name != known}  # a column of that name is then the source's own
+    columns = [_column(name, meant, taken) for name in header]
     if len(set(filter(None, columns))) < len(list(filter(None, columns))):
         raise BadManifest(f"{table}: two of its columns have one name. Name each column once.")
-    if "path" not in columns:
+    if needed not in columns:
         raise BadManifest(
-            f"{table}: the column path is missing; its columns are {', '.join(columns) or 'none'}. Name a film's file in each row."
+            f"{table}: the column {needed} is missing; its columns are {', '.join(columns) or 'none'}. Name a film's file in each row."
         )
     return columns
+
+
+def _column(name: str, meant: Mapping[str, str], taken: set[str]) -> str:
+    low = name.lower()
+    if low in meant:
+        return meant[low]
+    return f"{name} (own)" if low in taken else low if low in KNOWN else name
 
 
 def _slashed(path: str, folder: Path) -> str:

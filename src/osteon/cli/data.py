@@ -20,20 +20,29 @@ PARTS = "train=0.75,tune=0.10,valid=0.15"
 
 @app.command()
 def index(
-    dataset: Annotated[Path, typer.Argument(help="folder in MURA's or FracAtlas's layout, or a manifest (CSV with the column path)")],
+    dataset: Annotated[Path, typer.Argument(help="folder of a data set, or a table of films (CSV with the column path)")],
     out: Annotated[Path, typer.Option("-o", "--out", help="index to write: .parquet or .csv")] = Path("index.parquet"),
     no_decode: Annotated[bool, typer.Option("--no-decode", help="read names and headers alone: quick, finds no duplicates")] = False,
     allow_leaks: Annotated[bool, typer.Option("--allow-leaks", help="go on where a patient or duplicate is in two splits")] = False,
     no_count_check: Annotated[bool, typer.Option("--no-count-check", help="go on where MURA has other counts than published")] = False,
     article_csv: Annotated[Path | None, typer.Option(help="folder to write the article's four tables to as well")] = None,
+    path_column: Annotated[str, typer.Option(metavar="NAME", help="column of the table that names the film")] = "path",
+    label_column: Annotated[str, typer.Option(metavar="NAME", help="column of the table that holds the label")] = "label",
+    abnormal: Annotated[str, typer.Option(metavar="NAME", help="what is abnormal: a label of the table, a folder, a class of boxes")] = "",
 ) -> None:
-    """Scan a dataset and check every film."""
+    """Scan a dataset and check every film.
+
+    A dataset is a table, or a folder as MURA, FracAtlas or GRAZPEDWRI-DX
+    have it; a folder a class (fractured, normal); or films with boxes
+    beside them as COCO, YOLO or Pascal VOC write them.
+    """
     from osteon import lab
     from osteon.cli.progress import progress_bar
     from osteon.lab.data.index import write_article_csv
 
     with progress_bar() as progress:
-        made = lab.index(dataset, out, decode=not no_decode, count_check=not no_count_check, allow_leaks=allow_leaks, progress=progress)
+        named = lab.Named(dataset, path_column, label_column, abnormal)
+        made = lab.index(named, out, decode=not no_decode, count_check=not no_count_check, allow_leaks=allow_leaks, progress=progress)
     _show(made)
     for table in write_article_csv(made.films, article_csv) if article_csv else []:
         typer.echo(f"{table}")

@@ -19,6 +19,7 @@ from osteon.errors import MissingExtra
 if TYPE_CHECKING:
     from osteon.lab.calibration.calibrate import CalibrationPlan
     from osteon.lab.data.index import Index
+    from osteon.lab.data.layouts.manifest import Named
     from osteon.lab.data.splits import Apart, Folds
     from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
     from osteon.lab.face.data import index, split
@@ -35,6 +36,7 @@ __all__ = [
     "EvaluationPlan",
     "Folds",
     "Index",
+    "Named",
     "Progress",
     "RunFolder",
     "TrainingPlan",
@@ -56,6 +58,7 @@ _WHERE = {
     "CalibrationPlan": "calibration.calibrate",
     "EvaluationPlan": "evaluation.evaluation",
     "Apart": "data.splits",
+    "Named": "data.layouts.manifest",
     "Folds": "data.splits",
     "Index": "data.index",
     "Progress": "progress",

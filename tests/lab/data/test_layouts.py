@@ -1,450 +1,229 @@
-"""Folders and manifests become rows; what does not fit is refused in one line."""
+"""Data as people have it: folders a class, boxes beside films, GRAZPEDWRI-DX, tables with names of their own, tables of studies."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
+from PIL import Image
 
-import made_trees
-from osteon.errors import BadManifest, CountMismatch, DatasetError, EmptyDataset
-from osteon.lab.data.layouts import read_dataset, walk
-from osteon.lab.data.layouts.mura import PUBLISHED, check_counts
-
-
-def row(films: pl.DataFrame, path: str) -> dict[str, object]:
-    return films.row(by_predicate=pl.col("path") == path, named=True)
+from command_line import Typed
+from made_dicom import content, radiograph
+from made_trees import film
+from osteon.errors import BadManifest, DatasetError
+from osteon.lab.data.build import build_index
+from osteon.lab.data.layouts import Named, read_dataset
 
 
-def reasons(problems: list[object], kind: str) -> list[tuple[tuple[str, ...], str]]:
-    return [(f.names, f.reason) for f in problems if f.kind == kind]  # type: ignore[attr-defined]
+def films(top: Path, *paths: str, size: tuple[int, int] = (40, 48)) -> Path:
+    for i, path in enumerate(paths):
+        (top / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(film(i, *size)).save(top / path)
+    return top
 
 
-# walk
+def labels(given: Path | Named) -> dict[str, int | None]:
+    return dict(read_dataset(given).films.select("path", "label").iter_rows())
 
 
-def test_walk_accounts_for_every_file(tmp_path: Path) -> None:
-    for name in ("b/2.PNG", "b/1.dcm", "a.jpeg", "a.txt", ".DS_Store", "b/._1.dcm", ".git/config", "b/noname", "x.tif"):
-        made_trees.write(tmp_path / name, b"")
-    files = walk(tmp_path)
-    assert files.films == ["a.jpeg", "b/1.dcm", "b/2.PNG", "x.tif"]
-    assert files.hidden == [".DS_Store", ".git", "b/._1.dcm"]
-    assert files.others == ["a.txt", "b/noname"]
+def problems(given: Path | Named) -> dict[str, str]:
+    return {problem.kind: problem.reason for problem in read_dataset(given).problems}
 
 
-def write_bytes_named(folder: Path, *names: bytes) -> None:
-    for name in names:
-        file = os.fsencode(folder) + b"/" + name
-        os.makedirs(os.path.dirname(file), exist_ok=True)  # noqa: PTH103, PTH120 - a path of bytes
-        with open(file, "wb"):  # noqa: PTH123
-            pass
+# ---- a folder a class
 
 
-def test_walk_tells_films_whose_names_are_no_unicode_from_other_files(tmp_path: Path) -> None:
-    write_bytes_named(tmp_path, b"\xff.png", b"\xfe/a.png", b"\xfe/b.txt", b".\xff")
-    files = walk(tmp_path)
-    assert (files.films, files.unnamed) == ([], ["\\udcfe/a.png", "\\udcff.png"])
-    assert (files.hidden, files.others) == ([".\\udcff"], ["\\udcfe/b.txt"])
-    with pytest.raises(EmptyDataset, match="2 films whose names are no Unicode"):
-        read_dataset(tmp_path)
+@pytest.mark.parametrize(
+    ("abnormal", "normal"),
+    [("fractured", "normal"), ("Fractured", "Non-fractured"), ("POSITIVE", "negative"), ("abnormal", "not fractured"), ("1", "0")],
+)
+def test_folders_that_say_a_label(tmp_path: Path, abnormal: str, normal: str) -> None:
+    top = films(tmp_path, f"{abnormal}/a.png", f"{normal}/b.png", f"{normal}/deeper/c.png")
+    assert labels(top) == {f"{abnormal}/a.png": 1, f"{normal}/b.png": 0, f"{normal}/deeper/c.png": 0}
+    assert "no patient is named" in problems(top)["no-patient"]
+    assert f"{abnormal}: 1 abnormal" in problems(top)["classes"]
 
 
-def test_a_film_whose_name_is_no_unicode_is_a_problem_by_its_name(mura: Path) -> None:
-    write_bytes_named(mura / "train/XR_HAND/patient00001/study1_positive", b"r\xf6ntgen.png")
-    dataset = read_dataset(mura)
-    [(names, reason)] = reasons(dataset.problems, "unnamed")
-    assert names == ("train/XR_HAND/patient00001/study1_positive/r\\udcf6ntgen.png",) and reason.startswith("1 films have names")
-    assert dataset.films.height == 7 and dataset.strays == ["train/XR_HAND/notes.txt"]
-
-
-@pytest.mark.parametrize("name", ["study1-positive", "Study1Negative", "study1 abnormal", "study1-pos"])
-def test_a_study_s_folder_with_a_label_in_another_form_is_refused_by_name(mura: Path, name: str) -> None:
-    made_trees.write(mura / "train" / "XR_HAND" / "patient00009" / name / "image1.png", b"")
-    with pytest.raises(DatasetError, match=f"patient00009/{name}: the label of this study"):
-        read_dataset(mura)
-
-
-def test_walk_enters_linked_folders_and_no_circle(tmp_path: Path) -> None:
-    made_trees.write(tmp_path / "elsewhere" / "1.png", b"")
-    made_trees.write(tmp_path / "top" / "sub" / "2.png", b"")
-    (tmp_path / "top" / "linked").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "top" / "sub" / "round").symlink_to(tmp_path / "top")
-    (tmp_path / "top" / "itself").symlink_to(tmp_path / "top" / "itself")
-    assert walk(tmp_path / "top").films == ["linked/1.png", "sub/2.png"]
-
-
-# MURA
-
-
-@pytest.fixture
-def mura(tmp_path: Path) -> Path:
-    return made_trees.small_mura(tmp_path / "copy")
-
-
-def test_mura_rows(mura: Path) -> None:
-    dataset = read_dataset(mura)
-    assert dataset.layout == "MURA" and dataset.root == mura
-    assert dataset.films.height == 7 and dataset.films["path"].is_sorted()
-    found = row(dataset.films, "train/XR_HAND/patient00001/study1_positive/image2.png")
-    assert {k: found[k] for k in ("split", "study_type", "view", "patient", "study", "label", "group")} == {
-        "split": "train", "study_type": "HAND", "view": "", "patient": "patient00001",
-        "study": "train/XR_HAND/patient00001/study1", "label": 1, "group": "patient00001",
+def test_splits_stand_above_the_classes(tmp_path: Path) -> None:
+    top = films(tmp_path, "train/fractured/a.png", "Val/normal/b.png", "test/normal/c.png")
+    found = read_dataset(top).films
+    assert dict(found.select("path", "split").iter_rows()) == {
+        "Val/normal/b.png": "valid", "test/normal/c.png": "test", "train/fractured/a.png": "train"
     }  # fmt: skip
-    assert dataset.films["study"].n_unique() == 5
-    assert dataset.problems == []
-    assert len(dataset.hidden) == 6 and dataset.strays == ["train/XR_HAND/notes.txt"]
 
 
-@pytest.mark.parametrize("below", ["", "..", "train", "valid", "valid/XR_WRIST", "train/XR_HAND/patient00001"])
-def test_mura_rows_are_the_same_from_any_folder(mura: Path, below: str) -> None:
-    whole, part = read_dataset(mura), read_dataset(mura / below)
-    wanted = "" if below == ".." else below
-    assert part.root == mura
-    assert_frame_equal(part.films, whole.films.filter(pl.col("path").str.starts_with(wanted)))
+def test_other_names_need_a_word(tmp_path: Path) -> None:
+    top = films(tmp_path, "broken/a.png", "intact/b.png", "intact/c.png")
+    with pytest.raises(DatasetError, match="--abnormal"):
+        read_dataset(top)
+    assert labels(Named(top, abnormal="Broken")) == {"broken/a.png": 1, "intact/b.png": 0, "intact/c.png": 0}
+    with pytest.raises(DatasetError, match=r"no film stands in a folder 'bruch'; there are: broken, intact"):
+        read_dataset(Named(top, abnormal="bruch"))
 
 
-def test_mura_rows_do_not_hang_on_the_order_of_the_folder(mura: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = read_dataset(mura).films
-    real = os.scandir
-
-    class Backwards:
-        def __init__(self, path: str) -> None:
-            with real(path) as entries:
-                self.entries = sorted(entries, key=lambda e: e.name, reverse=True)
-
-        def __enter__(self) -> list[os.DirEntry[str]]:
-            return self.entries
-
-        def __exit__(self, *_: object) -> None: ...
-
-    monkeypatch.setattr(os, "scandir", Backwards)
-    assert_frame_equal(read_dataset(mura).films, before)
+@pytest.mark.parametrize("stray", ["unsure/c.png", "c.png"])
+def test_a_stray_folder_or_film_is_refused_by_name(tmp_path: Path, stray: str) -> None:
+    top = films(tmp_path, "fractured/a.png", "normal/b.png", stray)
+    with pytest.raises(DatasetError, match=r"say no label: (unsure|the folder itself) \(1\)"):
+        read_dataset(top)
 
 
-def test_mura_test_layout_has_no_labels(tmp_path: Path) -> None:
-    made_trees.write(tmp_path / "t" / "test" / "XR_ELBOW" / "patient11968" / "study1" / "image1.png", b"")
-    films = read_dataset(tmp_path / "t").films
-    assert films.select("split", "study", "label").row(0) == ("test", "test/XR_ELBOW/patient11968/study1", None)
+def test_one_class_alone_is_no_layout(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="in no layout that is known"):
+        read_dataset(films(tmp_path, "normal/a.png", "normal/b.png"))
 
 
-def test_mura_table_gives_a_label_where_the_folder_gives_none(tmp_path: Path) -> None:
-    root = tmp_path / "t"
-    made_trees.write(root / "test" / "XR_ELBOW" / "patient11968" / "study1" / "image1.png", b"")
-    made_trees.write(root / "test_labeled_studies.csv", b"MURA-v1.1/test/XR_ELBOW/patient11968/study1/,1\n")
-    assert read_dataset(root).films["label"].to_list() == [1]
+# ---- tables
 
 
-def test_mura_tables_are_compared_with_the_tree(mura: Path) -> None:
-    (mura / "train_labeled_studies.csv").write_text(
-        "copy/train/XR_HAND/patient00001/study1_positive/,0\ncopy/train/XR_HAND/patient99999/study1_negative/,0\n"
-    )
-    (mura / "valid_image_paths.csv").write_text("copy/valid/XR_HAND/patient11185/study1_positive/image9.png\n")
-    found = read_dataset(mura).problems
-    [(names, reason)] = reasons(found, "label-conflict")
-    assert names == ("train/XR_HAND/patient00001/study1",) and "the folder counts" in reason
-    assert [names for names, _ in reasons(found, "missing")] == [
-        ("train/XR_HAND/patient99999/study1",),
-        ("valid/XR_HAND/patient11185/study1_positive/image9.png",),
+def test_columns_and_values_by_their_own_names(tmp_path: Path) -> None:
+    films(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "t.csv").write_text("File;Diagnosis;label\na.png;Fractured;x\nb.png;healthy;y\nc.png;;z\n")
+    named = Named(tmp_path / "t.csv", "file", "diagnosis", "fractured")
+    assert labels(named) == {"a.png": 1, "b.png": 0, "c.png": None}
+    with pytest.raises(BadManifest, match=r"no diagnosis is 'broken'; there are: Fractured, healthy"):
+        read_dataset(Named(tmp_path / "t.csv", "file", "diagnosis", "broken"))
+    with pytest.raises(BadManifest, match=r"there is no column film; its columns are File, Diagnosis, label"):
+        read_dataset(Named(tmp_path / "t.csv", "film"))
+
+
+# ---- boxes beside films
+
+
+def voc(name: str, box: tuple[int, int, int, int], size: tuple[int, int] = (40, 48)) -> str:
+    edges = "".join(f"<{edge}>{value}</{edge}>" for edge, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    shape = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"
+    return f"<annotation>{shape}<object><name>{name}</name><bndbox>{edges}</bndbox></object></annotation>"
+
+
+def made(top: Path, kind: str) -> Path:
+    """Return four films: a fracture, metal, nothing, and one that nobody looked at."""
+    films(top, *(f"images/{name}.png" for name in "abcd"))
+    if kind == "yolo":
+        (top / "labels").mkdir()
+        (top / "labels/a.txt").write_text("3 0.5 0.5 0.5 0.25\n")
+        (top / "labels/b.txt").write_text("4 0.25 0.25 0.5 0.5\n")
+        (top / "labels/c.txt").write_text("")
+    elif kind == "voc":
+        (top / "Annotations").mkdir()
+        (top / "Annotations/a.xml").write_text(voc("3", (10, 18, 30, 30)))
+        (top / "Annotations/b.xml").write_text(voc("4", (0, 0, 20, 24)))
+        (top / "Annotations/c.xml").write_text("<annotation><size><width>40</width><height>48</height></size></annotation>")
+    else:
+        images = [{"id": i, "file_name": f"{name}.png", "width": 80, "height": 96} for i, name in enumerate("abc")]
+        notes = [{"image_id": 0, "category_id": 3, "bbox": [20, 36, 40, 24]}, {"image_id": 1, "category_id": 4, "bbox": [0, 0, 40, 48]}]
+        (top / "boxes.json").write_text(json.dumps({"images": images, "annotations": notes}))
+    return top
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc", "coco"])
+def test_boxes_beside_films(tmp_path: Path, kind: str) -> None:
+    top = made(tmp_path, kind)
+    found, report = build_index(top)
+    assert dict(found.select("path", "label").iter_rows()) == {"images/a.png": 1, "images/b.png": 1, "images/c.png": 0}
+    boxes = dict(found.select("path", "boxes").iter_rows())
+    assert boxes["images/a.png"] == [pytest.approx([10, 18, 20, 12])]  # pixels of the film, whatever they were drawn on
+    assert boxes["images/c.png"] == []
+    assert ("unplaced", ("images/d.png",)) in [(problem.kind, problem.names) for problem in report.findings]
+    one = read_dataset(Named(top, abnormal="3")).films
+    assert one["label"].to_list() == [1, 0, 0]
+    with pytest.raises(DatasetError, match=r"no box is of the class 'fracture'; there are: 3 \(1\), 4 \(1\)"):
+        read_dataset(Named(top, abnormal="fracture"))
+
+
+@pytest.mark.parametrize("line", ["3 0.9 0.5 0.5 0.2", "3 0.5 0.5 nan 0.2", "3 0.5 0.5 -0.1 0.2", "3 0.5 0.5", "fracture 0.5 0.5 0.1 0.1"])
+def test_broken_boxes_are_refused_with_file_and_line(tmp_path: Path, line: str) -> None:
+    made(tmp_path, "yolo")
+    (tmp_path / "labels/b.txt").write_text(f"4 0.25 0.25 0.5 0.5\n{line}\n")
+    with pytest.raises(BadManifest, match=r"labels/b\.txt, line 2"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 90, 24), (10, 10, 5, 20), (-9, 0, 10, 10)])
+def test_boxes_outside_their_picture_are_refused(tmp_path: Path, box: tuple[int, int, int, int]) -> None:
+    made(tmp_path, "voc")
+    (tmp_path / "Annotations/a.xml").write_text(voc("fracture", box))
+    with pytest.raises(BadManifest, match=r"a\.xml: a box of fracture lies outside the picture of 40 x 48"):
+        read_dataset(tmp_path)
+
+
+def test_an_xml_that_could_grow_is_refused(tmp_path: Path) -> None:
+    made(tmp_path, "voc")
+    bomb = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]>'
+    (tmp_path / "Annotations/a.xml").write_text(bomb + voc("&c;", (0, 0, 9, 9)))
+    with pytest.raises(BadManifest, match="document type"):
+        read_dataset(tmp_path)
+
+
+# ---- GRAZPEDWRI-DX
+
+HEADER = "filestem,patient_id,study_number,timehash,gender,age,laterality,projection,cast,fracture_visible,metal"
+
+
+def grazpedwri(top: Path) -> Path:
+    films(top, "images_part1/0001_1_01_WRI-L1_M014.png", "images_part2/0001_2_02_WRI-L2_M014.png", "images_part2/0002_3_01_WRI-R1_F010.png")
+    rows = [
+        "0001_1_01_WRI-L1_M014,1,1,1,M,14.1,L,1,,1,",
+        "0001_2_02_WRI-L2_M014,1,2,2,M,14.1,L,2,1,,",
+        "0009_9_01_WRI-R1_F010,9,1,3,F,9,R,1,,1,",
     ]
-
-
-def test_boxes_beside_a_mura_tree(mura: Path) -> None:
-    film = "train/XR_HAND/patient00001/study1_positive/image2.png"
-    (mura / "boxes.csv").write_text(
-        f"path,kind,x,y,width,height\n{film},fracture,1,2,3.5,4\n{film},hardware,5,6,7,8\ngone.png,fracture,1,1,1,1\n"
-    )
-    dataset = read_dataset(mura)
-    found = row(dataset.films, film)
-    assert found["boxes"] == [[1, 2, 3.5, 4], [5, 6, 7, 8]] and found["finding"] == "fracture"
-    others = dataset.films.filter(pl.col("path") != film)
-    assert set(others["finding"]) == {"none"} and others["boxes"].list.len().max() == 0
-    assert reasons(dataset.problems, "missing")[0][0] == ("gone.png",) and dataset.strays == ["train/XR_HAND/notes.txt"]
-
-
-@pytest.mark.parametrize("text", ["", "path,kind,x,y,width\n", "path,kind,x,y,width,height\na,fracture,one,2,3,4\n"])
-def test_broken_boxes_beside_a_mura_tree(mura: Path, text: str) -> None:
-    (mura / "boxes.csv").write_text(text)
-    with pytest.raises(BadManifest, match=r"boxes\.csv"):
-        read_dataset(mura)
-
-
-def test_mura_study_with_both_labels_is_a_finding(mura: Path) -> None:
-    made_trees.write(mura / "train" / "XR_HAND" / "patient00001" / "study1_negative" / "image1.png", b"")
-    assert reasons(read_dataset(mura).problems, "label-conflict")[0][0] == ("train/XR_HAND/patient00001/study1",)
-
-
-@pytest.mark.parametrize("text", ["no comma\n", "copy/train/XR_HAND/patient00001/study1_positive/,2\n", "elsewhere,1\n", ""])
-def test_mura_broken_table(mura: Path, text: str) -> None:
-    (mura / "train_labeled_studies.csv").write_text(text)
-    with pytest.raises(BadManifest, match=r"train_labeled_studies\.csv"):
-        read_dataset(mura)
-
-
-def test_two_mura_trees(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        made_trees.small_mura(tmp_path / name)
-    with pytest.raises(DatasetError, match="2 MURA trees"):
-        read_dataset(tmp_path)
-
-
-def test_films_outside_a_study_are_a_problem_and_no_other_files(mura: Path) -> None:
-    made_trees.write(mura / "cover.png", b"")
-    made_trees.write(mura / "train" / "XR_HAND" / "patient00001" / "study1_abnormal" / "image", b"\x89PNG\r\n\x1a\n")
-    dataset = read_dataset(mura)
-    [(names, reason)] = reasons(dataset.problems, "unplaced")
-    assert names == ("cover.png", "train/XR_HAND/patient00001/study1_abnormal/image") and dataset.strays == ["train/XR_HAND/notes.txt"]
-    assert reason.startswith("2 films stand in folders that MURA does not have (., train/XR_HAND/patient00001/study1_abnormal)")
-
-
-def test_other_spellings_of_mura_are_read(tmp_path: Path) -> None:
-    for name in (
-        "Train/XR_HAND/patient1/study1_positive",
-        "Train/XR_HAND/patient1/study1_positive (1)",
-        "validation/xr_WRIST/patient2/Study1_Negative",
-    ):
-        made_trees.write(tmp_path / "t" / name / "image1.png", b"")
-    films = read_dataset(tmp_path / "t").films
-    assert films.select("split", "study_type", "study", "label").rows() == [
-        ("train", "HAND", "train/XR_HAND/patient1/study1", 1),
-        ("train", "HAND", "train/XR_HAND/patient1/study1", 1),
-        ("valid", "WRIST", "valid/XR_WRIST/patient2/study1", 0),
-    ]
-
-
-def test_a_mura_tree_of_which_one_label_is_understood_is_refused(tmp_path: Path) -> None:
-    for name in ("study1_positive", "study2_healthy"):
-        made_trees.write(tmp_path / "t" / "train" / "XR_HAND" / "patient1" / name / "image1.png", b"")
-    with pytest.raises(
-        DatasetError, match=r"1 films stand in folders that MURA does not have \(.*study2_healthy\), and all 1 others are abnormal"
-    ):
-        read_dataset(tmp_path / "t")
-
-
-def test_contradicting_rows_of_mura_s_table_are_found(mura: Path) -> None:
-    row = "copy/train/XR_HAND/patient00001/study1_positive/"
-    (mura / "train_labeled_studies.csv").write_text(f"{row},1\n{row},0\n")
-    [(names, reason)] = reasons(read_dataset(mura).problems, "label-conflict")
-    assert names == ("train/XR_HAND/patient00001/study1",) and reason.startswith("rows of train_labeled_studies.csv give it both labels")
-
-
-def test_only_a_tree_named_mura_claims_its_counts(mura: Path) -> None:
-    check_counts(read_dataset(mura), mura)
-    claims = mura.rename(mura.parent / "MURA-v1.1")
-    with pytest.raises(CountMismatch, match=r"train: patients 2 instead of 11,184.*more.*--no-count-check"):
-        check_counts(read_dataset(claims), claims)
-    with pytest.raises(CountMismatch, match="valid WRIST: normal studies 1 instead of 140") as caught:
-        check_counts(read_dataset(claims / "valid/XR_WRIST"), claims / "valid/XR_WRIST")
-    assert "HAND" not in str(caught.value) and "train" not in str(caught.value)
-    check_counts(read_dataset(claims / "valid/XR_WRIST/patient11185"), claims / "valid/XR_WRIST/patient11185")
-
-
-def test_published_counts_agree_with_their_sums() -> None:
-    sums = {split: [sum(column) for column in zip(*types.values(), strict=True)] for split, types in PUBLISHED.items()}
-    assert sums == {"train": [8280, 5177, 21935, 14873], "valid": [661, 538, 1667, 1530]}
-    for study_type, studies in made_trees.MURA_STUDIES.items():
-        films = made_trees.MURA_FILMS[study_type]
-        assert PUBLISHED["train"][study_type] == (*studies[:2], films[1], films[0])
-        assert PUBLISHED["valid"][study_type] == (*studies[2:], films[3], films[2])
-
-
-# FracAtlas
-
-
-@pytest.fixture
-def fracatlas(tmp_path: Path) -> Path:
-    return made_trees.small_fracatlas(tmp_path / "FracAtlas")
-
-
-def test_fracatlas_rows(fracatlas: Path) -> None:
-    dataset = read_dataset(fracatlas)
-    assert dataset.layout == "FracAtlas"
-    films = dataset.films
-    zero = row(films, "images/Fractured/IMG0000000.png")
-    assert (zero["study_type"], zero["view"], zero["patient"], zero["split"]) == ("HAND", "FRONTAL", "", "")
-    assert (zero["label"], zero["hardware"], zero["fracture_count"], zero["group"]) == (1, 1, 1, "block0")
-    assert zero["boxes"] == [[4, 5, 6, 7], [10, 20, 3.5, 8]]
-    assert row(films, "images/Non_fractured/IMG0000001.png")["view"] == "FRONTAL+LATERAL"
-    two = row(films, "images/Non_fractured/IMG0000002.png")
-    assert (two["study_type"], two["boxes"]) == ("MIXED", [])
-    assert row(films, "images/Non_fractured/IMG0000040.png")["group"] == "block4"
-    assert films["study"].n_unique() == films.height == 6
-
-
-def test_fracatlas_folder_wins_over_the_table(fracatlas: Path) -> None:
-    dataset = read_dataset(fracatlas)
-    assert row(dataset.films, "images/Fractured/IMG0000003.png")["label"] == 1
-    [(names, reason)] = reasons(dataset.problems, "label-conflict")
-    assert names == ("images/Fractured/IMG0000003.png",)
-    assert reason == "its folder says fractured, dataset.csv not fractured with fracture_count 1; the folder counts"
-
-
-def test_fracatlas_says_what_is_missing_and_unlisted(fracatlas: Path) -> None:
-    made_trees.write(fracatlas / "images" / "Fractured" / "IMG0000500.png", b"")
-    made_trees.write(fracatlas / "images" / "spare.png", b"")
-    dataset = read_dataset(fracatlas)
-    assert reasons(dataset.problems, "missing") == [(("IMG0000099.png",), "rows of dataset.csv whose films are not in the folder")]
-    assert [names for names, _ in reasons(dataset.problems, "unlisted")] == [("images/Fractured/IMG0000500.png",)]
-    assert ("images/Fractured/IMG0000041.png",) in [names for names, _ in reasons(dataset.problems, "no-boxes")]
-    assert [names for names, _ in reasons(dataset.problems, "unplaced")] == [("images/spare.png",)] and dataset.strays == []
-    alone = row(dataset.films, "images/Fractured/IMG0000500.png")
-    assert (alone["study_type"], alone["view"], alone["label"], alone["boxes"]) == ("", "", 1, None)
-
-
-@pytest.mark.parametrize(("abnormal", "normal"), [("fractured", "Non-fractured"), ("FRACTURED", "non fractured")])
-def test_fracatlas_in_other_spelling_is_read(fracatlas: Path, abnormal: str, normal: str) -> None:
-    before = read_dataset(fracatlas).films["label"].sum()
-    (fracatlas / "images" / "Fractured").rename(fracatlas / "images" / abnormal)
-    (fracatlas / "images" / "Non_fractured").rename(fracatlas / "images" / normal)
-    (fracatlas / "images").rename(fracatlas / "Images")
-    dataset = read_dataset(fracatlas)
-    assert dataset.films["label"].sum() == before and dataset.films.height == 6 and reasons(dataset.problems, "unplaced") == []
-
-
-def test_fracatlas_with_a_folder_of_no_known_label_is_refused(fracatlas: Path) -> None:
-    (fracatlas / "images" / "Non_fractured").rename(fracatlas / "images" / "healthy")
-    with pytest.raises(
-        DatasetError, match=r"films stand in folders that FracAtlas does not have \(images/healthy\), and all 3 others are abnormal"
-    ):
-        read_dataset(fracatlas)
-    (fracatlas / "images" / "Fractured").rename(fracatlas / "images" / "broken")
-    with pytest.raises(DatasetError, match=r"6 films stand in folders that FracAtlas does not have \(images/broken, images/healthy\)\."):
-        read_dataset(fracatlas)
-
-
-def test_fracatlas_is_found_in_the_folder_its_archive_makes(fracatlas: Path) -> None:
-    assert read_dataset(fracatlas.parent).root == fracatlas
-
-
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [
-        ("image_id,hand\na.jpg,1", "the column leg is missing"),
-        ("", "no table"),
-        ("{header}\na.jpg,1,x,0,0,0,0,0,0,0,0,0,0", "no whole number"),
-        ("{header}\na.jpg,1,0,0,0,0,0,0,0,0,0,0,0\na.jpg,1,0,0,0,0,0,0,0,0,0,0,0", "a.jpg has more than one row"),
-    ],
-)
-def test_fracatlas_broken_table(fracatlas: Path, table: str, said: str) -> None:
-    header = (fracatlas / "dataset.csv").read_text().splitlines()[0]
-    (fracatlas / "dataset.csv").write_text(table.format(header=header))
-    with pytest.raises(BadManifest, match=said):
-        read_dataset(fracatlas)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"images": [], "annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]})])
-def test_fracatlas_broken_boxes(fracatlas: Path, text: str) -> None:
-    (fracatlas / "Annotations" / "COCO JSON" / "COCO_fracture_masks.json").write_text(text)
-    with pytest.raises(BadManifest, match="no COCO file"):
-        read_dataset(fracatlas)
-
-
-# Manifest
-
-
-def test_manifest_rows(tmp_path: Path) -> None:
-    table = made_trees.manifest(
-        tmp_path / "mine",
-        [
-            {"path": "b/2.png", "patient": "p1", "study": "s1", "study_type": "xr_wrist", "view": "PA", "label": "Abnormal",
-             "split": "train", "age": 41, "site": "A", "boxes": "[[1, 2, 3, 4]]"},
-            {"path": "a/1.png", "label": "0"},
-        ],
-    )  # fmt: skip
-    dataset = read_dataset(table)
-    assert dataset.layout == "manifest" and dataset.root == tmp_path / "mine"
-    one, two = dataset.films.to_dicts()
-    assert one == {"path": "a/1.png", "split": "", "study_type": "", "view": "", "patient": "", "study": "", "group": "", "label": 0,
-                   "boxes": None, "age": None, "site": ""}  # fmt: skip
-    assert (two["study_type"], two["label"], two["group"], two["boxes"], two["age"]) == ("WRIST", 1, "p1", [[1, 2, 3, 4]], 41)
-    [(_, reason)] = reasons(dataset.problems, "no-patient")
-    assert reason.startswith("1 films name no patient")
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_manifest_of_a_spreadsheet(tmp_path: Path, separator: str) -> None:
-    made_trees.write(tmp_path / "ä.png", b"")
-    text = f"﻿path{separator}label\r\nä.png{separator}1\r\n"
-    (tmp_path / "films.csv").write_bytes(text.encode())
-    assert read_dataset(tmp_path / "films.csv").films.select("path", "label").row(0) == ("ä.png", 1)
-
-
-def test_manifest_in_a_folder_is_found(tmp_path: Path) -> None:
-    made_trees.manifest(tmp_path, [{"path": "1.png"}], "manifest.csv")
-    assert read_dataset(tmp_path).layout == "manifest"
-
-
-def test_manifest_paths_may_be_absolute_or_lead_out_of_its_folder(tmp_path: Path) -> None:
-    for name in ("there/1.png", "there/2.png"):
-        made_trees.write(tmp_path / name, b"")
-    made_trees.write(tmp_path / "here" / "films.csv", f"path\n{tmp_path}/there/1.png\n..\\there\\2.png\n".encode())
-    assert read_dataset(tmp_path / "here" / "films.csv").films["path"].to_list() == ["../there/1.png", "../there/2.png"]
-
-
-def test_manifest_columns_of_the_index_are_ignored_and_said(tmp_path: Path) -> None:
-    table = made_trees.manifest(tmp_path, [{"path": "1.png", "width": 5}])
-    dataset = read_dataset(table)
-    assert "width" not in dataset.films.columns
-    assert [names for names, _ in reasons(dataset.problems, "ignored-column")] == [("width",)]
-
-
-def test_a_manifest_s_column_without_a_name(tmp_path: Path) -> None:
-    made_trees.write(tmp_path / "1.png", b"")
-    made_trees.write(tmp_path / "films.csv", b"path,\n1.png,7\n")
-    assert read_dataset(tmp_path / "films.csv").films["path"].to_list() == ["1.png"]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("film,label\n1.png,1\n", "the column path is missing; its columns are film, label"),
-        ("path,label\n1.png,maybe\n", "line 2: 'maybe' is no label that osteon knows"),
-        ("path\n1.png\n1.png\n", "1.png stands in more than one row"),
-        ("path\n1.png\nnowhere.png\n\n", r"rows lead to no file: line 3 \('nowhere.png'\)"),
-        ("path,boxes\n1.png,here\n", "line 2: no boxes: 'here'"),
-        ('path,boxes\n1.png,"[[1,2,3]]"\n', "a box has four numbers"),
-        ("path,label\n1.png,1,2,3\n", "line 2: it has more cells than the header, 2"),
-        ("path,hand, hand\n1.png,1,2\n", "two of its columns have one name"),
-        ("", "the column path is missing; its columns are none"),
-        ("path,Path\n1.png,1.png\n", "two of its columns have one name"),
-        (f"path\n{'x' * 200_000}\n", "line 2: no table can be read from it"),
-        (b"\xff\xfe\x00path", "no text in UTF-8"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "no text in UTF-8"),
-    ],
-)
-def test_manifest_that_does_not_fit(tmp_path: Path, text: str | bytes, said: str) -> None:
-    made_trees.write(tmp_path / "1.png", b"")
-    made_trees.write(tmp_path / "films.csv", text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(BadManifest, match=said) as caught:
-        read_dataset(tmp_path / "films.csv")
-    assert "\n" not in str(caught.value)
-
-
-def test_manifest_without_rows(tmp_path: Path) -> None:
-    made_trees.write(tmp_path / "films.csv", b"path,label\n")
-    with pytest.raises(EmptyDataset, match="no row"):
-        read_dataset(tmp_path / "films.csv")
-
-
-# Neither
-
-
-def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(EmptyDataset, match="no such folder"):
-        read_dataset(tmp_path / "nowhere")
-
-
-def test_folder_without_films(tmp_path: Path) -> None:
-    made_trees.write(tmp_path / "notes.txt", b"")
-    made_trees.write(tmp_path / ".DS_Store", b"")
-    with pytest.raises(EmptyDataset, match="1 other and 1 hidden files are there"):
-        read_dataset(tmp_path)
-
-
-def test_films_in_no_known_layout(tmp_path: Path) -> None:
-    made_trees.write(tmp_path / "1.png", b"")
-    with pytest.raises(DatasetError, match=r"neither MURA's folders .* List the films in a CSV"):
-        read_dataset(tmp_path)
+    rows.append("0002_3_01_WRI-R1_F010,2,1,4,F,10,R,3,,1,1")
+    (top / "dataset.csv").write_text("\ufeff" + "\n".join([HEADER, *rows]) + "\n")
+    (top / "labels").mkdir()
+    (top / "labels/0001_1_01_WRI-L1_M014.txt").write_text("3 0.5 0.5 0.5 0.25\n8 0.1 0.1 0.1 0.1\n")
+    return top
+
+
+def test_grazpedwri_as_published(tmp_path: Path) -> None:
+    found, report = build_index(grazpedwri(tmp_path))
+    assert found["label"].to_list() == [1, 0, 1]
+    assert found["patient"].to_list() == ["patient1", "patient1", "patient2"]
+    assert found["study"].to_list() == ["patient1/study1", "patient1/study2", "patient2/study1"]
+    assert found["view"].to_list() == ["AP", "LATERAL", "OBLIQUE"]
+    assert found["boxes"].to_list() == [[pytest.approx([10, 18, 20, 12])], None, None]
+    assert found["metal"].to_list() == [0, 0, 1]
+    assert report.layout == "GRAZPEDWRI-DX"
+    kinds = [problem.kind for problem in report.findings]
+    assert "missing" in kinds and "no-boxes" in kinds
+    assert not {"age", "gender", "timehash"} & set(found.columns)
+
+
+def test_the_twelve_real_films(shared_data: Path) -> None:
+    found, report = build_index(shared_data / "grazpedwri")
+    assert (found.height, found["status"].unique().to_list(), found["study_type"].unique().to_list()) == (12, ["ok"], ["WRIST"])
+    assert report.layout == "GRAZPEDWRI-DX"
+    assert 0 < found["label"].sum() < 12
+
+
+# ---- a table of studies
+
+
+def test_a_dicom_folder_with_a_table_of_studies(tmp_path: Path, osteon: Typed) -> None:
+    for i, (uid, patient) in enumerate([("1.2.3", "A"), ("1.2.3", "A"), ("1.2.4", "B"), ("1.2.5", "C")]):
+        pixels = film(i, 64, 64).astype("<u2") * 10
+        made = radiograph(pixels, StudyInstanceUID=uid, PatientID=patient, SOPInstanceUID=f"1.2.9.{i}", SeriesInstanceUID="1.2.8")
+        (tmp_path / f"{i}.dcm").write_bytes(content(made))
+    (tmp_path / "labels.csv").write_text("studyinstanceuid,label,age\n1.2.3,1,40\n1.2.4,0,50\n1.2.6,0,60\n")
+    assert osteon("index", str(tmp_path / "labels.csv"), "-o", "i.parquet")[0] == 0
+    found = pl.read_parquet(osteon.folder / "i.parquet")
+    assert dict(found.select("path", "label").iter_rows()) == {"0.dcm": 1, "1.dcm": 1, "2.dcm": 0}
+    assert found["study"].n_unique() == 2
+    assert not any("1.2.3" in str(value) for row in found.iter_rows() for value in row)
+    report = json.loads((osteon.folder / "i.report.json").read_text())
+    told = {problem["kind"]: problem["reason"] for problem in report["findings"]}
+    assert told["missing"] == "1 of its 3 studies have no film below its folder"
+    assert "not name" in told["unlisted"]
+    (tmp_path / "labels.csv").write_text("StudyInstanceUID,label\n1.2.7,1\n")
+    with pytest.raises(BadManifest, match="none of the 4 films"):
+        read_dataset(tmp_path / "labels.csv")
+
+
+def test_the_command_says_where_labels_come_from(osteon: Typed) -> None:
+    films(osteon.folder / "films", "fractured/a.png", "normal/b.png", size=(64, 64))
+    status, out, _ = osteon("index", "films", "-o", "i.parquet")
+    assert status == 0
+    assert "sources that name no patient" in out
+    assert np.array_equal(pl.read_parquet(osteon.folder / "i.parquet")["label"].to_numpy(), [1, 0])

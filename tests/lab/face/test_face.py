@@ -31,7 +31,7 @@ SIGNATURES = {
     "split": "(index, out=None, *, into={'train': 0.75, 'tune': 0.1, 'valid': 0.15}, of=None, seed=0, progress=None) -> Index",
     "train": "(index, out='run', *, recipe='osteon', settings=None, plan=None, callbacks=()) -> RunFolder",
 }
-VALUES = ["Apart", "CalibrationPlan", "EvaluationPlan", "Folds", "Index", "Progress", "RunFolder", "TrainingPlan"]
+VALUES = ["Apart", "CalibrationPlan", "EvaluationPlan", "Folds", "Index", "Named", "Progress", "RunFolder", "TrainingPlan"]
 
 
 def test_the_face_has_these_names() -> None:

@@ -12,7 +12,7 @@ from osteon.film import read_film
 from osteon.lab.data.duplicates import SIDE, Pair, near_duplicates, processed_twice
 from osteon.lab.data.index import COLUMNS, Ignored, Report
 from osteon.lab.data.inspection import inspect_films, read_headers
-from osteon.lab.data.layouts import Dataset, Problem, read_dataset
+from osteon.lab.data.layouts import Dataset, Named, Problem, read_dataset
 from osteon.lab.data.layouts.mura import check_counts
 from osteon.lab.progress import Count
 from osteon.network import cores
@@ -22,12 +22,12 @@ SHAPE_TOLERANCE = 0.01
 
 
 def build_index(
-    path: str | Path, *, decode: bool = True, count_check: bool = True, progress: Count | None = None
+    given: str | Path | Named, *, decode: bool = True, count_check: bool = True, progress: Count | None = None
 ) -> tuple[pl.DataFrame, Report]:
     """Index a dataset.
 
     Args:
-        path: A folder in MURA's or FracAtlas's layout, or a manifest.
+        given: A folder in a known layout, or a manifest; or one with what a person says of its names.
         decode: Decode every film, which finds the truncated and the duplicate ones; else read names and headers alone.
         count_check: Refuse a folder that is named as MURA but has other counts than the published ones.
         progress: Called with (done, total) while films are decoded.
@@ -40,7 +40,8 @@ def build_index(
         EmptyDataset, BadManifest, DatasetError: as `read_dataset`.
         CountMismatch: naming the differing counts.
     """
-    dataset = read_dataset(path)
+    path = given.where if isinstance(given, Named) else given
+    dataset = read_dataset(given)
     if dataset.layout == "MURA" and count_check:
         check_counts(dataset, Path(os.path.abspath(path)))  # noqa: PTH100 - as read_dataset does
     files = [f"{dataset.root}/{name}" for name in dataset.films["path"]]
@@ -72,7 +73,7 @@ def _fit_boxes(films: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
     if "boxes_width" not in films.columns:
         return films, []
     across, down = pl.col("width") / pl.col("boxes_width"), pl.col("height") / pl.col("boxes_height")
-    films = films.with_columns(across=across, down=down, misfit=(across / down - 1).abs() > SHAPE_TOLERANCE)
+    films = films.with_columns(across=across, down=down, misfit=(pl.col("boxes_width") > 1) & ((across / down - 1).abs() > SHAPE_TOLERANCE))
     found = [
         Problem(
             "boxes-misfit",

@@ -52,7 +52,8 @@ KINDS = {
     "unlisted": "films that the dataset's list lacks",
     "no-boxes": "abnormal films without a marked finding",
     "boxes-misfit": "films whose boxes were drawn on a picture of another shape: left out",
-    "no-patient": "sources that name no patient: neighbours and duplicates form the groups",
+    "no-patient": "sources that name no patient: films of one may stand on both sides of a split, and results are then too good",
+    "classes": "sources whose labels come from names of folders or of boxes",
     "ignored-column": "columns that the index makes itself",
     "leak": "patients or duplicates in more than one split: results are then too good",
 }

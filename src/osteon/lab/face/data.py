@@ -7,6 +7,7 @@ import polars as pl
 from osteon.errors import UsageError
 from osteon.lab.data.build import build_index
 from osteon.lab.data.index import Index, Report, check_index_name, check_rows, read_index, read_report, write_index
+from osteon.lab.data.layouts import Named
 from osteon.lab.data.leaks import refuse_leaks
 from osteon.lab.data.splits import Into, divided
 from osteon.lab.face.given import Films, PathLike, index_file, path_of
@@ -16,7 +17,7 @@ PARTS = {"train": 0.75, "tune": 0.10, "valid": 0.15}
 
 
 def index(
-    dataset: PathLike,
+    dataset: PathLike | Named,
     out: PathLike = "index.parquet",
     *,
     decode: bool = True,
@@ -27,7 +28,8 @@ def index(
     """Scan a dataset, check every film, and write the index with its table of studies and its report.
 
     Args:
-        dataset: A folder in MURA's or FracAtlas's layout, or a manifest (CSV with the column path).
+        dataset: A folder in a known layout (docs/how-to/own-films.md), or a manifest (CSV with the column path); with other names as
+            `lab.Named("films.csv", path="file", label="diagnosis", abnormal="fractured")`.
         out: The index, .parquet or .csv.
         decode: Decode every film, which finds the truncated and the duplicate ones; else read names and headers alone.
         count_check: Refuse a folder that is named as MURA but has other counts than the published ones.
@@ -39,10 +41,14 @@ def index(
         LeakySplit: a patient or a duplicate is in two splits.
     """
     check_index_name(out := path_of(out, "the index"))
-    if out.exists() and out.samefile(path_of(dataset, "a dataset")):
+    where = path_of(dataset.where if isinstance(dataset, Named) else dataset, "a dataset")
+    if out.exists() and out.samefile(where):
         raise UsageError(f"{out}: this is the table that is read, and would be written over. Give the index another name.")
     films, report = build_index(
-        path_of(dataset, "a dataset"), decode=decode, count_check=count_check, progress=counting("look at films", progress)
+        dataset if isinstance(dataset, Named) else where,
+        decode=decode,
+        count_check=count_check,
+        progress=counting("look at films", progress),
     )
     report.findings += refuse_leaks(films, allow_leaks)
     return Index(out, films, write_index(films, out, report))

@@ -1,37 +1,51 @@
-"""A dataset folder becomes rows: MURA, FracAtlas, or a manifest of anybody's own films. The layout is found by what stands there."""
+"""A dataset folder becomes rows: MURA, FracAtlas, GRAZPEDWRI-DX, a folder a class, films with boxes beside them, or a manifest.
+
+The layout is found by what stands there.
+"""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from osteon.errors import DatasetError, EmptyDataset
+from osteon.lab.data.layouts.annotated import read_annotated
+from osteon.lab.data.layouts.classes import read_classes
 from osteon.lab.data.layouts.fracatlas import read_fracatlas
-from osteon.lab.data.layouts.manifest import read_own
+from osteon.lab.data.layouts.grazpedwri import is_grazpedwri, read_grazpedwri
+from osteon.lab.data.layouts.manifest import Named, read_own
 from osteon.lab.data.layouts.mura import read_mura
+from osteon.lab.data.layouts.studies import names_studies, read_studies
 from osteon.lab.data.layouts.tree import Dataset, Files, Problem, walk
 
-__all__ = ["Dataset", "Files", "Problem", "read_dataset", "walk"]
+__all__ = ["Dataset", "Files", "Named", "Problem", "read_dataset", "walk"]
 
 NAMED_FOLDERS = 3
 """How many folders a refusal names."""
 
 
-def read_dataset(path: str | Path) -> Dataset:
+def read_dataset(given: str | Path | Named) -> Dataset:
     """Find the layout of a folder, or read a manifest, and return its rows sorted by path; no film is opened.
+
+    Args:
+        given: The folder or the manifest, or one with what a person says of its names.
 
     Raises:
         EmptyDataset: there is no such folder, or no film in it.
         DatasetError: the films stand in no known layout.
         BadManifest: a table of the data set does not fit.
     """
+    named = given if isinstance(given, Named) else Named(given)
+    path = named.where
     top = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", resolve() would lose a linked folder's name
     if not top.exists():
         raise EmptyDataset(f"{path}: there is no such folder. Give the folder of a data set, or a manifest (CSV).")
-    if top.is_file():
-        return read_own(top)
-    if (table := top / "manifest.csv").is_file():
-        return read_own(table)
+    if table := next((file for file in (top, top / "manifest.csv") if file.is_file()), None):
+        return read_studies(table, named) if names_studies(table) else read_own(table, named)
+    if is_grazpedwri(top):
+        files = walk(top)
+        return _checked(read_grazpedwri(top, files), files.unnamed)
     if root := _fracatlas_root(top):
         files = walk(root)
         return _checked(read_fracatlas(root, files), files.unnamed)
@@ -40,11 +54,13 @@ def read_dataset(path: str | Path) -> Dataset:
         there = f"{len(files.others)} other and {len(files.hidden)} hidden files are there"
         there += f", and {len(files.unnamed)} films whose names are no Unicode" if files.unnamed else ""
         raise EmptyDataset(f"{path}: no film (PNG, JPEG, TIFF, DICOM) below it; {there}. Give the folder that holds the films.")
-    if dataset := read_mura(top, files):
-        return _checked(dataset, files.unnamed)
+    for read in (partial(read_mura, top, files), *(partial(one, top, files, named.abnormal) for one in (read_annotated, read_classes))):
+        if dataset := read():
+            return _checked(dataset, files.unnamed)
     raise DatasetError(
-        f"{path}: {len(files.films)} films, the first {files.films[0]}, but neither MURA's folders (XR_HAND/patient00001/study1_positive)"
-        " nor FracAtlas's (images, dataset.csv). List the films in a CSV with the column path, and index that."
+        f"{path}: {len(files.films)} films, the first {files.films[0]}, but in no layout that is known: MURA's folders"
+        " (XR_HAND/patient00001/study1_positive), FracAtlas's (images, dataset.csv), folders fractured and normal, or boxes beside the"
+        " films. Say which folder is abnormal with --abnormal, or list the films in a CSV with the column path, and index that."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +25,24 @@ _TEXTS = ("split", "study_type", "view", "patient", "study", "group")
 _MADE = ("root", "width", "height", "format", "status", "sha256")
 
 
-def read_own(table: Path) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A data set with what a person says of its names.
+
+    Attributes:
+        where: The folder or the table.
+        path: The table's column that names the film.
+        label: The table's column that holds the label.
+        abnormal: What is abnormal: a label of the table, a folder of a folder a class, a class of boxes; "" where the names say it.
+    """
+
+    where: str | Path
+    path: str = "path"
+    label: str = "label"
+    abnormal: str = ""
+
+
+def read_own(table: Path, named: Named | None = None) -> Dataset:
     """Return the rows of a manifest. Paths are relative to its folder, or absolute; what it does not say is "".
 
     What must not cross a split is the patient, or what a column `group` says.
@@ -33,13 +51,14 @@ def read_own(table: Path) -> Dataset:
         BadManifest: no table, no column `path`, a label or box that is none, a path that leads to no file or stands there twice.
         EmptyDataset: it has no row.
     """
-    manifest = read_manifest(table)
+    named = named or Named(table)
+    manifest = read_manifest(table, {named.path: "path", named.label: "label"})
     rows = pl.DataFrame(list(manifest.rows), schema=dict.fromkeys(manifest.columns, pl.String))
     if rows.is_empty():
         raise EmptyDataset(f"{table}: it has a header and no row. List a film a row.")
     taken = [c for c in _MADE if c in rows.columns]
     rows = rows.drop(taken)
-    films = _rows(rows, table, manifest.lines).sort("path")
+    films = rows_of(rows, table, manifest.lines, named)
     _check_paths(films["path"].to_list(), dict(zip(manifest.lines, rows["path"], strict=True)), table)
     found = [Problem("ignored-column", (c,), "the index itself makes a column of this name") for c in taken]
     if (alone := films.filter(pl.col("group") == "")).height:
@@ -47,6 +66,17 @@ def read_own(table: Path) -> Dataset:
             Problem("no-patient", (table.name,), f"{alone.height} films name no patient; what stays together is the study, else the film")
         )
     return Dataset("manifest", table.parent, films, problems=found)
+
+
+def rows_of(rows: pl.DataFrame, table: Path, lines: tuple[int, ...], named: Named) -> pl.DataFrame:
+    """Return the rows of a data set that rows of a table, which end at these lines, say.
+
+    Raises:
+        BadManifest: a label or box is none.
+    """
+    if named.abnormal:
+        rows = rows.with_columns(_of_value(rows, named, table))
+    return _rows(rows, table, lines).sort("path")
 
 
 def _rows(rows: pl.DataFrame, table: Path, lines: tuple[int, ...]) -> pl.DataFrame:
@@ -66,6 +96,17 @@ def _rows(rows: pl.DataFrame, table: Path, lines: tuple[int, ...]) -> pl.DataFra
     )
     known = ["path", *_TEXTS, "label", "boxes"]
     return films.select(*known, *(_typed(films[c]) for c in films.columns if c not in known))
+
+
+def _of_value(rows: pl.DataFrame, named: Named, table: Path) -> pl.Series:
+    """Return labels as 1 where the column says what is abnormal, 0 where it says anything else, and nothing where it says nothing."""
+    if "label" not in rows.columns:
+        raise BadManifest(f"{table}: there is no column label in which {named.abnormal!r} could stand. Name it with --label-column.")
+    said = rows["label"].str.to_lowercase()
+    if not (said == named.abnormal.lower()).any():
+        there = ", ".join(sorted(set(rows["label"]) - {""})[:NAMED_ROWS])
+        raise BadManifest(f"{table}: no {named.label} is {named.abnormal!r}; there are: {there or 'none'}. Name one of these.")
+    return pl.Series("label", ["" if one == "" else str(int(one == named.abnormal.lower())) for one in said])
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -43,8 +43,9 @@ PUBLISHED: dict[str, dict[str, tuple[int, int, int, int]]] = {
 
 PUBLISHED_PATIENTS = {"train": 11_184, "valid": 783}
 
-_SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
-_FOLDERS = rf"(?:({'|'.join(_SPLITS)})/)?XR_([^/]+)/([^/]+)/(study[^/_]*?)(?:_(positive|negative))?(?: \(\d+\))?"
+SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
+"""Folders of a split, in small letters."""
+_FOLDERS = rf"(?:({'|'.join(SPLITS)})/)?XR_([^/]+)/([^/]+)/(study[^/_]*?)(?:_(positive|negative))?(?: \(\d+\))?"
 _FILM = rf"(?i)^(.*?)/{_FOLDERS}/[^/]+$"
 _STUDY = rf"(?i){_FOLDERS}/?$"
 _SUFFIXES = {"negative": 0, "positive": 1}
@@ -89,7 +90,7 @@ def check_counts(dataset: Dataset, top: Path) -> None:
     if not dataset.root.name.upper().startswith("MURA-V1.1"):
         return
     below = os.path.relpath(top, dataset.root).split("/")
-    below = [] if below[0] in (".", "..") else [_SPLITS.get(below[0].lower(), below[0]), *below[1:]]
+    below = [] if below[0] in (".", "..") else [SPLITS.get(below[0].lower(), below[0]), *below[1:]]
     wrong = [f"{cell} {got:,} instead of {want:,}" for cell, got, want in _cells(dataset.films, below) if got != want]
     if wrong:
         more = f", and {len(wrong) - NAMED_CELLS} more" if len(wrong) > NAMED_CELLS else ""
@@ -150,7 +151,7 @@ def _rows(placed: pl.DataFrame, root: Path) -> pl.DataFrame:
 
 
 def _split() -> pl.Expr:
-    return pl.col("split").str.to_lowercase().replace_strict(_SPLITS, default=None, return_dtype=pl.String).fill_null("")
+    return pl.col("split").str.to_lowercase().replace_strict(SPLITS, default=None, return_dtype=pl.String).fill_null("")
 
 
 def _study() -> pl.Expr:
