@@ -64,10 +64,20 @@ class Decision(Struct, forbid_unknown_fields=True):
     doubt_to: Share
 
 
+class MadeBy(Struct, forbid_unknown_fields=True):
+    """What the answers depend on beside the films."""
+
+    osteon: Annotated[str, Meta(description="version of osteon")]
+    model_sha256: Annotated[str, Meta(description="of the model file")]
+    precision: Literal["int8", "float32"]
+
+
 class Answers(Struct, forbid_unknown_fields=True):
     """What `osteon predict --json` writes, and `osteon.predict(...).to_dict()` returns."""
 
-    model: Annotated[str, Meta(description="name@version")]
+    model: Annotated[str, Meta(description="name@version, and +site where a site file moved the limits of the answers")]
+    site: Annotated[str | None, Meta(description="name and hash of the site file; null without one")]
+    made_by: MadeBy
     finding: Annotated[str, Meta(description="what the model finds")]
     study_pooling: Literal["mean", "max", "noisy-or", "top-k"]
     decision: Decision

@@ -33,7 +33,7 @@ def test_every_refusal_is_there() -> None:
     ("name", "parameters"),
     [
         ("predict", "what, model=None, *, study_by='auto', bone=None, guard=True, maps=None"),
-        ("load_model", "path=None, precision='auto', *, side_by_side=False"),
+        ("load_model", "path=None, precision='auto', *, side_by_side=False, site=None"),
         ("read_film", "source, name='', bone=None"),
         ("Model.predict", "self, films, study='', *, guard=True"),
         ("Model.predict_film", "self, film, placement=None, *, guard=True"),

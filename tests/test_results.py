@@ -30,7 +30,7 @@ def test_the_json() -> None:
     studies = group(FILMS, SOURCES, made_card())
     told = json.loads("".join(as_json(studies)))
     assert told == studies.to_dict()
-    assert list(told) == ["model", "finding", "study_pooling", "decision", "ignored", "studies"]
+    assert list(told) == ["model", "site", "made_by", "finding", "study_pooling", "decision", "ignored", "studies"]
     assert list(told["decision"]) == ["threshold", "doubt_from", "doubt_to"]
     [study] = told["studies"]
     assert list(study) == ["study", "level", "probability", "films"]

@@ -210,7 +210,7 @@ class Int8(Struct, frozen=True, kw_only=True):
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """Everything about a model that is not weights; `weights` names those that its training began with, and what they had learned from."""
+    """All about a model that is not weights; `weights` names those that its training began with, `site` whose edges `decision` has."""
 
     name: str
     version: str
@@ -235,11 +235,12 @@ class Card(Struct, frozen=True, kw_only=True):
     measured: tuple[Measured, ...] = ()
     intended_use: str = ""
     limits: str = ""
+    site: str = ""
 
     @property
     def reference(self) -> str:
-        """`name@version`, which every result carries."""
-        return f"{self.name}@{self.version}"
+        """`name@version`, and `+site` where a site file moved the edges, which every result carries."""
+        return f"{self.name}@{self.version}{f'+{self.site}' if self.site else ''}"
 
     @property
     def body_parts(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from osteon.errors import ModelFileError, UsageError
 from osteon.guard import INVERTED, blank, novel, undeclared
 from osteon.precision import leaves_open
 from osteon.prediction import OUT_OF_SCOPE, FilmPrediction, Prediction, study_prediction
+from osteon.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,8 @@ class Model:
         self._exact: Model | None = None
         self.opened: tuple[Callable[..., Model], tuple[str | None, str]] | None = None
         """What opened it, and with what; None where it was opened by other means."""
+        self.sha256 = ""
+        """Of the file that `load_model` opened."""
         self._opening = threading.Lock()
         self._shapes = {name: tuple(port.shape)[1:] for port in compiled.outputs for name in port.get_names()}
         self._free: SimpleQueue[tuple[openvino.InferRequest, dict[str, NDArray[Any]]]] = SimpleQueue()
@@ -60,6 +63,11 @@ class Model:
             for _ in range(compiled.get_property("NUM_STREAMS")):
                 request = compiled.create_infer_request()
                 self._free.put((request, {name: request.get_tensor(name).data for name in ("image", *self._shapes)}))
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """What answers depend on beside the films: the version of osteon, the SHA-256 of the model file, the precision."""
+        return {"osteon": __version__, "model_sha256": self.sha256, "precision": self.precision}
 
     def run(self, batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the network on prepared films, one after the other; the same film gives the same bits in any batch.

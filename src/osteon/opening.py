@@ -26,6 +26,7 @@ from osteon.network import compile_network, engine, open_network, openvino_runti
 from osteon.onnx_graph import EXPORT_AGAIN, check_graph
 from osteon.precision import Choice, in_precision
 from osteon.prediction import pool_evidence
+from osteon.site import read_site, with_site
 from osteon.version import __version__
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ _known: set[str] = set()
 """SHA-256 of the files that this process made, or another one opened for it."""
 
 
-def load_model(path: str | Path | None = None, precision: Choice = "auto", *, side_by_side: bool = False) -> Model:
+def load_model(
+    path: str | Path | None = None, precision: Choice = "auto", *, side_by_side: bool = False, site: str | Path | None = None
+) -> Model:
     """Open a model.
 
     Args:
@@ -66,9 +69,10 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
             an edge of the answers than the card's `int8.near`, or to the guard's limit, are read again in float32.
         side_by_side: For threads that have many films to read: as many at once as there are cores, each on one, instead of one film
             on all cores. The answers are the same.
+        site: A site file, or its name in the user's folder of models (`osteon.site`): a hospital's own edges of the answers.
 
     Raises:
-        ModelFileError: it is not there, cannot be read, or breaks the contract; the message says where.
+        ModelFileError: it is not there, cannot be read, or breaks the contract; the message says where. Or the site file does not fit.
         UsageError: the path is none, or there is no such precision.
     """
     if not isinstance(path, str | os.PathLike | None):
@@ -77,9 +81,13 @@ def load_model(path: str | Path | None = None, precision: Choice = "auto", *, si
         raise UsageError(f"precision={precision!r} is none of {', '.join(get_args(Choice))}.")
     source = find_model(path)
     name = str(path or source.name)
-    model = _open(read_content(source, name), name, precision, side_by_side)
+    content = read_content(source, name)
+    model = _open(content, name, precision, side_by_side)
+    model.sha256 = hashlib.sha256(content).hexdigest()
+    if site is not None:
+        model.card = with_site(model.card, read_site(site), model.sha256, site)
     again = None if path is None else str(Path(str(source)).absolute())
-    model.opened = partial(load_model, side_by_side=side_by_side), (again, precision)
+    model.opened = partial(load_model, side_by_side=side_by_side, site=site), (again, precision)
     return model
 
 

@@ -62,7 +62,9 @@ def predict(
     many = len(sources.films)
     opened = model if isinstance(model, Model) else load_model(model, side_by_side=many >= MANY)
     predictions = answers(sources.films, opened, guard=guard, maps=many <= MOST_MAPS if maps is None else maps)
-    return group(predictions, sources, opened.card)
+    made = group(predictions, sources, opened.card)
+    made.made_by = opened.made_by
+    return made
 
 
 def _listed(what: Given | Iterable[Given]) -> list[Given]:

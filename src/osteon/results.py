@@ -37,10 +37,11 @@ _FORMULA = re.compile(r"[' ]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 class Studies(Protocol):
-    """Studies to write: gone through as often as needed, with the card of the model and the files that were left out."""
+    """Studies to write: gone through as often as needed, with the card of the model, the files that were left out, and what made them."""
 
     card: Card
     ignored: dict[str, int]
+    made_by: dict[str, str]
 
     def __iter__(self) -> Iterator[Prediction]:
         """Yield them in order."""
@@ -50,11 +51,14 @@ class Studies(Protocol):
 
 
 class Predictions(list[Prediction]):
-    """What was found: a list of studies, with the `card` of the model and the files that were left out (`ignored`, counted by reason)."""
+    """What was found: a list of studies, with the `card` of the model and the files that were left out (`ignored`, counted by reason).
+
+    `made_by` has the version of osteon, the SHA-256 of the model file and the precision, as `Model.made_by` says.
+    """
 
     def __init__(self, studies: Iterable[Prediction], card: Card, ignored: dict[str, int]) -> None:
         super().__init__(studies)
-        self.card, self.ignored = card, ignored
+        self.card, self.ignored, self.made_by = card, ignored, dict[str, str]()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `osteon predict --json` writes."""
@@ -71,6 +75,8 @@ def _head(studies: Studies) -> dict[str, Any]:
     card, d = studies.card, studies.card.decision
     return {
         "model": card.reference,
+        "site": card.site or None,
+        "made_by": dict(studies.made_by),
         "finding": card.finding,
         "study_pooling": card.study_pooling,
         "decision": {"threshold": d.threshold, "doubt_from": d.doubt_from, "doubt_to": d.doubt_to},

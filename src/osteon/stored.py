@@ -41,6 +41,8 @@ SECONDS = 10.0
 """Until answers are written that do not fill a part: what a killed process loses, and the films under way."""
 
 ASKED, PARTS = "asked.json", "parts"
+MADE_BY = {"osteon": "osteon", "model_sha256": "model's SHA-256", "precision": "precision"}
+"""What `Model.made_by` says, by the names under which a folder remembers it and a refusal tells it."""
 
 
 class Stored:
@@ -59,6 +61,7 @@ class Stored:
             UsageError: the folder holds something else, or the answers to another question, or cannot be written.
         """
         self.folder, self.card, self.ignored = folder, card, dict(sources.ignored)
+        self.made_by = {name: asked.get(told, "") for name, told in MADE_BY.items()}
         self._sources, self._keys = sources, [_key(source) for source in sources.films]
         self._salt = self._begin(asked)
         self._places: dict[bytes, tuple[int, int]] = {}

@@ -28,7 +28,7 @@ FIGURES = (
 )
 # Where a package may be imported; a folder stands for all below it. A package that is not named here has no room yet.
 ROOMS = {
-    "msgspec": ("atomic.py", "card.py", "precision.py", "lab/", "cli/"),
+    "msgspec": ("atomic.py", "card.py", "precision.py", "site.py", "lab/", "cli/"),
     "numpy": ("",),
     "filelock": ("atomic.py", "cache.py", "lab/"),
     "platformdirs": ("cache.py", "model_names.py"),

@@ -36,6 +36,7 @@ RENAMED = {
     "cross-validate --model-name": "--model-name is gone: a model is called after its folder, -o",
     "explore --no-pixels": "--no-pixels is --sample 0 now",
     "guard --foreign": "--foreign is called --out-of-scope now",
+    "phantom --valid-share": "--valid-share is gone: split the index with osteon split",
     "phantom --workers": "--workers is gone: all cores are used",
     "report --split": "--split SPLIT is --evaluation SPLIT now",
     "reproduce --data": "the data set is named without an option now: osteon reproduce RECIPE DATA ...",

@@ -33,7 +33,9 @@ def write_dicom(studies: Studies, sources: Sources, model: str, folder: Path) ->
     from osteon.clinic.report import Origin
     from osteon.clinic.results import write_results
 
-    written = write_results(studies, {source.name: source.file for source in sources.films}, Origin(studies.card, model), folder)
+    written = write_results(
+        studies, {source.name: source.file for source in sources.films}, Origin(studies.card, model, studies.card.site), folder
+    )
     for remark in written.remarks:
         typer.echo(printable(f"osteon: {remark}"), err=True)
     kept = f", {written.kept} were there" if written.kept else ""

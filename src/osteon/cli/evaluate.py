@@ -92,11 +92,18 @@ def compare(
     show_comparison(comparison)
 
 
+SiteFilms = Annotated[
+    Path | None,
+    typer.Option("--site", metavar="FILMS", help="a hospital's films (index, table, folder) that move the limits"),
+]
+
+
 @app.command()
 def calibrate(
-    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="model file to write, with the new card; with --site NAME.site.json")],
     model: ModelOption = None,
     index: IndexOption = None,
+    site: SiteFilms = None,
     split: Annotated[
         list[str] | None,
         typer.Option("--split", help="split to calibrate on, never the one you report; default: tune, of a cross-validation every film"),
@@ -112,15 +119,33 @@ def calibrate(
     uncertain: Annotated[str, typer.Option(help="sensitivity below and specificity above the uncertain answers, or none")] = "0.95,0.92",
     pooling: Annotated[Literal["mean", "max", "noisy-or", "top-k"], typer.Option(help="how a study's films are pooled")] = "mean",
 ) -> None:
-    """Calibrate probabilities and choose the answers' limits."""
+    """Calibrate probabilities and choose the answers' limits.
+
+    With --site the model stays as it is: a hospital's own films, at least
+    30 normal ones, move the limits, and `osteon predict --site-file` takes
+    the small file that is made.
+    """
     from osteon import lab
     from osteon.cli.evaluation_tables import show_calibration
     from osteon.cli.progress import progress_bar
     from osteon.lab.calibration.decision import read_band, read_rule
     from osteon.lab.calibration.folder import report_folder
 
+    if site:
+        _calibrate_site(model, site, out)
+        return
     names, limits, band = ",".join(split or ()), read_rule(rule), read_band(uncertain)
     plan = lab.CalibrationPlan(split=names, method=method, rule=limits, doubt=band, pooling=pooling)
     with progress_bar() as progress:
         calibrated = lab.calibrate(model, index, out, split=plan, predictions=predictions, progress=progress)
     show_calibration(calibrated, out, report_folder(out))
+
+
+def _calibrate_site(model: str | None, films: Path, out: Path) -> None:
+    from osteon import lab
+    from osteon.cli.evaluation_tables import show_site
+    from osteon.cli.progress import progress_bar
+
+    with progress_bar() as progress:
+        made = lab.calibrate_site(model, films, out, progress=progress)
+    show_site(made, out)

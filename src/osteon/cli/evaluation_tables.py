@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from osteon.lab.calibration.calibrate import Calibrated
     from osteon.lab.evaluation.comparison import Comparison, Difference
     from osteon.lab.evaluation.evaluation import Evaluation
+    from osteon.site import Site
 
 _NAMED = 10  # refusals and disagreements that the terminal names
 
@@ -154,3 +155,20 @@ def _chosen(name: str, chosen: str) -> str:
 def _count(count: int, words: str) -> None:
     if count:
         show(f"{count:,} {words}", "yellow")
+
+
+def show_site(site: Site, out: Path) -> None:
+    """Print what a site file holds: the films, the edges, and what normal films get, before and with it."""
+    from osteon.lab.calibration.site import NO_NORMAL, more_films
+
+    show(f"\n{site.model} at {site.name}: {site.normal:,} normal and {site.abnormal:,} abnormal films of {site.groups:,} patients", "bold")
+    [no] = [answer for answer in site.answers if answer.name == NO_NORMAL]
+    show(f'Of 100 normal films {100 * no.before:.0f} were "no" with the card\'s limits, {100 * no.after:.0f} are with these.', "bold")
+    rows = [(a.name, f"{a.before:.3f}", f"{a.after:.3f}", interval(a.low, a.high)) for a in site.answers]
+    show_table(("share of the films", "before", "now", "95 % interval, by other films of the site"), rows, site.rule)
+    show(f"no below {site.doubt_from:.3g}, yes from {site.doubt_to:.3g}, uncertain between")
+    if more := more_films(site):
+        show(f'About {more:,} more normal films would say how many are "no" within 5 of 100.')
+    if not site.abnormal:
+        show("Normal films say nothing of the abnormal: how many are missed is not measured here.")
+    show(f"{out}: osteon predict films/ --site-file {out}")

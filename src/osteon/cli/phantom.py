@@ -15,7 +15,6 @@ def phantom(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder that the data set is made in.")],
     studies: Annotated[int, typer.Option(help="Studies of each of the seven study types.", min=1)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same films.", min=0)] = 0,
-    valid_share: Annotated[float, typer.Option(help="Share of the patients in the validation split.", min=0, max=0.9)] = 0.15,
     size: Annotated[tuple[int, int], typer.Option(help="Shortest and longest long side of a film, pixels.")] = (256, 384),
 ) -> None:
     """Make synthetic films with known findings, in MURA's layout, with the boxes of the findings beside them."""
@@ -25,7 +24,7 @@ def phantom(
     from osteon.lab.phantom.dataset import DatasetSpec, make_dataset
     from osteon.network import cores
 
-    spec = DatasetSpec(studies=studies, seed=seed, valid_share=valid_share, sizes=size, workers=cores())
+    spec = DatasetSpec(studies=studies, seed=seed, sizes=size, workers=cores())
     with counting_bar("films") as progress:
         made = make_dataset(out, spec, progress)
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 import tempfile
@@ -21,7 +20,6 @@ from osteon.cli.dicom_results import overlay_folder, write_dicom
 from osteon.content import printable
 from osteon.errors import UsageError
 from osteon.sources import MANY, MOST_VIEWS, StudyBy, find_sources, mura_sources
-from osteon.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -45,6 +43,9 @@ GuardOption = Annotated[
 ]
 PrecisionOption = Annotated[
     Literal["auto", "int8", "float32"], typer.Option(help="auto: INT8 where the model's card shows that it does not change results.")
+]
+SiteOption = Annotated[
+    str | None, typer.Option(metavar="FILE|NAME", help="A hospital's own edges of the answers, from osteon calibrate --site.")
 ]
 OutOption = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write answers as they are made, then tables; goes on where it stopped.")
@@ -108,6 +109,7 @@ class Outputs:
 def predict(
     films: Annotated[list[str] | None, typer.Argument(metavar="FILM|FOLDER|MANIFEST...", show_default=False)] = None,
     model: ModelOption = None,
+    site_file: SiteOption = None,
     study_by: Annotated[StudyBy, typer.Option(help="What makes films one study; see above.")] = StudyBy.AUTO,
     json: Annotated[str, typer.Option(metavar="FILE|-", help="Write everything as JSON; - is the standard output.")] = "",
     csv: Annotated[str, typer.Option(metavar="FILE|-", help="Write a row a study and a row a film; - is the standard output.")] = "",
@@ -148,7 +150,7 @@ def predict(
     if dicom_out:
         import osteon.clinic.results  # noqa: F401 - whether it is installed is told before the films are read
 
-    opened = _opened(model, precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
+    opened = _opened((model, site_file), precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
     from osteon.batch import Drawn, overlays_in
 
     asked = {"films": films or list(mura_csv or ()), "guard": guard and not mura_csv, "page": page, "model": model}
@@ -158,7 +160,7 @@ def predict(
         studies = _studies(sources, opened, Drawn(overlays, pictures), asked, out, quiet)
         _report(studies, outputs, pictures)
         if dicom_out:
-            write_dicom(studies, sources, _of_model(model, opened)["model's SHA-256"], dicom_out)
+            write_dicom(studies, sources, opened.sha256, dicom_out)
     _tell(studies, sources, outputs, loose=study_by is StudyBy.AUTO)
     _end(studies, Drawn(overlays, pictures))
 
@@ -182,14 +184,16 @@ def _end(studies: Studies, drawn: Drawn) -> None:
         raise typer.Exit(1)
 
 
-def _opened(model: str | None, precision: Literal["auto", "int8", "float32"], *, side_by_side: bool, shown: bool) -> Model:
-    """Open a model, and import what comes after it; `shown` with what a table on the terminal needs."""
+def _opened(
+    named: tuple[str | None, str | None], precision: Literal["auto", "int8", "float32"], *, side_by_side: bool, shown: bool
+) -> Model:
+    """Open a model, perhaps with a site file, and import what comes after it; `shown` with what a table on the terminal needs."""
     from concurrent.futures import ThreadPoolExecutor
 
     from osteon.opening import load_model
 
     with ThreadPoolExecutor(1) as beside:  # opening a model takes a second core as long as importing the rest takes the first
-        opening = beside.submit(load_model, model, precision, side_by_side=side_by_side)
+        opening = beside.submit(load_model, named[0], precision, side_by_side=side_by_side, site=named[1])
         import osteon.batch
         import osteon.cli.prediction_table  # noqa: F401
 
@@ -204,6 +208,7 @@ def _studies(sources: Sources, opened: Model, drawn: Drawn, asked: dict[str, Any
     """Answer the films, in a folder where one is named."""
     from osteon.batch import answers
     from osteon.results import group
+    from osteon.stored import MADE_BY
 
     def ask(skip: Container[int] = (), kept: dict[str, str] | None = None) -> Iterator[FilmPrediction]:
         if drawn.overlays and kept:
@@ -211,18 +216,12 @@ def _studies(sources: Sources, opened: Model, drawn: Drawn, asked: dict[str, Any
         return answers(sources.films, opened, drawn, guard=asked["guard"], skip=skip)
 
     if out is None:
-        return group(watched(ask(), len(sources.films), quiet), sources, opened.card)
-    return answer_into(out, asked | _of_model(asked["model"], opened), sources, opened.card, ask, quiet)
-
-
-def _of_model(named: str | None, opened: Model) -> dict[str, str]:
-    """Return what of a model its answers depend on."""
-    from osteon.model_names import find_model
-    from osteon.network import read_content
-
-    source = find_model(named)
-    digest = hashlib.sha256(read_content(source, source.name)).hexdigest()
-    return {"osteon": __version__, "model": opened.card.reference, "model's SHA-256": digest, "precision": opened.precision}
+        studies: Studies = group(watched(ask(), len(sources.films), quiet), sources, opened.card)
+    else:
+        by = {"model": opened.card.reference} | {told: opened.made_by[name] for name, told in MADE_BY.items()}
+        studies = answer_into(out, asked | by, sources, opened.card, ask, quiet)
+    studies.made_by = opened.made_by
+    return studies
 
 
 def _report(studies: Studies, outputs: Outputs, pictures: Pictures | None) -> None:

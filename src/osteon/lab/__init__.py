@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from osteon.lab.evaluation.evaluation import Plan as EvaluationPlan
     from osteon.lab.face.data import index, split
     from osteon.lab.face.exploration import explore
-    from osteon.lab.face.measuring import calibrate, compare, evaluate
+    from osteon.lab.face.measuring import calibrate, calibrate_site, compare, evaluate
     from osteon.lab.face.reporting import report
     from osteon.lab.face.training import TrainingPlan, export, train
     from osteon.lab.progress import Progress
@@ -41,6 +41,7 @@ __all__ = [
     "RunFolder",
     "TrainingPlan",
     "calibrate",
+    "calibrate_site",
     "compare",
     "evaluate",
     "explore",
@@ -65,6 +66,7 @@ _WHERE = {
     "RunFolder": "training.run",
     "TrainingPlan": "face.training",
     "calibrate": "face.measuring",
+    "calibrate_site": "face.measuring",
     "compare": "face.measuring",
     "evaluate": "face.measuring",
     "explore": "face.exploration",

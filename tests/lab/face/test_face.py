@@ -22,6 +22,7 @@ from tiny_training import SETTINGS, own_stores
 
 SIGNATURES = {
     "calibrate": "(model, index, out='calibrated.onnx', *, split='', predictions=None, progress=None) -> Calibrated",
+    "calibrate_site": "(model, films, out, *, progress=None) -> Site",
     "compare": "(a, b, out='comparison', *, index=None, split='valid', progress=None) -> Comparison",
     "evaluate": "(model, index=None, out='evaluation', *, split='valid', threshold=None, progress=None) -> Evaluation",
     "explore": "(index, out='exploration', *, sample=400, seed=0, progress=None) -> Exploration",

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from osteon.atomic import whole
 from osteon.errors import UsageError
 from osteon.lab.calibration.calibrate import Calibrated, CalibrationPlan, check_split
 from osteon.lab.calibration.folder import calibrate_file, cross_validated, cross_validated_plan, is_cross_validation
+from osteon.lab.calibration.site import site_of
+from osteon.lab.data.build import build_index
 from osteon.lab.data.index import fingerprint, read_index
+from osteon.lab.data.layouts import Named
 from osteon.lab.evaluation.comparison import Comparison
 from osteon.lab.evaluation.evaluation import ALL, Evaluation, Plan
 from osteon.lab.evaluation.folder import EVALUATION, PREDICTIONS, compare_into, plan_for, predictions_of, read_evaluation
 from osteon.lab.evaluation.folder import evaluate as evaluate_into
-from osteon.lab.evaluation.scoring import Predictions, score_index, write_predictions
+from osteon.lab.evaluation.scoring import Predictions, score, score_index, write_predictions
 from osteon.lab.face.given import Films, PathLike, index_file, path_of, same_command
 from osteon.lab.model_file import model_path
 from osteon.lab.progress import Watch, counting
 from osteon.opening import load_model
+from osteon.site import SUFFIX, Site, is_site_name
 
 
 def calibrate(
@@ -141,6 +148,38 @@ def compare(
     plans = plan_for(first, plan, _threshold(a, plan.split)), plan_for(second, plan, _threshold(b, plan.split))
     compared, _ = compare_into(first, second, plans, Path(out), command)
     return msgspec.structs.replace(compared, folder=str(out))
+
+
+def calibrate_site(model: PathLike | None, films: PathLike | Named, out: PathLike, *, progress: Watch | None = None) -> Site:
+    """Move the edges of the answers by a hospital's own films, into a site file; the model stays as it is.
+
+    Args:
+        model: A model file, `name@version`, or None for the packaged model.
+        films: An index, or what `lab.index` reads: a folder, or a table with a label of each film. Normal films alone do.
+        out: The site file, NAME.site.json; its name is what answers will carry.
+        progress: Called for each film that is read.
+
+    Raises:
+        UsageError: the file's name is none that answers could carry.
+        MeasurementError: fewer than 30 normal films, or a model whose card does not say how often normal films get each answer.
+        ModelFileError, DatasetError: as `lab.calibrate`, `lab.index`.
+    """
+    file, name = model_path(None if model is None else os.fspath(model)), Path(out).name.removesuffix(SUFFIX)
+    if not Path(out).name.endswith(SUFFIX) or not is_site_name(name):
+        raise UsageError(f"{out}: a site file is called NAME{SUFFIX}, and NAME has letters, digits, dots and hyphens alone, at most 40.")
+    opened = load_model(file)
+    where = films.where if isinstance(films, Named) else films
+    if Path(where).suffix == ".parquet":
+        rows = read_index(Path(where))
+    else:
+        rows, _ = build_index(films if isinstance(films, Named) else Path(films), progress=counting("look at films", progress))
+    scored = score(opened, rows, counting("read films", progress))
+    today = datetime.now(UTC).date().isoformat()
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    made = site_of(scored, opened.card, Site(name=name, model=opened.card.reference, sha256=sha256, made=today))
+    with whole(Path(out)) as part:
+        part.write_bytes(made.to_json())
+    return made
 
 
 def _is_table(what: PathLike | None) -> bool:

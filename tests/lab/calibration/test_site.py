@@ -1,22 +1,14 @@
-"""`scripts/site_sizes.py`: the answers' edges at another hospital, moved as far as its films bear it."""
+"""The answers' edges at another hospital, moved as far as its films bear it."""
 
 from __future__ import annotations
-
-import importlib.util
 
 import numpy as np
 import pytest
 
-from drawn_tree import ROOT
 from osteon.card import Decision
 from osteon.errors import MeasurementError
+from osteon.lab.calibration.site import edges_by_labels, edges_by_normal, normal_shares
 from osteon.lab.evaluation.metrics import Floats, Sample
-
-_SPEC = importlib.util.spec_from_file_location("site_sizes", ROOT / "scripts" / "site_sizes.py")
-assert _SPEC and _SPEC.loader
-script = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(script)
-edges_by_labels, edges_by_normal, normal_shares = script.edges_by_labels, script.edges_by_normal, script.normal_shares
 
 CARD = Decision(threshold=0.5, doubt_from=0.2, doubt_to=0.5)
 TARGETS = (0.95, 0.92)
