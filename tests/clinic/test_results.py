@@ -183,3 +183,10 @@ def test_the_command_writes_results_and_says_what_has_none(osteon: Typed) -> Non
     assert "DOE" not in err
     assert osteon("predict", "a.dcm", "--dicom-out", "out", "--no-guard", "-o", "answers")[0] == 0
     assert len(list((osteon.folder / "out").iterdir())) == 2
+
+
+def test_what_cannot_be_written_is_told_before_films_are_read(osteon: Typed) -> None:
+    film_file(osteon.folder / "a.dcm")
+    (osteon.folder / "file").touch()
+    status, _, err = osteon("predict", "a.dcm", "--dicom-out", "file")
+    assert status == 64 and "file: this is a file, and DICOM results go into a folder" in err

@@ -11,10 +11,11 @@ from command_line import Typed
 from drawn_tree import ROOT
 
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
-SMALLER = {"--studies 40": "--studies 24", "frame.size=224": "frame.size=160", "epochs=6": "epochs=2"}
+SMALLER = {"--studies 40": "--studies 24", "--studies 12": "--studies 7", "frame.size=224": "frame.size=160", "epochs=6": "epochs=2"}
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_every_command_of_the_tutorial_runs(osteon: Typed) -> None:
     page = PAGE
     for words, fewer in SMALLER.items():

@@ -98,9 +98,10 @@ def main() -> None:
         from osteon import clinic, lab
 
         packages = dict.fromkeys(clinic.PACKAGES, "serve") | dict.fromkeys(lab.PACKAGES, "lab")
-        if not (extra := packages.get((fault.name or "").split(".")[0])):
+        name = (fault.name or "").split(".")[0]
+        if not (extra := packages.get(name)):
             raise
-        _stop(MissingExtra(f"this command needs {fault.name}, which is not installed. Install it with: pip install 'osteon[{extra}]'"))
+        _stop(MissingExtra(f"this command needs {name}, which is not installed. Install it with: pip install 'osteon[{extra}]'"))
     finally:
         settled()  # nor is it looked through once more at the end
 

@@ -10,12 +10,27 @@ from typing import TYPE_CHECKING
 import typer
 
 from osteon.content import printable
+from osteon.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from osteon.results import Studies
     from osteon.sources import Sources
+
+
+def check_results(dicom_out: Path | None) -> None:
+    """Refuse what could not be written, before the films are read.
+
+    Raises:
+        UsageError: a file stands where the folder should.
+        ModuleNotFoundError: the extra is not installed.
+    """
+    if dicom_out is None:
+        return
+    if dicom_out.exists() and not dicom_out.is_dir():
+        raise UsageError(f"{dicom_out}: this is a file, and DICOM results go into a folder. Name another one with --dicom-out.")
+    import osteon.clinic.results  # noqa: F401
 
 
 @contextlib.contextmanager

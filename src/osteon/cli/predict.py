@@ -16,7 +16,7 @@ import typer
 
 from osteon.cli import app, settled
 from osteon.cli.answer_folder import answer_into, watched, write_whole
-from osteon.cli.dicom_results import overlay_folder, write_dicom
+from osteon.cli.dicom_results import check_results, overlay_folder, write_dicom
 from osteon.content import printable
 from osteon.errors import UsageError
 from osteon.sources import MANY, MOST_VIEWS, StudyBy, find_sources, mura_sources
@@ -147,9 +147,7 @@ def predict(
     sources = mura_sources(Path(mura_csv[0])) if mura_csv else find_sources(films or [], study_by)
     outputs.spare([*(films or []), *(mura_csv or ())[:1], model or "", *(source.file for source in sources.films)])
 
-    if dicom_out:
-        import osteon.clinic.results  # noqa: F401 - whether it is installed is told before the films are read
-
+    check_results(dicom_out)
     opened = _opened((model, site_file), precision, side_by_side=len(sources.films) >= MANY, shown=not (quiet or outputs.piped))
     from osteon.batch import Drawn, overlays_in
 

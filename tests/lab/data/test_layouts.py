@@ -71,9 +71,12 @@ def test_a_stray_folder_or_film_is_refused_by_name(tmp_path: Path, stray: str) -
         read_dataset(top)
 
 
-def test_one_class_alone_is_no_layout(tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["", "normal"])
+def test_normal_films_alone_will_do(tmp_path: Path, below: str) -> None:
+    films(tmp_path, "normal/a.png", "normal/deep/b.png" if below == "" else "normal/b.png")
+    assert set(labels(tmp_path / below).values()) == {0}
     with pytest.raises(DatasetError, match="in no layout that is known"):
-        read_dataset(films(tmp_path, "normal/a.png", "normal/b.png"))
+        read_dataset(films(tmp_path / "other", "a.png"))
 
 
 # ---- tables

@@ -1,4 +1,7 @@
-"""A folder a class: `films/fractured/*.png`, `films/normal/*.png`, as people have them, with or without `train`, `valid`, `test` above."""
+"""A folder a class: `films/fractured/*.png`, `films/normal/*.png`, as people have them, with or without `train`, `valid`, `test` above.
+
+One class alone will do, and may be the folder itself: `normal/*.png`.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,6 @@ def _labels(top: Path, found: Counter[str], abnormal: str) -> dict[str, int]:
             there = ", ".join(sorted(name for name in found if name)[:NAMED])
             raise DatasetError(f"{top}: no film stands in a folder {abnormal!r}; there are: {there or 'none'}. Name one of these.")
         return {name: int(name.lower() == abnormal.lower()) for name in found if name}
-    said = {name: NAMES.get(re.sub("[^a-z0-9]", "", name.lower())) for name in found}
-    labels = {name: label for name, label in said.items() if label is not None}
-    return labels if len(set(labels.values())) == 2 else {}
+    alone = list(found) == [""]  # the folder itself is the class: all that a hospital has are normal films
+    said = {name: NAMES.get(re.sub("[^a-z0-9]", "", (top.name if alone else name).lower())) for name in found}
+    return {name: label for name, label in said.items() if label is not None}
