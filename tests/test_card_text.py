@@ -9,12 +9,13 @@ from osteon.card import Frame, Int8, Int8Cost, Refusals, Scope
 from osteon.card_text import GUARD_HEADER, INT8_HEADER, facts, frame_in_words, guard_rows, int8_rows
 
 
-@pytest.mark.parametrize("frame", [Frame(size=64), Frame(size=64, aspect="stretch"), Frame(size=64, crop="exposed")])
+@pytest.mark.parametrize("frame", [Frame(size=64), Frame(size=64, aspect="stretch"), Frame(size=64, crop="exposed"), Frame(size=64, greys="normalised")])
 def test_the_frame_in_words(frame: Frame) -> None:
     words = frame_in_words(frame)
     assert "64 x 64 pixels" in words
     assert ("exposed" in words) == (frame.crop == "exposed")
     assert ("stretched" in words) == (frame.aspect == "stretch")
+    assert ("one range" in words) == (frame.greys == "normalised")
 
 
 def test_what_a_card_lacks_is_said_or_empty() -> None:

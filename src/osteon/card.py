@@ -38,12 +38,14 @@ class Frame(Struct, frozen=True, kw_only=True):
         size: Pixels a side.
         crop: "exposed" first cuts the film to its exposed part (collimation and empty air go).
         aspect: "pad" keeps the shape and fills with black, "stretch" does not (as in the MURA paper).
+        greys: "normalised" brings the cut film's greys to one range and one middle, so that machines look alike.
     """
 
     size: Annotated[int, Meta(ge=32, le=4096)]
     crop: Literal["none", "exposed"] = "none"
     aspect: Literal["pad", "stretch"] = "pad"
     interpolation: Literal["bilinear"] = "bilinear"
+    greys: Literal["kept", "normalised"] = "kept"
 
 
 class Pooling(Struct, frozen=True, kw_only=True):

@@ -73,7 +73,8 @@ def frame_in_words(frame: Frame) -> str:
     cut = "the film cut to its exposed part" if frame.crop == "exposed" else "the whole film"
     shape = "scaled with its shape kept and padded with black to" if frame.aspect == "pad" else "stretched to"
     square = f"a square of {frame.size} x {frame.size} pixels by antialiased {frame.interpolation} scaling"
-    return f"{cut}, {shape} {square}; grey, 8 bits, bone bright"
+    greys = "" if frame.greys == "kept" else ", its greys brought to one range and one middle"
+    return f"{cut}{greys}, {shape} {square}; grey, 8 bits, bone bright"
 
 
 def guard(card: Card) -> str:

@@ -22,6 +22,7 @@ from osteon.dicom import is_dicom, read_dicom
 from osteon.errors import BlankFilm, UnreadableFilm, UnsupportedFilm, UsageError
 from osteon.exposure import exposed_part
 from osteon.grey import unit_scale
+from osteon.normalisation import normalised
 from osteon.raster import raster_format, read_raster
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDA
     """Turn a film into one network input.
 
     The crop is scaled with Pillow's antialiased triangle filter and set into a black square. Scaling works on the film's own
-    floating-point pixels, sees nothing of a border that the crop cuts off, and rounds once, to the nearest of 256 greys.
+    floating-point pixels, sees nothing of a border that the crop cuts off, and rounds once, to the nearest of 256 greys, which
+    `osteon.normalisation` chooses where `frame.greys` asks for it.
 
     Args:
         film: Pixels in [0, 1], bone bright.
@@ -230,7 +232,8 @@ def prepare(film: Film, frame: Frame, placement: Placement | None = None) -> NDA
     scaled = np.asarray(bare.resize((across, down), Image.Resampling.BILINEAR, box=box))
     square = np.zeros((frame.size, frame.size), np.uint8)
     x, y = int(at.offset_x), int(at.offset_y)
-    square[y : y + down, x : x + across] = np.rint(np.clip(scaled, 0, 1) * 255)
+    grey = np.clip(scaled, 0, 1)
+    square[y : y + down, x : x + across] = normalised(grey) if frame.greys == "normalised" else np.rint(grey * 255)
     return square
 
 
