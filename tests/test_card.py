@@ -33,7 +33,7 @@ def test_reference() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"schema": 2}, "schema 2"),
+        ({"schema": 3}, "schema 3"),
         ({"frame": {"size": 8}}, "frame.size"),
         ({"frame": {"size": 64, "aspect": "round"}}, "frame.aspect"),
         ({"pooling": {"kind": "logsumexp", "sharpness": 0}}, "pooling.sharpness"),

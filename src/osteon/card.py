@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 
 from osteon.errors import ModelFileError
 
-SCHEMA = 1
-"""Version of this layout; a file with another one is refused."""
+SCHEMA = 2
+"""Version of this layout, so that what knows no `Frame.greys` refuses the file. Version 1 is read, too; one with another is refused."""
 
 INT8_LIMITS = {"auroc": 0.002, "changed": 0.005, "lost": 0.01}
 """What INT8 may cost to be the default: AUROC lost, share of answers changed, share of the peaks in a box that leave it."""
@@ -281,8 +281,8 @@ class Card(Struct, frozen=True, kw_only=True):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise ModelFileError(f"the model's card does not fit: {fault}. Export the model again with this version of osteon.") from fault
         c, d = card.calibration, card.decision
-        if card.schema != SCHEMA:
-            raise ModelFileError(f"the model's card has schema {card.schema}, this osteon reads {SCHEMA}. Install the osteon that made it.")
+        if not 1 <= card.schema <= SCHEMA:
+            raise ModelFileError(f"the model's card has schema {card.schema}, this osteon reads 1 to {SCHEMA}. Install a newer one.")
         if d.doubt_from > d.doubt_to:
             raise ModelFileError(_CALIBRATE_AGAIN.format("decision.doubt_from lies above decision.doubt_to"))
         if c.kind == "isotonic" and not (len(c.logits) == len(c.probabilities) >= 2 and list(c.logits) == sorted(c.logits)):

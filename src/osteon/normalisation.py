@@ -47,11 +47,11 @@ def normalised(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
     shown = np.where(levels > SHOWN, counts, 0)
     middle = levels[_quantiles(shown, 0.5)[0]] if shown.any() else MIDDLE
     gamma = np.clip(np.log(MIDDLE) / np.log(np.clip(middle, SHOWN, 1 - SHOWN)), 1 / STRONGEST, STRONGEST)
-    table = np.rint(levels**gamma * 255).astype(np.uint8)
-    return table[index]
+    table: NDArray[np.uint8] = np.rint(levels**gamma * 255).astype(np.uint8)
+    return table.take(index)
 
 
 def _quantiles(counts: NDArray[np.int64], *shares: float) -> NDArray[np.int64]:
     """Return the level below or at which each share of what is counted lies."""
     below = np.cumsum(counts)
-    return np.searchsorted(below, np.array(shares) * below[-1])
+    return np.array([below.searchsorted(share * below[-1]) for share in shares])
