@@ -48,7 +48,8 @@ def normalised(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
     middle = levels[_quantiles(shown, 0.5)[0]] if shown.any() else MIDDLE
     gamma = np.clip(np.log(MIDDLE) / np.log(np.clip(middle, SHOWN, 1 - SHOWN)), 1 / STRONGEST, STRONGEST)
     table: NDArray[np.uint8] = np.rint(levels**gamma * 255).astype(np.uint8)
-    return table.take(index)
+    greys: NDArray[np.uint8] = table.take(index)
+    return greys
 
 
 def _quantiles(counts: NDArray[np.int64], *shares: float) -> NDArray[np.int64]:
