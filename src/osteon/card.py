@@ -27,8 +27,7 @@ Level = Literal["no", "doubt", "yes"]
 OutOfScope = Literal["out of scope"]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Logit = Annotated[float, Meta(ge=-1e4, le=1e4)]
-Factor = Annotated[float, Meta(gt=0, le=1e4)]
-"""Of logits; a larger one would make infinities of them, and no number of these."""
+Factor = Annotated[float, Meta(gt=0, le=1e4)]  # of logits; a larger one would make infinities of them, and no number of these
 
 
 class Frame(Struct, frozen=True, kw_only=True):
