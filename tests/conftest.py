@@ -11,6 +11,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
+import orthanc_peer
 from command_line import Run, Typed
 
 IN_CI = os.environ.get("CI") == "true"
@@ -52,11 +53,11 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a GPU where there is none; pytest counts it as deselected."""
-    if shutil.which("nvidia-smi") is None:
-        without = [item for item in items if item.get_closest_marker("gpu")]
-        config.hook.pytest_deselected(items=without)
-        items[:] = [item for item in items if item not in without]
+    """Leave out what needs a GPU, or a network namespace, where there is none; pytest counts it as deselected."""
+    needs = {"gpu": shutil.which("nvidia-smi") is not None, "namespace": orthanc_peer.has_namespaces()}
+    without = [item for item in items if any(item.get_closest_marker(name) for name, there in needs.items() if not there)]
+    config.hook.pytest_deselected(items=without)
+    items[:] = [item for item in items if item not in without]
 
 
 @pytest.hookimpl(wrapper=True)

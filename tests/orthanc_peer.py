@@ -34,6 +34,12 @@ def namespace(*words: str) -> list[str]:
     return ["unshare", flags, "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *words]
 
 
+def has_namespaces() -> bool:
+    """Return whether this system lets such a namespace be made: a container may forbid it."""
+    tried = namespace("true")
+    return shutil.which(tried[0]) is not None and subprocess.run(tried, capture_output=True, check=False).returncode == 0
+
+
 @contextlib.contextmanager
 def orthanc(folder: Path) -> Iterator[None]:
     """Run Orthanc with its data in a folder."""

@@ -13,6 +13,7 @@ import orthanc_peer
 from made_results import answer, film_file, written
 
 pytestmark = [
+    pytest.mark.namespace,
     pytest.mark.skipif(bool(orthanc_peer.MISSING), reason=f"not installed: apt-get install {' '.join(orthanc_peer.MISSING)}"),
     pytest.mark.filterwarnings("ignore"),
 ]
