@@ -162,7 +162,8 @@ def overlay(pixels: NDArray[np.float32], hot: NDArray[np.float32] | None, words:
     height, width = pixels.shape
     text = max(_SMALLEST_TEXT, min(height, width) // _TEXTS_A_SIDE)
     legend = _legend(words, card if hot is not None else None, text, max(width, _LEGEND_TEXTS * text))
-    ImageDraw.Draw(legend).text((text // 2, text * 6.8), f"{card.reference}   {_DISCLAIMER}", "silver", _font(text * 0.95))
+    for line, told in ((6.8, card.reference), (8.1, _DISCLAIMER)):
+        ImageDraw.Draw(legend).text((text // 2, text * line), told, "silver", _font(text * 0.95))
     canvas = Image.new("RGB", (legend.width, height + legend.height))
     canvas.paste(Image.fromarray(_blend(pixels, np.zeros_like(pixels) if hot is None else hot)))
     canvas.paste(legend, (0, height))
@@ -252,7 +253,7 @@ def _blend(grey: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.u
 
 
 def _legend(words: tuple[str, str], card: Card | None, text: int, width: int) -> Image.Image:
-    image, edge = Image.new("RGB", (width, int(text * 8.2))), text // 2
+    image, edge = Image.new("RGB", (width, int(text * 9.5))), text // 2
     draw, (title, reason) = ImageDraw.Draw(image), words
     draw.text((edge, text * 0.4), title, "white", _font(text * 1.25))
     if card is None:

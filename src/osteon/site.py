@@ -23,7 +23,7 @@ SCHEMA = 1
 
 SUFFIX = ".site.json"
 MOST_BYTES = 100_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 
 
 class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -166,7 +166,7 @@ def calibrate_site(model: PathLike | None, films: PathLike | Named, out: PathLik
     """
     file, name = model_path(None if model is None else os.fspath(model)), Path(out).name.removesuffix(SUFFIX)
     if not Path(out).name.endswith(SUFFIX) or not is_site_name(name):
-        raise UsageError(f"{out}: a site file is called NAME{SUFFIX}, and NAME has letters, digits, dots and hyphens alone, at most 40.")
+        raise UsageError(f"{out}: a site file is called NAME{SUFFIX}, and NAME has letters, digits, dots and hyphens alone, at most 24.")
     opened = load_model(file)
     where = films.where if isinstance(films, Named) else films
     if Path(where).suffix == ".parquet":
