@@ -114,7 +114,8 @@ def _show(index: Index) -> None:
     if report.split:
         show(f"split: {report.split}")
     for kind, count in report.found.items():
-        show(f"{count:>6,}  {kind}: {KINDS[kind]}", "yellow")
+        told = next((problem.reason for problem in report.findings if problem.kind == kind == "classes"), KINDS[kind])
+        show(f"{count:>6,}  {kind}: {told}", "yellow")
     for name, ignored in (("hidden files", report.hidden), ("other files", report.strays)):
         if ignored.count:
             show(f"{ignored.count:>6,}  {name}, ignored: {', '.join(ignored.first[:2])}{' ...' if ignored.count > 2 else ''}")

@@ -13,7 +13,7 @@ from PIL import Image
 from command_line import Typed
 from made_dicom import content, radiograph
 from made_trees import film
-from osteon.errors import BadManifest, DatasetError
+from osteon.errors import BadManifest, DatasetError, UsageError
 from osteon.lab.data.build import build_index
 from osteon.lab.data.layouts import Named, read_dataset
 
@@ -79,6 +79,32 @@ def test_normal_films_alone_will_do(tmp_path: Path, below: str) -> None:
         read_dataset(films(tmp_path / "other", "a.png"))
 
 
+def test_a_third_folder_is_not_normal_because_another_is_abnormal(tmp_path: Path) -> None:
+    top = films(tmp_path, "broken/a.png", "intact/b.png", "unsure/c.png")
+    with pytest.raises(DatasetError, match=r"broken is abnormal, but intact, unsure need not be normal"):
+        read_dataset(Named(top, abnormal="broken"))
+
+
+def test_folders_give_labels_and_files_beside_them_boxes(tmp_path: Path) -> None:
+    top = films(tmp_path, "fractured/a.png", "fractured/b.png", "normal/c.png", "normal/d.png")
+    (top / "fractured/a.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    (top / "fractured/b.txt").write_text("")
+    (top / "normal/d.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    found, report = build_index(top)
+    assert found["label"].to_list() == [1, 1, 0, 0]
+    assert found["boxes"].to_list() == [[pytest.approx([10, 18, 20, 12])], [], None, [pytest.approx([10, 18, 20, 12])]]
+    conflicts = [problem.names[0] for problem in report.findings if problem.kind == "label-conflict"]
+    assert conflicts == ["fractured/b.png", "normal/d.png"]
+
+
+def test_what_is_said_in_vain_is_refused(tmp_path: Path) -> None:
+    top = films(tmp_path / "classes", "fractured/a.png", "normal/b.png")
+    with pytest.raises(UsageError, match="columns are said of a table"):
+        read_dataset(Named(top, label="diagnosis"))
+    with pytest.raises(UsageError, match="GRAZPEDWRI-DX says itself what is abnormal"):
+        read_dataset(Named(grazpedwri(tmp_path / "graz"), abnormal="metal"))
+
+
 # ---- tables
 
 
@@ -87,6 +113,10 @@ def test_columns_and_values_by_their_own_names(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("File;Diagnosis;label\na.png;Fractured;x\nb.png;healthy;y\nc.png;;z\n")
     named = Named(tmp_path / "t.csv", "file", "diagnosis", "fractured")
     assert labels(named) == {"a.png": 1, "b.png": 0, "c.png": None}
+    assert (
+        problems(named)["classes"]
+        == "labels come from the column diagnosis (Fractured: 1 abnormal, healthy: 1 normal, nothing: 1 without a label)"
+    )
     with pytest.raises(BadManifest, match=r"no diagnosis is 'broken'; there are: Fractured, healthy"):
         read_dataset(Named(tmp_path / "t.csv", "file", "diagnosis", "broken"))
     with pytest.raises(BadManifest, match=r"there is no column film; its columns are File, Diagnosis, label"):
@@ -137,6 +167,25 @@ def test_boxes_beside_films(tmp_path: Path, kind: str) -> None:
         read_dataset(Named(top, abnormal="fracture"))
 
 
+def coco(path: Path, *names: str, box: list[int] | None = None) -> None:
+    images = [{"id": i, "file_name": name, "width": 40, "height": 48} for i, name in enumerate(names)]
+    notes = [{"image_id": 0, "category_id": 1, "bbox": box}] if box else []
+    path.write_text(json.dumps({"images": images, "annotations": notes}))
+
+
+def test_films_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    top = films(tmp_path, "a/1.png", "b/1.png", "b/2.png")
+    coco(top / "boxes.json", "a/1.png", "2.png", box=[1, 1, 9, 9])
+    assert labels(top) == {"a/1.png": 1, "b/2.png": 0}  # nothing is said of b/1.png
+    (top / "boxes.json").unlink()
+    coco(top / "a/boxes.json", "1.png", box=[1, 1, 9, 9])
+    coco(top / "b/boxes.json", "1.png", "2.png")
+    assert labels(top) == {"a/1.png": 1, "b/1.png": 0, "b/2.png": 0}
+    coco(top / "b/again.json", "1.png", box=[1, 1, 9, 9])
+    with pytest.raises(BadManifest, match="has boxes already"):
+        read_dataset(top)
+
+
 @pytest.mark.parametrize("line", ["3 0.9 0.5 0.5 0.2", "3 0.5 0.5 nan 0.2", "3 0.5 0.5 -0.1 0.2", "3 0.5 0.5", "fracture 0.5 0.5 0.1 0.1"])
 def test_broken_boxes_are_refused_with_file_and_line(tmp_path: Path, line: str) -> None:
     made(tmp_path, "yolo")
@@ -153,10 +202,11 @@ def test_boxes_outside_their_picture_are_refused(tmp_path: Path, box: tuple[int,
         read_dataset(tmp_path)
 
 
-def test_an_xml_that_could_grow_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_an_xml_that_could_grow_is_refused(tmp_path: Path, encoding: str) -> None:
     made(tmp_path, "voc")
     bomb = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]>'
-    (tmp_path / "Annotations/a.xml").write_text(bomb + voc("&c;", (0, 0, 9, 9)))
+    (tmp_path / "Annotations/a.xml").write_bytes((bomb + voc("&c;", (0, 0, 9, 9))).encode(encoding))
     with pytest.raises(BadManifest, match="document type"):
         read_dataset(tmp_path)
 
@@ -194,6 +244,16 @@ def test_grazpedwri_as_published(tmp_path: Path) -> None:
     assert not {"age", "gender", "timehash"} & set(found.columns)
 
 
+def test_a_word_in_the_place_of_a_flag_is_refused_and_a_contradiction_said(tmp_path: Path) -> None:
+    top = grazpedwri(tmp_path)
+    (top / "labels/0001_2_02_WRI-L2_M014.txt").write_text("3 0.5 0.5 0.5 0.25\n")
+    assert "a box of one is on it" in problems(top)["label-conflict"]
+    table = (top / "dataset.csv").read_text("utf-8")
+    (top / "dataset.csv").write_text(table.replace("L,1,,1,", "L,1,,maybe,"))
+    with pytest.raises(BadManifest, match="'maybe' for fracture_visible"):
+        read_dataset(top)
+
+
 def test_the_twelve_real_films(shared_data: Path) -> None:
     found, report = build_index(shared_data / "grazpedwri")
     assert (found.height, found["status"].unique().to_list(), found["study_type"].unique().to_list()) == (12, ["ok"], ["WRIST"])
@@ -219,6 +279,11 @@ def test_a_dicom_folder_with_a_table_of_studies(tmp_path: Path, osteon: Typed) -
     told = {problem["kind"]: problem["reason"] for problem in report["findings"]}
     assert told["missing"] == "1 of its 3 studies have no film below its folder"
     assert "not name" in told["unlisted"]
+    (tmp_path / "labels.csv").write_text("StudyInstanceUID,label\n1.2.3,1\n,0\n")
+    with pytest.raises(BadManifest, match="line 3: it names no study"):
+        read_dataset(tmp_path / "labels.csv")
+    (tmp_path / "files.csv").write_text("File,StudyInstanceUID,label\n0.dcm,1.2.3,1\n")
+    assert labels(Named(tmp_path / "files.csv", "File")) == {"0.dcm": 1}
     (tmp_path / "labels.csv").write_text("StudyInstanceUID,label\n1.2.7,1\n")
     with pytest.raises(BadManifest, match="none of the 4 films"):
         read_dataset(tmp_path / "labels.csv")

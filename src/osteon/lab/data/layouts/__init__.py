@@ -9,7 +9,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from osteon.errors import DatasetError, EmptyDataset
+from osteon.errors import DatasetError, EmptyDataset, UsageError
 from osteon.lab.data.layouts.annotated import read_annotated
 from osteon.lab.data.layouts.classes import read_classes
 from osteon.lab.data.layouts.fracatlas import read_fracatlas
@@ -35,6 +35,7 @@ def read_dataset(given: str | Path | Named) -> Dataset:
         EmptyDataset: there is no such folder, or no film in it.
         DatasetError: the films stand in no known layout.
         BadManifest: a table of the data set does not fit.
+        UsageError: names are said of what the data set has not.
     """
     named = given if isinstance(given, Named) else Named(given)
     path = named.where
@@ -42,21 +43,23 @@ def read_dataset(given: str | Path | Named) -> Dataset:
     if not top.exists():
         raise EmptyDataset(f"{path}: there is no such folder. Give the folder of a data set, or a manifest (CSV).")
     if table := next((file for file in (top, top / "manifest.csv") if file.is_file()), None):
-        return read_studies(table, named) if names_studies(table) else read_own(table, named)
+        return read_studies(table, named) if names_studies(table, named) else read_own(table, named)
+    if named != Named(named.where, abnormal=named.abnormal):
+        raise UsageError(f"{path}: columns are said of a table, and this is a folder. Leave --path-column and --label-column out.")
     if is_grazpedwri(top):
         files = walk(top)
-        return _checked(read_grazpedwri(top, files), files.unnamed)
+        return _checked(read_grazpedwri(top, files), files.unnamed, named)
     if root := _fracatlas_root(top):
         files = walk(root)
-        return _checked(read_fracatlas(root, files), files.unnamed)
+        return _checked(read_fracatlas(root, files), files.unnamed, named)
     files = walk(top)
     if not files.films:
         there = f"{len(files.others)} other and {len(files.hidden)} hidden files are there"
         there += f", and {len(files.unnamed)} films whose names are no Unicode" if files.unnamed else ""
         raise EmptyDataset(f"{path}: no film (PNG, JPEG, TIFF, DICOM) below it; {there}. Give the folder that holds the films.")
-    for read in (partial(read_mura, top, files), *(partial(one, top, files, named.abnormal) for one in (read_annotated, read_classes))):
+    for read in (partial(read_mura, top, files), *(partial(one, top, files, named.abnormal) for one in (read_classes, read_annotated))):
         if dataset := read():
-            return _checked(dataset, files.unnamed)
+            return _checked(dataset, files.unnamed, named)
     raise DatasetError(
         f"{path}: {len(files.films)} films, the first {files.films[0]}, but in no layout that is known: MURA's folders"
         " (XR_HAND/patient00001/study1_positive), FracAtlas's (images, dataset.csv), folders fractured and normal, or boxes beside the"
@@ -64,12 +67,15 @@ def read_dataset(given: str | Path | Named) -> Dataset:
     )
 
 
-def _checked(dataset: Dataset, unnamed: list[str]) -> Dataset:
+def _checked(dataset: Dataset, unnamed: list[str], named: Named) -> Dataset:
     """Name the films that stand in no folder of the layout, and those that no table can name.
 
     Raises:
         DatasetError: there is no other film, or the others have one label only: folders are spelled in another way.
+        UsageError: it was said what is abnormal, and the layout itself says it.
     """
+    if named.abnormal and dataset.layout in ("MURA", "FracAtlas", "GRAZPEDWRI-DX"):
+        raise UsageError(f"{dataset.root}: {dataset.layout} says itself what is abnormal. Leave --abnormal {named.abnormal} out.")
     folders = sorted({os.path.dirname(name) or "." for name in dataset.unplaced})  # noqa: PTH120 - posix already
     where = f"{len(dataset.unplaced)} films stand in folders that {dataset.layout} does not have ({', '.join(folders[:NAMED_FOLDERS])})"
     labels = dataset.films["label"].drop_nulls().unique().to_list()

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
+from xml.parsers import expat
 
 import polars as pl
 
@@ -42,7 +43,7 @@ def read_annotated(top: Path, files: Files, abnormal: str = "") -> Dataset | Non
         BadManifest: a file of boxes does not fit.
         DatasetError: no box is of the class `abnormal`.
     """
-    kind, marks = next(((name, found) for name, read in _WAYS.items() if (found := read(top, files))), ("", {}))
+    kind, marks = marks_of(top, files)
     if not kind:
         return None
     classes = Counter(name for film in marks.values() for name, _ in film.boxes)
@@ -68,9 +69,19 @@ def read_annotated(top: Path, files: Files, abnormal: str = "") -> Dataset | Non
     return Dataset(kind, top, films, files.hidden, unplaced=unplaced, problems=problems)
 
 
+def marks_of(top: Path, files: Files) -> tuple[str, dict[str, Marks]]:
+    """Return how boxes are written beside the films, "" where there are none, and what is marked on each film that they speak of.
+
+    Raises:
+        BadManifest: a file of boxes does not fit.
+    """
+    return next(((name, found) for name, read in _WAYS.items() if (found := read(top, files))), ("", {}))
+
+
 def _coco(top: Path, files: Files) -> dict[str, Marks]:
     found: dict[str, Marks] = {}
-    by_name = {PurePosixPath(path).name: path for path in files.films}
+    there, names = set(files.films), Counter(PurePosixPath(path).name for path in files.films)
+    by_name = {PurePosixPath(path).name: path for path in files.films if names[PurePosixPath(path).name] == 1}
     for name in (name for name in files.others if name.endswith(".json")):
         try:
             told = json.loads(_content(top / name))
@@ -85,7 +96,11 @@ def _coco(top: Path, files: Files) -> dict[str, Marks]:
                 path = str(image["file_name"]).replace("\\", "/")
                 made = Marks(int(image["width"]), int(image["height"]), boxes[image["id"]])
                 _check(made, f"{top / name}: {path}")
-                found[by_name.get(PurePosixPath(path).name, path)] = made
+                beside = str(PurePosixPath(name).parent / path)  # a film is named from the top, from the JSON, or by a name of its own
+                film = next((one for one in (path, beside) if one in there), by_name.get(PurePosixPath(path).name, path))
+                if film in found and found[film] != made:
+                    raise BadManifest(f"{top / name}: {path} has boxes already, in this file or another. Keep one of them.")
+                found[film] = made
         except (ValueError, KeyError, TypeError) as fault:
             raise BadManifest(f"{top / name}: no COCO file ({type(fault).__name__}: {fault}). Export the boxes again.") from fault
     return found
@@ -118,16 +133,21 @@ def _beside(path: str, folder: str, suffix: str, there: set[str]) -> str:
 
 def _read_voc(file: Path) -> Marks:
     content = _content(file)
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise BadManifest(f"{file}: it declares a document type, as no file of boxes does. Export the boxes again.")
     try:
+        reader = expat.ParserCreate()
+        reader.StartDoctypeDeclHandler = _refuse_declarations
+        reader.Parse(content, True)
         root = ET.fromstring(content)  # noqa: S314 - nothing is declared in it that could grow
         size = {name: int(float(root.findtext(f"size/{name}", ""))) for name in ("width", "height")}
         made = Marks(size["width"], size["height"], [_voc_box(one) for one in root.iter("object")])
-    except (ET.ParseError, ValueError) as fault:
+    except (ET.ParseError, expat.ExpatError, ValueError) as fault:
         raise BadManifest(f"{file}: no Pascal VOC file ({type(fault).__name__}: {fault}). Export the boxes again.") from fault
     _check(made, str(file))
     return made
+
+
+def _refuse_declarations(*_: object) -> None:
+    raise ValueError("it declares a document type, as no file of boxes does")
 
 
 def _voc_box(found: ET.Element) -> tuple[str, list[float]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from osteon.errors import DatasetError
+from osteon.lab.data.layouts.annotated import marks_of
 from osteon.lab.data.layouts.mura import SPLITS
 from osteon.lab.data.layouts.tree import BOXES, Dataset, Files, Problem
 
@@ -37,6 +38,9 @@ def read_classes(top: Path, files: Files, abnormal: str = "") -> Dataset | None:
     """
     placed = [_place(path) for path in files.films]
     found = Counter(name for _, name in placed)
+    kind, marks = marks_of(top, files)
+    if abnormal and kind and not any(name.lower() == abnormal.lower() for name in found):
+        return None  # a class of boxes is meant
     labels = _labels(top, found, abnormal)
     if not labels:
         return None
@@ -46,15 +50,27 @@ def read_classes(top: Path, files: Files, abnormal: str = "") -> Dataset | None:
             f"{top}: films stand in folders that say no label: {shown}. Move them away, or say which folder is abnormal with --abnormal."
         )
     rows = {"path": files.films, "split": [split for split, _ in placed], "label": [labels[name] for _, name in placed]}
+    boxes = [None if path not in marks else [box for _, box in marks[path].boxes] for path in files.films]
+    sides = [(marks[path].width, marks[path].height) if path in marks else (None, None) for path in files.films]
     films = pl.DataFrame(rows, schema_overrides={"label": pl.Int8}).with_columns(
-        *(pl.lit("").alias(column) for column in ("study_type", "view", "patient", "study", "group")), boxes=pl.lit(None, BOXES)
+        *(pl.lit("").alias(column) for column in ("study_type", "view", "patient", "study", "group")),
+        pl.Series("boxes", boxes, dtype=BOXES),
+        pl.Series("boxes_width", [wide for wide, _ in sides], dtype=pl.Int32),
+        pl.Series("boxes_height", [high for _, high in sides], dtype=pl.Int32),
     )
     told = ", ".join(f"{name}: {found[name]} {'abnormal' if label else 'normal'}" for name, label in sorted(labels.items()) if found[name])
     problems = [
         Problem("no-patient", (top.name,), "no patient is named; what stays together are duplicates, and the films of one DICOM study"),
         Problem("classes", (top.name,), f"labels come from the folders' names ({told})"),
     ]
-    return Dataset("folder a class", top, films, files.hidden, sorted(files.others), problems=problems)
+    said = {(1, 0): "abnormal, and its file of boxes has none", (0, 1): "normal, and a box is on it"}
+    problems += [
+        Problem("label-conflict", (path,), f"its folder says {said[label, int(bool(marked))]}; the folder counts")
+        for path, label, marked in films.select("path", "label", "boxes").iter_rows()
+        if marked is not None and (label, int(bool(marked))) in said
+    ]
+    strays = [] if kind else sorted(files.others)
+    return Dataset("folder a class", top, films, files.hidden, strays, problems=problems)
 
 
 def _place(path: str) -> tuple[str, str]:
@@ -70,7 +86,15 @@ def _labels(top: Path, found: Counter[str], abnormal: str) -> dict[str, int]:
         if not any(name.lower() == abnormal.lower() for name in found):
             there = ", ".join(sorted(name for name in found if name)[:NAMED])
             raise DatasetError(f"{top}: no film stands in a folder {abnormal!r}; there are: {there or 'none'}. Name one of these.")
+        others = [name for name in found if name and name.lower() != abnormal.lower()]
+        if len(others) > 1 and (unsaid := [name for name in others if NAMES.get(_word(name)) != 0]):
+            told = ", ".join(sorted(unsaid)[:NAMED])
+            raise DatasetError(f"{top}: {abnormal} is abnormal, but {told} need not be normal. Move aside what is neither, or rename it.")
         return {name: int(name.lower() == abnormal.lower()) for name in found if name}
     alone = list(found) == [""]  # the folder itself is the class: all that a hospital has are normal films
-    said = {name: NAMES.get(re.sub("[^a-z0-9]", "", (top.name if alone else name).lower())) for name in found}
+    said = {name: NAMES.get(_word(top.name if alone else name)) for name in found}
     return {name: label for name, label in said.items() if label is not None}
+
+
+def _word(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())

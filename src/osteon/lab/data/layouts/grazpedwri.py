@@ -63,6 +63,10 @@ def read_grazpedwri(top: Path, files: Files) -> Dataset:
     problems = [Problem("missing", tuple(absent), f"rows of {TABLE} whose films are not in the folder")] if absent else []
     unmarked = rows.filter((pl.col("label") == 1) & pl.col("boxes").is_null())["path"].to_list()
     problems += [Problem("no-boxes", (path,), "fractured, but no file in labels marks a fracture on it") for path in unmarked]
+    marked = rows.filter((pl.col("label") == 0) & (pl.col("boxes").list.len() > 0))["path"].to_list()
+    problems += [
+        Problem("label-conflict", (path,), f"{TABLE} says no fracture, and a box of one is on it; the table counts") for path in marked
+    ]
     strays = [name for name in files.others if name != TABLE and not name.startswith("labels/")]
     return Dataset("GRAZPEDWRI-DX", top, rows, files.hidden, sorted(strays), unplaced, problems)
 
@@ -74,6 +78,8 @@ def _table(path: Path) -> pl.DataFrame:
         said = str(fault).splitlines()[0]
         raise BadManifest(f"{path}: no table can be read from it ({said}). Take it from the data set again.") from fault
     table = table.with_columns(pl.lit("").alias(name) for name in ("projection", *_FLAGS) if name not in table.columns)
+    if (odd := table.filter(~pl.col("fracture_visible").str.strip_suffix(".0").is_in(["", "0", "1"]))).height:
+        raise BadManifest(f"{path}: {odd['filestem'][0]} has {odd['fracture_visible'][0]!r} for fracture_visible; it is 1, 0 or nothing.")
     if (twice := table.filter(pl.col("filestem").is_duplicated())).height:
         raise BadManifest(f"{path}: {twice['filestem'][0]} has more than one row. Keep one.")
     return table

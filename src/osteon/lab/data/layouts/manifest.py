@@ -12,7 +12,7 @@ import polars as pl
 
 from osteon.errors import BadManifest, EmptyDataset
 from osteon.lab.data.layouts.tree import BOXES, Dataset, Problem
-from osteon.manifest import read_manifest
+from osteon.manifest import Manifest, read_manifest
 from osteon.regions import study_type
 
 LABELS = {"1": 1, "abnormal": 1, "positive": 1, "true": 1, "0": 0, "normal": 0, "negative": 0, "false": 0, "": None}
@@ -20,6 +20,9 @@ LABELS = {"1": 1, "abnormal": 1, "positive": 1, "true": 1, "0": 0, "normal": 0, 
 
 NAMED_ROWS = 3
 """How many rows a refusal names."""
+
+NAMED_VALUES = 20
+"""How many values of a column of labels are counted by name."""
 
 _TEXTS = ("split", "study_type", "view", "patient", "study", "group")
 _MADE = ("root", "width", "height", "format", "status", "sha256")
@@ -60,7 +63,8 @@ def read_own(table: Path, named: Named | None = None) -> Dataset:
     rows = rows.drop(taken)
     films = rows_of(rows, table, manifest.lines, named)
     _check_paths(films["path"].to_list(), dict(zip(manifest.lines, rows["path"], strict=True)), table)
-    found = [Problem("ignored-column", (c,), "the index itself makes a column of this name") for c in taken]
+    found = _told_values(manifest, named, table)
+    found += [Problem("ignored-column", (c,), "the index itself makes a column of this name") for c in taken]
     if (alone := films.filter(pl.col("group") == "")).height:
         found.append(
             Problem("no-patient", (table.name,), f"{alone.height} films name no patient; what stays together is the study, else the film")
@@ -107,6 +111,17 @@ def _of_value(rows: pl.DataFrame, named: Named, table: Path) -> pl.Series:
         there = ", ".join(sorted(set(rows["label"]) - {""})[:NAMED_ROWS])
         raise BadManifest(f"{table}: no {named.label} is {named.abnormal!r}; there are: {there or 'none'}. Name one of these.")
     return pl.Series("label", ["" if one == "" else str(int(one == named.abnormal.lower())) for one in said])
+
+
+def _told_values(manifest: Manifest, named: Named, table: Path) -> list[Problem]:
+    """Say which values of the column of labels were taken as what."""
+    if not named.abnormal:
+        return []
+    counts = Counter(row["label"] for row in manifest.rows)
+    is_abnormal = named.abnormal.lower()
+    meant = {value: "abnormal" if value.lower() == is_abnormal else "normal" if value else "without a label" for value in counts}
+    told = ", ".join(f"{value or 'nothing'}: {count} {meant[value]}" for value, count in counts.most_common(NAMED_VALUES))
+    return [Problem("classes", (table.name,), f"labels come from the column {named.label} ({told})")]
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -21,8 +21,10 @@ from osteon.manifest import header_of, read_manifest
 UID = "StudyInstanceUID"
 
 
-def names_studies(table: Path) -> bool:
+def names_studies(table: Path, named: Named) -> bool:
     """Return whether a table names studies by their UIDs, and no film by its path."""
+    if named.path != Named(table).path:
+        return False
     header = [name.lower() for name in header_of(table)]
     return UID.lower() in header and "path" not in header
 
@@ -35,6 +37,8 @@ def read_studies(table: Path, named: Named) -> Dataset:
     """
     manifest = read_manifest(table, {UID: "uid", named.label: "label"}, needed="uid")
     rows = pl.DataFrame(list(manifest.rows), schema=dict.fromkeys(manifest.columns, pl.String))
+    if (empty := (rows["uid"] == "").arg_true()).len():
+        raise BadManifest(f"{table}, line {manifest.lines[empty[0]]}: it names no study. Fill in its StudyInstanceUID, or delete the row.")
     if (twice := rows["uid"].is_duplicated().arg_true()).len():
         raise BadManifest(f"{table}, line {manifest.lines[twice[1]]}: this study has a row already. Keep one.")
     files = walk(table.parent)
