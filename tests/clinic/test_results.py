@@ -190,3 +190,20 @@ def test_what_cannot_be_written_is_told_before_films_are_read(osteon: Typed) -> 
     (osteon.folder / "file").touch()
     status, _, err = osteon("predict", "a.dcm", "--dicom-out", "file")
     assert status == 64 and "file: this is a file, and DICOM results go into a folder" in err
+
+
+def test_two_patients_under_one_study_uid_get_reports_that_do_not_name_each_other(tmp_path: Path) -> None:
+    one = answer(film_file(tmp_path / "a.dcm", 1), 0.9)
+    other = answer(film_file(tmp_path / "b.dcm", 2, PatientID="0815", PatientName="ROE^JOHN"), 0.001)
+    assert written(tmp_path / "out", one, other).reports == 2
+    reports = results(tmp_path / "out", "report")
+    assert {report.PatientID for report in reports} == {"4711", "0815"}
+    assert not any("PredecessorDocumentsSequence" in report for report in reports)
+    shares = {r.PatientID: [float(value) for name, value in items(r) if name == "Probability"] for r in reports}
+    assert shares == {"4711": pytest.approx([90, 90]), "0815": pytest.approx([0.1, 0.1])}  # each pooled by itself
+
+
+def test_one_film_under_two_names_counts_once(tmp_path: Path) -> None:
+    made = written(tmp_path / "out", answer(film_file(tmp_path / "a.dcm")), answer(film_file(tmp_path / "b.dcm"), 0.2))
+    assert (made.reports, made.captures) == (1, 1)
+    assert any("b.dcm: another film of this study has its SOPInstanceUID" in told for told in made.remarks)

@@ -203,9 +203,7 @@ class _Part:
 
 
 def _of_study(study: Prediction, films: Sequence[Scored], origin: Origin) -> Group:
-    without = len(study.films) - len(films)
-    remark = f"{without} of its {len(study.films)} films are no DICOM files." if without else ""
-    part = _Part("study", tuple(str(one.identity.ds.SOPInstanceUID) for one in films), study, (remark, RESEARCH))
+    part = _Part("study", tuple(str(one.identity.ds.SOPInstanceUID) for one in films), study, (RESEARCH,))
     return _group(part, origin, [_image(SourceImageForMeasurementGroup, one) for one in films])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
@@ -21,6 +21,7 @@ from osteon.clinic.report import MANUFACTURER, Origin, Scored, encoded, study_re
 from osteon.content import content_of
 from osteon.dicom import is_dicom
 from osteon.errors import FilmError, UsageError
+from osteon.prediction import study_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from osteon.prediction import Prediction
+
+Place: TypeAlias = tuple[str, str, str]
+"""StudyInstanceUID, PatientID and PatientName: senders reuse UIDs, and a report may not name another patient's as its predecessor."""
 
 
 @dataclass(slots=True)
@@ -72,8 +76,8 @@ def write_results(studies: Iterable[Prediction], files: Mapping[str, str], origi
 
 
 def _by_study(study: Prediction, files: Mapping[str, str], remarks: list[str]) -> list[list[Scored]]:
-    """Return the films of a study that are DICOM, apart by StudyInstanceUID: a report stands in one study of the PACS."""
-    found: defaultdict[str, list[Scored]] = defaultdict(list)
+    """Return the films of a study that are DICOM, apart by StudyInstanceUID and patient: a report stands in one study of the PACS."""
+    found: defaultdict[Place, dict[str, Scored]] = defaultdict(dict)
     for film in study.films:
         try:
             content = content_of(files[film.film], film.film)
@@ -85,14 +89,22 @@ def _by_study(study: Prediction, files: Mapping[str, str], remarks: list[str]) -
             remarks.append(str(refusal))
             continue
         remarks.extend(f"{film.film}: {repair}." for repair in whose.repairs)
-        found[str(whose.ds.StudyInstanceUID)].append(Scored(film, whose))
-    return list(found.values())
+        films, uid = found[_place(whose.ds)], str(whose.ds.SOPInstanceUID)
+        if uid in films:
+            remarks.append(f"{film.film}: another film of this study has its SOPInstanceUID (0008,0018), so it has no DICOM result.")
+        films.setdefault(uid, Scored(film, whose))
+    return [list(films.values()) for films in found.values()]
+
+
+def _place(ds: Dataset) -> Place:
+    return str(ds.StudyInstanceUID), str(ds.get("PatientID", "")), str(ds.get("PatientName", ""))
 
 
 def _write_study(
-    study: Prediction, films: list[Scored], origin: Origin, folder: Path, before: dict[str, list[Dataset]], written: Written
+    study: Prediction, films: list[Scored], origin: Origin, folder: Path, before: dict[Place, list[Dataset]], written: Written
 ) -> None:
-    earlier = before[str(films[0].identity.ds.StudyInstanceUID)]
+    earlier = before[_place(films[0].identity.ds)]
+    study = study_prediction(study.study, [one.film for one in films], origin.card)  # what else was pooled is of another study, or no DICOM
     report = _new_report(study, films, origin, earlier)
     if report is None:
         written.kept += 1
@@ -127,14 +139,14 @@ def _replaced(report: Dataset) -> list[str]:
     ]
 
 
-def _reports(folder: Path) -> dict[str, list[Dataset]]:
-    """Return the reports of a folder by StudyInstanceUID, in the order of their names."""
-    found: defaultdict[str, list[Dataset]] = defaultdict(list)
+def _reports(folder: Path) -> dict[Place, list[Dataset]]:
+    """Return the reports of a folder by study and patient, in the order of their names."""
+    found: defaultdict[Place, list[Dataset]] = defaultdict(list)
     for file in sorted(folder.glob("report-*.dcm")):
         try:
             report = dcmread(file)
             if report.get("Manufacturer") == MANUFACTURER and report.get("Modality") == "SR":
-                found[str(report.StudyInstanceUID)].append(report)
+                found[_place(report)].append(report)
         except (InvalidDicomError, AttributeError, OSError, EOFError):
             continue  # another program's, or a part of one: what it says cannot be replaced
     return found
