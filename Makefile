@@ -15,10 +15,10 @@ demo: $(VENV)/lab.stamp  ## synthetic films -> index -> training -> model file -
 	$(RUN)/osteon demo
 
 test: lint  ## ruff, mypy, then every test but the long ones, on all processors; with LONG=1 the long ones in the same run
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 25 $(if $(LONG),-m "long or not long")
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n auto --dist loadfile --durations 25 $(if $(LONG),-m "long or not long")
 
 test-long: $(VENV)/dev.stamp  ## the tests that take minutes
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m long -n auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m long -n auto --dist loadfile
 
 test-core: $(VENV)/lab.stamp  ## the core in an environment of its own: prediction without torch
 	$(INSTALL) .venv-core

@@ -58,9 +58,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     without = [item for item in items if any(item.get_closest_marker(name) for name, there in needs.items() if not there)]
     config.hook.pytest_deselected(items=without)
     items[:] = [item for item in items if item not in without]
-    # Files that hold what takes minutes begin first, or one of them runs alone at the end.
-    slow = {item.path for item in items if item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(wrapper=True)

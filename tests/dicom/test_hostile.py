@@ -127,18 +127,18 @@ def test_an_attribute_of_a_million_numbers_is_none() -> None:
 
 
 def test_the_memory_of_a_deflated_bomb_is_bounded(tmp_path: Path) -> None:
-    """In a process of its own, whose peak is its own."""
+    """In a process of its own, and by its own peak: getrusage's would begin with that of the process that started it."""
     code = (
-        "import resource, sys, zlib; from osteon.dicom import read_dicom; from osteon.errors import OversizedFilm\n"
+        "import sys, zlib; from osteon.dicom import read_dicom; from osteon.errors import OversizedFilm\n"
         "pack = zlib.compressobj(9, wbits=-15); body = b''.join(pack.compress(bytes(2**24)) for _ in range(128)) + pack.flush()\n"
         "try: read_dicom(open(sys.argv[1], 'rb').read() + body, 'film')\n"
-        "except OversizedFilm: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
+        "except OversizedFilm: print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
     file = content(radiograph(), uid.DeflatedExplicitVRLittleEndian)
     path = tmp_path / "film.dcm"
     path.write_bytes(file[: 132 + 12 + int.from_bytes(file[140:144], "little")])
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 1000
+    assert int(done.stdout) < 1_000_000  # kB
 
 
 # ---- compressed pixels that are cut, or under another syntax
